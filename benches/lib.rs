@@ -1,0 +1,1 @@
+//! Benches of haul's chunk pipeline; each is a program beside this file.

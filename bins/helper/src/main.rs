@@ -1,0 +1,3 @@
+//! Lend this machine's link to somebody's download.
+
+fn main() {}

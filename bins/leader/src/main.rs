@@ -1,0 +1,3 @@
+//! Download a file over the links of many machines.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! One HTTP source, read in segments.

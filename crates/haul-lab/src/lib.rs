@@ -1,0 +1,1 @@
+//! Payloads, origins, simulated and namespace networks for haul's tests.

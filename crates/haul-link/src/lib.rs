@@ -1,0 +1,1 @@
+//! Identity, TLS, ask and session between two machines.

@@ -1,0 +1,1 @@
+//! Who fetches which span: a pure state machine.

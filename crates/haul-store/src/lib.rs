@@ -1,0 +1,1 @@
+//! Part file and journal: reassembly, resume, publish.

@@ -1,0 +1,1 @@
+//! The pages of the leader and the helper, served on loopback.

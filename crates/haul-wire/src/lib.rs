@@ -1,0 +1,1 @@
+//! haul's frames and asks as bytes.

@@ -1,0 +1,1 @@
+//! Download one file over the links of many machines.

@@ -1,0 +1,1 @@
+//! Examples of haul; each is a program beside this file.
