@@ -1,6 +1,11 @@
 //! Every frame and the ask have the bytes that docs/PROTOCOL.md shows, and no input panics.
 
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::format_collect,
+    reason = "a test may panic"
+)]
 
 use bytes::{Bytes, BytesMut};
 use haul_span::Span;
@@ -218,7 +223,9 @@ proptest! {
     fn frames_survive_any_cut_of_their_bytes(cut in 0..2000usize) {
         let mut stream = BytesMut::new();
         let frames: Vec<Frame> = golden().into_iter().map(|(frame, _)| frame).collect();
-        frames.iter().for_each(|frame| frame.encode(&mut stream));
+        for frame in &frames {
+            frame.encode(&mut stream);
+        }
         let tail = stream.split_off(cut.min(stream.len()));
         let mut read = Vec::new();
         while let Some(frame) = Frame::read(&mut stream, Limit::Granted).unwrap() {
