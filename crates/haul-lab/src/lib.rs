@@ -23,7 +23,7 @@
 //! ```
 
 mod error;
-// LAN
+pub mod lan;
 pub mod origin;
 mod payload;
 mod rate;

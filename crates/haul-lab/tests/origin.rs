@@ -205,9 +205,9 @@ fn send(
     fields: &[&str],
 ) -> TcpStream {
     let mut stream = connect(to, source);
-    let extra: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{extra}\r\n")
-        .unwrap();
+    let host = format!("Host: {to}");
+    let fields = [&[host.as_str(), "Connection: close"], fields].concat().join("\r\n");
+    write!(stream, "{method} {path} HTTP/1.1\r\n{fields}\r\n\r\n").unwrap();
     stream
 }
 
