@@ -25,8 +25,9 @@ pub fn missing(programs: &[&str]) -> Option<String> {
 pub fn skip_or_fail(reason: &str) {
     assert!(env::var_os("HAUL_LAB").is_none_or(|lab| lab != "required"), "skipped: {reason}");
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // The test harness keeps what `println!` writes to itself, but not this.
-    let _ = writeln!(io::stderr(), "skipped: {test}: {reason}");
+    // The test harness keeps what `println!` writes to itself, but not this; and written at once,
+    // it is not torn apart by what other tests write.
+    let _ = io::stderr().write_all(format!("skipped: {test}: {reason}\n").as_bytes());
 }
 
 fn is_installed(program: &str) -> bool {
