@@ -1,1 +1,71 @@
 //! Who fetches which span: a pure state machine.
+//!
+//! `haul-plan` splits one file among workers of unequal, changing and failing links so that all
+//! of them end together. It opens no socket, reads no clock, starts no task, and knows nothing of
+//! URLs, addresses or frames. You probably want the `haul` crate, which drives it.
+//!
+//! # How to drive it
+//!
+//! Time is a [`Duration`](std::time::Duration) since the job began, and never goes back.
+//! **One mutation, then drain:** after every call that takes `now`, call
+//! [`Planner::poll_output`] until it returns `None`, do what it says, and call
+//! [`Planner::wake`] no later than [`Planner::wake_at`].
+//! The same calls at the same times give the same outputs.
+//!
+//! ```
+//! use haul_plan::{Config, Output, Planner, WorkerId};
+//! use haul_span::{Span, SpanSet};
+//! use std::time::Duration;
+//!
+//! let mut planner = Planner::new(1000, SpanSet::new(), Config::default());
+//! planner.join(Duration::ZERO, WorkerId(0), 1);
+//! assert_eq!(planner.poll_output(), Some(Output::Lanes { worker: WorkerId(0), lanes: 1 }));
+//! let Some(Output::Grant { lease, span, .. }) = planner.poll_output() else { unreachable!() };
+//! let arrival = planner.arrive(Duration::from_secs(1), WorkerId(0), lease, span);
+//! assert_eq!(arrival.fresh, Some(Span::new(0, 1000).unwrap()));
+//! assert_eq!(planner.poll_output(), Some(Output::Complete));
+//! ```
+//!
+//! # The rules
+//!
+//! 1. Every byte of the file is in exactly one of received, leased and pending. A leased byte has
+//!    one holder; a duplicate (rule 8) is a second requester of the same byte.
+//! 2. A worker holds up to two leases per lane, so that a lane never waits for a grant.
+//! 3. A lease is about two seconds of its lane's work, and at most the lane's fair share of half
+//!    of what is pending, so that leases shrink towards the end (factoring: Hummel, Schonberg and
+//!    Flynn, 1992).
+//! 4. Pending bytes are granted lowest first, so that the front of the file grows. The response
+//!    that the probe left open goes on where it stands: others start beyond its share.
+//! 5. When nothing is pending, a worker that runs dry steals the tail of the lease that would end
+//!    last, so much that both end together.
+//! 6. A lease without a byte for 1.5 s counts as never ending, so rule 5 finds it at once; after
+//!    3 s its rest is pending again, if somebody else could take it.
+//! 7. A worker whose every lane stalled is on probation for 2 s, doubling to 30 s, and comes back
+//!    with one small lease. Nobody is banned for being slow.
+//! 8. What is too little to steal is duplicated when that ends it sooner: at most two requesters,
+//!    at most one hundredth of the file.
+//! 9. A failed span goes to somebody else if anybody else could take it. A worker that fails in a
+//!    row pauses, doubling each time, and is given up after ten failures without a byte between.
+//! 10. Bad data is a strike and its bytes are pending again; two strikes end the worker's part.
+//! 11. A worker's lanes double while that gains at least 15 %, go back when it does not, and
+//!     halve when the origin throttles.
+//! 12. A worker that adds less than 3 % for five seconds is thanked and released.
+
+#![allow(clippy::cast_precision_loss, reason = "rates and shares are estimates")]
+
+mod config;
+mod grant;
+mod health;
+mod lease;
+mod output;
+mod planner;
+mod rate;
+mod steal;
+mod worker;
+
+pub use config::Config;
+pub use lease::LeaseId;
+pub use output::{Arrival, Cause, Output, Setback};
+pub use planner::Planner;
+pub use rate::Rate;
+pub use worker::{WorkerFacts, WorkerId};

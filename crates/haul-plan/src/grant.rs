@@ -1,0 +1,172 @@
+//! Rules 2 to 4: how much a lease holds, where it starts, and who gets the next one.
+
+use crate::planner::Planner;
+use crate::rate::Rate;
+use crate::worker::{Standing, Worker, WorkerId};
+use haul_span::Span;
+use std::time::Duration;
+
+/// Leases end at multiples of this, in bytes, so that the store writes whole blocks.
+const GRAIN: u64 = 16 << 10;
+
+/// The rate of a worker of which nothing is known and nobody else can be compared with.
+const GUESS: f64 = 1_048_576.0;
+
+impl Planner {
+    /// Gives every worker that wants one a lease: pending bytes first, then stolen ones.
+    pub(crate) fn fill(&mut self, now: Duration) {
+        let mut hungry = self.hungry(now);
+        while !self.pending.is_empty() {
+            let Some(at) = self.hungriest(&hungry) else { return };
+            let worker = hungry[at];
+            let granted = self.grant_pending(now, worker);
+            if !granted || !self.is_hungry(now, worker) {
+                hungry.swap_remove(at);
+            }
+        }
+        for worker in hungry {
+            while self.is_hungry(now, worker) && self.steal(now, worker) {}
+        }
+    }
+
+    fn hungry(&self, now: Duration) -> Vec<WorkerId> {
+        self.workers.keys().copied().filter(|&worker| self.is_hungry(now, worker)).collect()
+    }
+
+    fn is_hungry(&self, now: Duration, id: WorkerId) -> bool {
+        let Some(worker) = self.workers.get(&id) else { return false };
+        let room = worker.leases.len() < worker.wanted();
+        room && !worker.is_paused(now) && !self.is_suspect(now, id)
+    }
+
+    /// Whether all that the worker is at work on has gone silent.
+    pub(crate) fn is_suspect(&self, now: Duration, id: WorkerId) -> bool {
+        let Some(worker) = self.workers.get(&id) else { return false };
+        let mut active = worker.active().iter().filter_map(|id| self.leases.get(id)).peekable();
+        active.peek().is_some()
+            && active.all(|lease| lease.silence(now) >= self.config.suspect_after)
+    }
+
+    /// The one whose lanes run dry first: fewest leases for its lanes, then lowest id.
+    fn hungriest(&self, hungry: &[WorkerId]) -> Option<usize> {
+        let fullness = |worker: &Worker| worker.leases.len() * 256 / worker.wanted();
+        (0..hungry.len()).min_by_key(|&at| {
+            let id = hungry[at];
+            (self.workers.get(&id).map(fullness), id)
+        })
+    }
+
+    fn grant_pending(&mut self, now: Duration, id: WorkerId) -> bool {
+        let Some(worker) = self.workers.get(&id) else { return false };
+        let len = self.lease_len(worker);
+        let open = self.open_span(worker);
+        let Some(room) = open.or_else(|| self.room(now, id, len)) else { return false };
+        let span = self.sized(room, len);
+        self.pending.remove(span);
+        let lease = self.lease(now, id, span);
+        if open.is_some() {
+            self.note_open(id, lease, span.end());
+        }
+        true
+    }
+
+    /// Rule 3.
+    fn lease_len(&self, worker: &Worker) -> u64 {
+        let lane = self.lane_rate(worker);
+        let share = lane.bytes_per_second() / (2.0 * self.total_rate().bytes_per_second());
+        let fair = Rate::new(self.pending.bytes() as f64 * share).bytes_in(Duration::from_secs(1));
+        let proven = worker.standing == Standing::Good && worker.rate().is_some();
+        let worth =
+            if proven { lane.bytes_in(self.config.lease_time) } else { self.config.lease_first };
+        worth.min(fair).clamp(self.config.lease_min, self.config.lease_max)
+    }
+
+    /// The front of `room`, about `len` long, ending on a grain; a crumb behind it comes along.
+    fn sized(&self, room: Span, len: u64) -> Span {
+        let end = room.start().saturating_add(len);
+        let on_grain = room.before(end - end % GRAIN).unwrap_or(room);
+        let crumb = room.end() - on_grain.end();
+        if crumb < self.config.lease_min / 2 { room } else { on_grain }
+    }
+
+    /// Rule 4, for the worker that holds the open response: up to two leases ahead of it.
+    fn open_span(&self, worker: &Worker) -> Option<Span> {
+        let at = worker.open_at?;
+        let ahead =
+            worker.leases.iter().filter_map(|id| self.leases.get(id)).filter(|lease| lease.open);
+        if ahead.count() >= 2 {
+            return None;
+        }
+        self.pending.at_or_after(at).filter(|span| span.contains(at)).and_then(|span| span.from(at))
+    }
+
+    fn note_open(&mut self, worker: WorkerId, lease: crate::LeaseId, end: u64) {
+        if let Some(lease) = self.leases.get_mut(&lease) {
+            lease.open = true;
+        }
+        if let Some(worker) = self.workers.get_mut(&worker) {
+            worker.open_at = Some(end);
+        }
+    }
+
+    /// Rule 4, for everybody else: the lowest pending bytes beyond the open response's share, or
+    /// else the last ones inside it. What the origin refused this worker comes after all that,
+    /// and only when nobody else could take it (rule 9).
+    fn room(&self, now: Duration, id: WorkerId, len: u64) -> Option<Span> {
+        let worker = self.workers.get(&id)?;
+        let reserved = self.reserved();
+        let usable = |span: Span| worker.refused.gaps(span).next();
+        let beyond = self.pending_from(reserved).find_map(usable);
+        let inside = || {
+            let last = self.pending.parts(Span::new(0, reserved)?).last()?;
+            usable(last.from(last.end().saturating_sub(len))?)
+        };
+        let refused = || self.pending.first().filter(|_| !self.others_could(now, id));
+        beyond.or_else(inside).or_else(refused)
+    }
+
+    fn pending_from(&self, from: u64) -> impl Iterator<Item = Span> + '_ {
+        let rest = Span::new(from, self.size());
+        rest.into_iter().flat_map(|rest| self.pending.parts(rest))
+    }
+
+    /// Up to where pending bytes are kept for the open response.
+    fn reserved(&self) -> u64 {
+        let Some((worker, at)) =
+            self.workers.values().find_map(|worker| Some((worker, worker.open_at?)))
+        else {
+            return 0;
+        };
+        let share =
+            self.lane_rate(worker).bytes_per_second() / self.total_rate().bytes_per_second();
+        let bytes = Rate::new(self.pending.bytes() as f64 * share).bytes_in(Duration::from_secs(1));
+        at + bytes.min(self.config.open_reserve).min(self.pending.run_from(at))
+    }
+
+    pub(crate) fn lane_rate(&self, worker: &Worker) -> Rate {
+        self.rate_of(worker).shared(usize::from(worker.lanes.now))
+    }
+
+    pub(crate) fn total_rate(&self) -> Rate {
+        self.workers.values().map(|worker| self.rate_of(worker)).sum()
+    }
+
+    /// The worker's rate, or what the others lead to expect of it; never zero.
+    fn rate_of(&self, worker: &Worker) -> Rate {
+        let known = |rate: &Rate| *rate > Rate::ZERO;
+        worker.rate().filter(known).unwrap_or_else(|| {
+            let rates = || self.workers.values().filter_map(Worker::rate).filter(known);
+            if rates().next().is_none() {
+                Rate::new(GUESS)
+            } else {
+                rates().sum::<Rate>().shared(rates().count())
+            }
+        })
+    }
+
+    /// Whether anybody but `id` could take pending bytes at once.
+    pub(crate) fn others_could(&self, now: Duration, id: WorkerId) -> bool {
+        let able = |worker: &Worker| !worker.is_paused(now) && worker.standing == Standing::Good;
+        self.workers.iter().any(|(&other, worker)| other != id && able(worker))
+    }
+}

@@ -1,0 +1,157 @@
+//! Rules 6, 7, 9, 11 and 12: what follows from silence, failures and small gains.
+
+use crate::lease::LeaseId;
+use crate::output::{Cause, Output, Setback};
+use crate::planner::Planner;
+use crate::rate::Rate;
+use crate::worker::{LaneTrial, Standing, Worker, WorkerId};
+use haul_span::Span;
+use std::time::Duration;
+
+/// Lanes are tried only while so much more work than this is pending.
+const TRIAL_WORTH: Duration = Duration::from_secs(3);
+
+impl Planner {
+    pub(crate) fn check_health(&mut self, now: Duration) {
+        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        for id in ids {
+            self.check_stalls(now, id);
+            self.try_lanes(now, id);
+            self.check_worth(now, id);
+        }
+    }
+
+    /// Rules 6 and 7.
+    fn check_stalls(&mut self, now: Duration, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let stalled: Vec<LeaseId> =
+            worker.active().iter().copied().filter(|id| self.is_stalled(now, *id)).collect();
+        if stalled.is_empty() || !self.others_could(now, id) {
+            return;
+        }
+        let all = stalled.len() == worker.active().len();
+        let lost = if all { worker.leases.clone() } else { stalled };
+        for lease in lost {
+            self.revoke(now, lease);
+        }
+        if all {
+            self.put_on_probation(now, id);
+        }
+    }
+
+    fn is_stalled(&self, now: Duration, id: LeaseId) -> bool {
+        self.leases.get(&id).is_some_and(|lease| lease.silence(now) >= self.config.stalled_after)
+    }
+
+    pub(crate) fn put_on_probation(&mut self, now: Duration, id: WorkerId) {
+        let Self { workers, config, .. } = self;
+        let Some(worker) = workers.get_mut(&id) else { return };
+        let pause = match worker.standing {
+            Standing::Good => config.probation_min,
+            Standing::Probation { next } => next,
+        };
+        worker.standing = Standing::Probation { next: (2 * pause).min(config.probation_max) };
+        worker.paused_until = now + pause;
+        worker.open_at = None;
+    }
+
+    /// Rule 9: notes a failure; says whether it was one too many.
+    pub(crate) fn set_back(
+        &mut self,
+        now: Duration,
+        id: WorkerId,
+        rest: Option<Span>,
+        setback: Setback,
+    ) -> bool {
+        let Self { workers, config, .. } = self;
+        let Some(worker) = workers.get_mut(&id) else { return false };
+        worker.open_at = None;
+        let counts = !worker.is_paused(now);
+        worker.failures += u32::from(counts);
+        let doubled = config.pause_min * 2u32.saturating_pow(worker.failures.saturating_sub(1));
+        let mut pause = doubled.min(config.probation_max);
+        match setback {
+            Setback::Passing => {}
+            Setback::Throttled { pause: asked } => {
+                pause = pause.max(asked);
+                throttle(worker);
+            }
+            Setback::Elsewhere => worker.refused.extend(rest),
+            Setback::Fatal => return true,
+        }
+        worker.paused_until = worker.paused_until.max(now + pause);
+        let lanes = worker.lanes.now;
+        if matches!(setback, Setback::Throttled { .. }) {
+            self.emit(Output::Lanes { worker: id, lanes });
+        }
+        self.workers.get(&id).is_some_and(|worker| worker.failures > self.config.failures_max)
+    }
+
+    /// Rule 11.
+    fn try_lanes(&mut self, now: Duration, id: WorkerId) {
+        let worth = self.total_rate().bytes_in(TRIAL_WORTH) < self.pending.bytes();
+        let Self { workers, config, .. } = self;
+        let Some(worker) = workers.get_mut(&id) else { return };
+        let Some(rate) = worker.rate().filter(|_| worker.standing == Standing::Good) else {
+            return;
+        };
+        let before = worker.lanes.now;
+        match worker.lanes.trial {
+            LaneTrial::Settling { until }
+                if now >= until && worth && before < worker.lanes.most =>
+            {
+                worker.lanes.now = before.saturating_mul(2).min(worker.lanes.most);
+                worker.lanes.trial = LaneTrial::Watching { since: now, before, rate };
+            }
+            LaneTrial::Watching { since, before, rate: former }
+                if now >= since + config.lane_trial =>
+            {
+                judge_lanes(worker, now, before, gained(rate, former, config.lane_gain));
+            }
+            LaneTrial::Settling { .. } | LaneTrial::Watching { .. } | LaneTrial::Settled => {}
+        }
+        let lanes = worker.lanes.now;
+        if lanes != before {
+            self.emit(Output::Lanes { worker: id, lanes });
+            self.begin_active(now, id);
+        }
+    }
+
+    /// Rule 12.
+    fn check_worth(&mut self, now: Duration, id: WorkerId) {
+        let total = self.total_rate().bytes_per_second();
+        let Self { workers, config, .. } = self;
+        let Some(worker) = workers.get_mut(&id).filter(|worker| !worker.own) else { return };
+        let share = worker.rate().map_or(1.0, |rate| rate.bytes_per_second() / total);
+        if share >= config.release_below || worker.is_paused(now) {
+            worker.idle_since = None;
+            return;
+        }
+        let since = *worker.idle_since.get_or_insert(now);
+        let (others, long) = (workers.len() > 1, now >= since + config.release_after);
+        if others && long {
+            self.release(now, id, Cause::Idle { share });
+        }
+    }
+}
+
+/// The origin wants fewer lanes of this worker than it has; it never gets more again.
+fn throttle(worker: &mut Worker) {
+    let fewer = (worker.lanes.now / 2).max(1);
+    worker.lanes.now = fewer;
+    worker.lanes.most = fewer;
+    worker.lanes.trial = LaneTrial::Settled;
+}
+
+fn gained(rate: Rate, former: Rate, by: f64) -> bool {
+    rate.bytes_per_second() >= by * former.bytes_per_second()
+}
+
+fn judge_lanes(worker: &mut Worker, now: Duration, before: u8, gained: bool) {
+    if gained {
+        worker.lanes.trial = LaneTrial::Settling { until: now };
+    } else {
+        worker.lanes.now = before;
+        worker.lanes.trial = LaneTrial::Settled;
+    }
+}

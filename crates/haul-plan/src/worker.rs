@@ -1,0 +1,146 @@
+use crate::lease::LeaseId;
+use crate::rate::{Meter, Rate};
+use haul_span::SpanSet;
+use std::time::Duration;
+
+/// The number of a worker, unique within its planner and given by whoever drives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub u32);
+
+/// What a worker has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct WorkerFacts {
+    /// Bytes that were stored.
+    pub bytes: u64,
+    /// Bytes that were of no use: received before, or past a lease that was trimmed.
+    pub wasted: u64,
+    /// The present rate; zero while it is not known or nothing is leased.
+    pub rate: Rate,
+    /// How many lanes are at work.
+    pub lanes: u8,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Worker {
+    /// Leases in the order in which they were granted: lanes take them from the front.
+    pub(crate) leases: Vec<LeaseId>,
+    pub(crate) lanes: Lanes,
+    pub(crate) meter: Meter,
+    /// Whether it is the leader's own link.
+    pub(crate) own: bool,
+    /// When bytes last came.
+    pub(crate) last_byte: Option<Duration>,
+    /// Whether it was ever given a lease.
+    pub(crate) tried: bool,
+    /// Nothing is granted before this.
+    pub(crate) paused_until: Duration,
+    pub(crate) standing: Standing,
+    /// Failures since the last byte.
+    pub(crate) failures: u32,
+    pub(crate) strikes: u32,
+    /// What the origin does not give this worker.
+    pub(crate) refused: SpanSet,
+    /// Where the probe's open response stands, while it is open.
+    pub(crate) open_at: Option<u64>,
+    /// Since when the worker's share of the total rate is too small.
+    pub(crate) idle_since: Option<Duration>,
+    pub(crate) bytes: u64,
+    pub(crate) wasted: u64,
+}
+
+/// Whether a worker is trusted to deliver in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Good,
+    /// It stalled; after its pause one small lease will tell. The next probation is this long.
+    Probation {
+        next: Duration,
+    },
+}
+
+/// How many lanes a worker uses, and the search for the number that is worth using.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lanes {
+    pub(crate) now: u8,
+    pub(crate) most: u8,
+    pub(crate) trial: LaneTrial,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum LaneTrial {
+    /// Waits until the rate at the present number of lanes is known.
+    Settling { until: Duration },
+    /// More lanes than before are at work: did the rate rise?
+    Watching { since: Duration, before: u8, rate: Rate },
+    /// More lanes gained nothing.
+    Settled,
+}
+
+impl Worker {
+    pub(crate) fn new(now: Duration, lanes: u8, most: u8, settle: Duration) -> Self {
+        Self {
+            leases: Vec::new(),
+            lanes: Lanes { now: lanes, most, trial: LaneTrial::Settling { until: now + settle } },
+            meter: Meter::default(),
+            own: false,
+            last_byte: None,
+            tried: false,
+            paused_until: now,
+            standing: Standing::Good,
+            failures: 0,
+            strikes: 0,
+            refused: SpanSet::new(),
+            open_at: None,
+            idle_since: None,
+            bytes: 0,
+            wasted: 0,
+        }
+    }
+
+    /// The leases that lanes are at work on.
+    pub(crate) fn active(&self) -> &[LeaseId] {
+        &self.leases[..self.leases.len().min(usize::from(self.lanes.now))]
+    }
+
+    /// How many leases the worker should hold (rule 2; one while it proves itself).
+    pub(crate) fn wanted(&self) -> usize {
+        match self.standing {
+            Standing::Good => 2 * usize::from(self.lanes.now),
+            Standing::Probation { .. } => 1,
+        }
+    }
+
+    pub(crate) fn is_paused(&self, now: Duration) -> bool {
+        now < self.paused_until
+    }
+
+    /// Whether a lane of it has nothing to do.
+    pub(crate) fn has_idle_lane(&self) -> bool {
+        self.leases.len() < self.wanted().min(usize::from(self.lanes.now))
+    }
+
+    /// Whether bytes came within the last second.
+    pub(crate) fn delivers(&self, now: Duration) -> bool {
+        self.last_byte.is_some_and(|at| now < at + Duration::from_secs(1))
+    }
+
+    /// Whether it may take leases from others: one that has shown what it can, or is quite new.
+    pub(crate) fn may_steal(&self) -> bool {
+        self.standing == Standing::Good && (self.rate().is_some() || !self.tried)
+    }
+
+    pub(crate) fn rate(&self) -> Option<Rate> {
+        self.meter.rate()
+    }
+
+    pub(crate) fn facts(&self) -> WorkerFacts {
+        let rate = if self.leases.is_empty() { None } else { self.rate() };
+        let lanes = u8::try_from(self.active().len()).unwrap_or(u8::MAX);
+        WorkerFacts {
+            bytes: self.bytes,
+            wasted: self.wasted,
+            rate: rate.unwrap_or_default(),
+            lanes,
+        }
+    }
+}
