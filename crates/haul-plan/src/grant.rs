@@ -24,9 +24,17 @@ impl Planner {
                 hungry.swap_remove(at);
             }
         }
+        self.fastest_first(&mut hungry);
         for worker in hungry {
             while self.is_hungry(now, worker) && self.steal(now, worker) {}
         }
+    }
+
+    fn fastest_first(&self, workers: &mut [WorkerId]) {
+        let rate = |id: &WorkerId| {
+            self.workers.get(id).map_or(0.0, |worker| self.lane_rate(worker).bytes_per_second())
+        };
+        workers.sort_by(|a, b| rate(b).total_cmp(&rate(a)));
     }
 
     fn hungry(&self, now: Duration) -> Vec<WorkerId> {
@@ -47,13 +55,12 @@ impl Planner {
             && active.all(|lease| lease.silence(now) >= self.config.suspect_after)
     }
 
-    /// The one whose lanes run dry first: fewest leases for its lanes, then lowest id.
+    /// The one whose lanes run dry first: fewest leases for its lanes, then lowest id. Who is on
+    /// probation comes after everybody else.
     fn hungriest(&self, hungry: &[WorkerId]) -> Option<usize> {
         let fullness = |worker: &Worker| worker.leases.len() * 256 / worker.wanted();
-        (0..hungry.len()).min_by_key(|&at| {
-            let id = hungry[at];
-            (self.workers.get(&id).map(fullness), id)
-        })
+        let order = |worker: &Worker| (worker.standing != Standing::Good, fullness(worker));
+        (0..hungry.len()).min_by_key(|&at| (self.workers.get(&hungry[at]).map(order), hungry[at]))
     }
 
     fn grant_pending(&mut self, now: Duration, id: WorkerId) -> bool {
