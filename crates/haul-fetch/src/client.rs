@@ -1,0 +1,97 @@
+use crate::request::Headers;
+use crate::{Error, Guard, Probe, RateLimit, Source, Validator, tls};
+use rustls::ClientConfig;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// How sources are fetched: TLS, address guard, headers, limits. Cheap to clone.
+#[derive(Clone)]
+pub struct Client(pub(crate) Arc<Settings>);
+
+pub(crate) struct Settings {
+    pub(crate) headers: Headers,
+    pub(crate) guard: Guard,
+    pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) limit: Option<RateLimit>,
+}
+
+/// What a [`Client`] is made of; the default is for whoever downloads on their own behalf.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Headers to send to the origin of the URL that was asked for, and to nobody that it
+    /// redirects to. They are taken for secrets.
+    pub headers: Vec<(String, String)>,
+    /// Which addresses may be connected to.
+    pub guard: Guard,
+    /// The addresses of names that are not to be looked up. The guard judges them all the same.
+    pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// Root certificates to trust beside the platform's, in PEM.
+    pub extra_roots: Vec<u8>,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// The most bytes a second that all sources of this client may bring together.
+    pub limit: Option<RateLimit>,
+}
+
+/// How long a source may keep its client waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For each of: the addresses of a name, a connection to any of them, the TLS handshake.
+    pub connect: Duration,
+    /// From a request to the end of the response's head.
+    pub head: Duration,
+    /// Between two pieces of a body, counting only the time that somebody waits for one.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            head: Duration::from_secs(30),
+            idle: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Client {
+    /// Reads the root certificates and checks the headers; touches no network.
+    ///
+    /// Fails with a usage error on a header that is malformed or that haul must own, such as
+    /// `Range` or `Host`, and on root certificates that cannot be read.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        Ok(Self(Arc::new(Settings {
+            headers: Headers::new(&options.headers)?,
+            guard: options.guard,
+            hosts: options.hosts,
+            tls: tls::config(&options.extra_roots)?,
+            timeouts: options.timeouts,
+            limit: options.limit,
+        })))
+    }
+
+    /// Asks for the whole of what is at `url` and tells what it is by the head of the response,
+    /// which is kept open.
+    ///
+    /// An origin that refuses or garbles a ranged request is asked once more without a range.
+    /// Dropping the future ends the request.
+    pub async fn probe(&self, url: &Url) -> Result<Probe, Error> {
+        Probe::ask(self, url).await
+    }
+
+    /// A source whose facts are known from elsewhere. Nothing is sent until it is read, and every
+    /// response is held to these facts.
+    pub fn source(
+        &self,
+        url: &Url,
+        length: u64,
+        validator: Option<&Validator>,
+    ) -> Result<Source, Error> {
+        Source::known(self, url, length, validator)
+    }
+}

@@ -1,0 +1,186 @@
+//! From a URL to a stream of bytes: names, the guard, the race of addresses, TLS.
+
+use crate::client::Settings;
+use crate::{Error, Refusal, Stage};
+use rustls::pki_types::ServerName;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+use tracing::{debug, trace};
+use url::{Host, Url};
+
+/// A connected stream, plain or secured.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Connects to where `url` points, if the guard allows; the address is the one that was judged.
+pub(crate) async fn connect(
+    settings: &Settings,
+    url: &Url,
+) -> Result<(Box<dyn Stream>, SocketAddr), Error> {
+    let host = host_of(url);
+    let refused = |why| Error::Refused { host: host.clone(), why };
+    settings.guard.admit_url(url).map_err(refused)?;
+    let limit = settings.timeouts.connect;
+    let addresses = within(limit, &host, Stage::Resolve, resolve(settings, url)).await?;
+    settings.guard.admit(url, &addresses).map_err(refused)?;
+    let (stream, address) =
+        within(limit, &host, Stage::Connect, race(&host, interleaved(addresses))).await?;
+    if stream.peer_addr().ok() != Some(address) {
+        return Err(refused(Refusal::Peer));
+    }
+    debug!(%host, %address, "connected");
+    if url.scheme() == "http" {
+        return Ok((Box::new(stream), address));
+    }
+    let secure = within(limit, &host, Stage::Handshake, secure(settings, url, stream)).await?;
+    Ok((secure, address))
+}
+
+/// The host of a URL for messages.
+pub(crate) fn host_of(url: &Url) -> String {
+    url.host_str().unwrap_or_default().to_owned()
+}
+
+/// `work`, or the error that it took longer than `limit`.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    host: &str,
+    stage: Stage,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match timeout(limit, work).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::Timeout { host: host.to_owned(), stage, after: limit }),
+    }
+}
+
+async fn resolve(settings: &Settings, url: &Url) -> Result<Vec<SocketAddr>, Error> {
+    let port = url.port_or_known_default().ok_or(Error::Url { why: "names no port" })?;
+    match url.host() {
+        Some(Host::Ipv4(ip)) => Ok(vec![(ip, port).into()]),
+        Some(Host::Ipv6(ip)) => Ok(vec![(ip, port).into()]),
+        Some(Host::Domain(name)) => match settings.hosts.get(name) {
+            Some(known) => Ok(known.iter().map(|&ip| (ip, port).into()).collect()),
+            None => look_up(name, port).await,
+        },
+        None => Err(Error::Url { why: "names no host" }),
+    }
+}
+
+async fn look_up(name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+    match lookup_host((name, port)).await {
+        Ok(addresses) => Ok(addresses.collect()),
+        Err(source) => Err(Error::Resolve { host: name.to_owned(), source }),
+    }
+}
+
+/// The addresses with their families in turn, the first one's first (RFC 8305 §4).
+fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut ours, mut others): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first);
+    let mut order = Vec::with_capacity(ours.len() + others.len());
+    ours.reverse();
+    others.reverse();
+    while !ours.is_empty() || !others.is_empty() {
+        order.extend(ours.pop());
+        order.extend(others.pop());
+    }
+    order.dedup();
+    order
+}
+
+type Attempt = Pin<Box<dyn Future<Output = (SocketAddr, io::Result<TcpStream>)> + Send>>;
+
+/// The first connection to succeed; a further address is tried when an attempt fails or shows no
+/// result within [`STAGGER`] (RFC 8305 §5).
+async fn race(host: &str, addresses: Vec<SocketAddr>) -> Result<(TcpStream, SocketAddr), Error> {
+    let mut waiting = addresses.into_iter();
+    let mut attempts: Vec<Attempt> = waiting.next().map(attempt).into_iter().collect();
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    while !attempts.is_empty() {
+        tokio::select! {
+            (address, result) = first_done(&mut attempts) => match result {
+                Ok(stream) => return Ok((stream, address)),
+                Err(error) => {
+                    trace!(%address, %error, "no connection");
+                    failure = error;
+                    attempts.extend(waiting.next().map(attempt));
+                }
+            },
+            () = sleep(STAGGER), if waiting.len() > 0 => {
+                attempts.extend(waiting.next().map(attempt));
+            }
+        }
+    }
+    Err(Error::Connect { host: host.to_owned(), source: failure })
+}
+
+fn attempt(address: SocketAddr) -> Attempt {
+    Box::pin(async move {
+        let stream = TcpStream::connect(address).await;
+        // Requests are small and each waits for its answer; a failure costs only time.
+        let _ = stream.as_ref().map(|stream| stream.set_nodelay(true));
+        (address, stream)
+    })
+}
+
+async fn first_done(attempts: &mut Vec<Attempt>) -> (SocketAddr, io::Result<TcpStream>) {
+    poll_fn(|context| {
+        for at in 0..attempts.len() {
+            if let Poll::Ready(done) = attempts[at].as_mut().poll(context) {
+                drop(attempts.swap_remove(at));
+                return Poll::Ready(done);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+async fn secure(
+    settings: &Settings,
+    url: &Url,
+    stream: TcpStream,
+) -> Result<Box<dyn Stream>, Error> {
+    let failed = |source| Error::Tls { host: host_of(url), source };
+    let name = server_name(url).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
+    let connector = TlsConnector::from(settings.tls.clone());
+    Ok(Box::new(connector.connect(name, stream).await.map_err(failed)?))
+}
+
+fn server_name(url: &Url) -> Option<ServerName<'static>> {
+    match url.host()? {
+        Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned()).ok(),
+        Host::Ipv4(ip) => Some(ServerName::IpAddress(ip.into())),
+        Host::Ipv6(ip) => Some(ServerName::IpAddress(ip.into())),
+    }
+}
+
+/// How long an attempt to connect is alone (RFC 8305 §8).
+const STAGGER: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns_in_the_resolvers_order() {
+        let parse = |list: &[&str]| -> Vec<SocketAddr> {
+            list.iter().map(|address| address.parse().unwrap()).collect()
+        };
+        let given = parse(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
+        let order = parse(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
+        assert_eq!(interleaved(given), order);
+        assert_eq!(interleaved(Vec::new()), []);
+    }
+}

@@ -1,0 +1,51 @@
+use crate::codec::base64_decode;
+
+/// A digest of the whole file, as its origin states it (RFC 9530).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Digest {
+    /// SHA-256, FIPS 180-4.
+    Sha256([u8; 32]),
+    /// SHA-512, FIPS 180-4.
+    Sha512([u8; 64]),
+}
+
+impl Digest {
+    /// The digests in a `Repr-Digest` field that haul can check; others are passed over.
+    pub(crate) fn parse_all(field: &str) -> Vec<Self> {
+        field.split(',').filter_map(|member| Self::parse(member.trim())).collect()
+    }
+
+    /// One member of the dictionary: `algorithm=:base64:` (RFC 8941 §3.3.5).
+    fn parse(member: &str) -> Option<Self> {
+        let (algorithm, value) = member.split_once('=')?;
+        let bytes = base64_decode(value.strip_prefix(':')?.strip_suffix(':')?)?;
+        match algorithm {
+            "sha-256" => Some(Self::Sha256(bytes.try_into().ok()?)),
+            "sha-512" => Some(Self::Sha512(bytes.try_into().ok()?)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn known_digests_are_read_and_others_passed_over() {
+        let sha256 = "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:";
+        let field =
+            format!("md5=:1B2M2Y8AsgTpgAmy7PhCfg==:, {sha256}, sha-512=:AAAA:, sha-256=abc");
+        let digests = Digest::parse_all(&field);
+        let [Digest::Sha256(bytes)] = digests[..] else { panic!("{digests:?}") };
+        assert_eq!(bytes[..4], [0xe3, 0xb0, 0xc4, 0x42]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_field_makes_the_parser_panic(field: String) {
+            Digest::parse_all(&field);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! One answer to one request, over as many redirects as it takes.
+
+use crate::client::Settings;
+use crate::conn::Conn;
+use crate::connect::host_of;
+use crate::head;
+use crate::request::{self, Location, Wanted};
+use crate::{Client, Error};
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::header::LOCATION;
+use std::time::SystemTime;
+use tracing::debug;
+use url::Url;
+
+/// A response whose body is still to be read.
+pub(crate) struct Answer {
+    pub(crate) conn: Conn,
+    pub(crate) response: Response<Incoming>,
+    /// Who sent it.
+    pub(crate) location: Location,
+}
+
+impl Answer {
+    /// The error that stands for a status that brings no data.
+    pub(crate) fn status_error(&self) -> Error {
+        Error::Status {
+            host: self.conn.host().to_owned(),
+            status: self.response.status().as_u16(),
+            wait: head::retry_after(self.response.headers(), SystemTime::now()),
+        }
+    }
+}
+
+/// Asks at `location`, over `conn` if that leads there, and follows redirects.
+pub(crate) async fn fetch(
+    client: &Client,
+    mut location: Location,
+    wanted: Wanted,
+    mut conn: Option<Conn>,
+) -> Result<Answer, Error> {
+    for _ in 0..=MAX_REDIRECTS {
+        let (used, response) = exchange(client, &location, wanted, conn.take()).await?;
+        match redirect(&location, &response)? {
+            None => return Ok(Answer { conn: used, response, location }),
+            Some(next) => location = next,
+        }
+    }
+    Err(Error::TooManyRedirects { host: host_of(&location.url) })
+}
+
+async fn exchange(
+    client: &Client,
+    location: &Location,
+    wanted: Wanted,
+    conn: Option<Conn>,
+) -> Result<(Conn, Response<Incoming>), Error> {
+    let settings: &Settings = &client.0;
+    if let Some(mut conn) = conn.filter(|conn| conn.serves(&location.url)) {
+        match conn.send(settings, request::get(client, location, wanted)?).await {
+            Ok(response) => return Ok((conn, response)),
+            // A server may close an idle connection while a request is on its way to it.
+            Err(Error::Lost { .. }) => debug!(host = conn.host(), "a kept connection was closed"),
+            Err(error) => return Err(error),
+        }
+    }
+    let mut conn = Conn::open(settings, &location.url).await?;
+    let response = conn.send(settings, request::get(client, location, wanted)?).await?;
+    Ok((conn, response))
+}
+
+/// Where a response sends the request on to, if it does.
+fn redirect(from: &Location, response: &Response<Incoming>) -> Result<Option<Location>, Error> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let host = || host_of(&from.url);
+    let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+    let target = to.and_then(|to| from.url.join(to).ok()).filter(is_web);
+    let Some(url) = target else { return Err(Error::BadRedirect { host: host() }) };
+    if from.url.scheme() == "https" && url.scheme() == "http" {
+        return Err(Error::Downgrade { host: host() });
+    }
+    debug!(from = host(), to = host_of(&url), "redirected");
+    Ok(Some(from.onward(url)))
+}
+
+/// Whether haul can fetch from `url`.
+pub(crate) fn is_web(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
+/// A longer chain is a loop in practice.
+const MAX_REDIRECTS: usize = 10;

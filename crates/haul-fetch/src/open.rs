@@ -1,0 +1,184 @@
+use crate::conn::{Conn, lost};
+use crate::{Client, Error, Framing, Stage, head};
+use bytes::Bytes;
+use hyper::Response;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::TRANSFER_ENCODING;
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// A response that is being read.
+pub(crate) struct Open {
+    client: Client,
+    conn: Conn,
+    body: Incoming,
+    framing: Framing,
+    /// Came from the origin and was not handed out yet.
+    ready: Bytes,
+    /// The offset of the next byte to hand out.
+    at: u64,
+    /// Where the response must end; unknown for a file of unknown length.
+    end: Option<u64>,
+    /// The body had more bytes than its head allowed.
+    overlong: bool,
+    /// How long somebody has waited for the next frame.
+    waited: Duration,
+}
+
+impl Open {
+    /// A response whose body is the part of the file from `at` to `end`.
+    pub(crate) fn new(
+        client: &Client,
+        conn: Conn,
+        response: Response<Incoming>,
+        at: u64,
+        end: Option<u64>,
+    ) -> Self {
+        Self {
+            client: client.clone(),
+            conn,
+            framing: framing(&response),
+            body: response.into_body(),
+            ready: Bytes::new(),
+            at,
+            end,
+            overlong: false,
+            waited: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn conn(&self) -> &Conn {
+        &self.conn
+    }
+
+    pub(crate) fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Whether the byte at `offset` comes next.
+    pub(crate) fn stands_at(&self, offset: u64) -> bool {
+        self.at == offset && self.is_half_read()
+    }
+
+    /// Whether bytes are left that were promised.
+    pub(crate) fn is_half_read(&self) -> bool {
+        self.end != Some(self.at)
+    }
+
+    /// The next piece, of at most `room` bytes; `None` at the end of the response.
+    ///
+    /// Dropping the future loses nothing: a piece leaves `ready` only as it is returned.
+    pub(crate) async fn next(&mut self, room: u64) -> Result<Option<Bytes>, Error> {
+        while self.ready.is_empty() {
+            if !self.fill().await? {
+                return Ok(None);
+            }
+        }
+        let limit = self.client.0.limit.as_ref();
+        let most = limit.map_or(PIECE, |limit| limit.piece().min(PIECE)).min(self.ready.len());
+        let piece = usize::try_from(room).map_or(most, |room| room.min(most));
+        if let Some(limit) = limit {
+            limit.pay(piece).await;
+        }
+        self.at += piece as u64;
+        Ok(Some(self.ready.split_to(piece)))
+    }
+
+    /// Reads one frame; `false` at the end of the response.
+    async fn fill(&mut self) -> Result<bool, Error> {
+        let left = self.end.map(|end| end - self.at);
+        if left == Some(0) {
+            return Ok(false);
+        }
+        let Some(mut data) = self.frame().await? else {
+            return if left.is_none() { Ok(false) } else { Err(self.cut(None)) };
+        };
+        if let Some(left) = left
+            && data.len() as u64 > left
+        {
+            self.overlong = true;
+            data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        }
+        self.ready = data;
+        Ok(true)
+    }
+
+    /// The data of the next frame; `None` at the end of the body.
+    async fn frame(&mut self) -> Result<Option<Bytes>, Error> {
+        let idle = self.client.0.timeouts.idle;
+        let Self { conn, body, waited, .. } = self;
+        let patience = idle.saturating_sub(*waited);
+        let waiting = Waiting { total: waited, since: Instant::now() };
+        let frame = timeout(patience, poll_fn(|context| conn.poll_frame(body, context))).await;
+        drop(waiting);
+        let Ok(frame) = frame else {
+            let host = self.conn.host().to_owned();
+            return Err(Error::Timeout { host, stage: Stage::Body, after: idle });
+        };
+        self.waited = Duration::ZERO;
+        match frame.transpose().map_err(|source| self.cut(Some(source)))? {
+            // A trailer is no data; an empty piece says the same to a reader that loops.
+            Some(frame) => Ok(Some(frame.into_data().unwrap_or_default())),
+            None => Ok(None),
+        }
+    }
+
+    fn cut(&self, source: Option<hyper::Error>) -> Error {
+        let (host, at) = (self.conn.host(), self.at);
+        match source {
+            Some(source) => lost(host, at, source),
+            None => Error::Lost { host: host.to_owned(), at, source: None },
+        }
+    }
+
+    /// The connection, if the response was read to its end and left it fit for another request.
+    pub(crate) async fn into_conn(mut self) -> Option<Conn> {
+        if self.is_half_read() || self.overlong || self.framing == Framing::Close {
+            return None;
+        }
+        // The end of a chunked body is kept only if it is already here: it is not waited for.
+        let Self { conn, body, .. } = &mut self;
+        let here = poll_fn(|context| Poll::Ready(conn.poll_frame(body, context))).await;
+        matches!(here, Poll::Ready(None)).then_some(self.conn)
+    }
+}
+
+/// Counts the time until it is dropped, so that a wait that is broken off and taken up again is
+/// one wait, and time in which nobody waits is none.
+struct Waiting<'a> {
+    total: &'a mut Duration,
+    since: Instant,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *self.total += self.since.elapsed();
+    }
+}
+
+/// How the end of the body shows (RFC 9112 §6.3).
+fn framing(response: &Response<Incoming>) -> Framing {
+    if response.headers().contains_key(TRANSFER_ENCODING) {
+        return if response.body().size_hint().exact().is_none() && is_chunked(response) {
+            Framing::Chunked
+        } else {
+            Framing::Close
+        };
+    }
+    if head::content_length(response.headers()).is_some() {
+        Framing::Length
+    } else {
+        Framing::Close
+    }
+}
+
+fn is_chunked(response: &Response<Incoming>) -> bool {
+    let last = response.headers().get_all(TRANSFER_ENCODING).iter().next_back();
+    let coding = last.and_then(|value| value.to_str().ok()?.rsplit(',').next());
+    coding.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
+}
+
+/// The largest piece that is handed out, in bytes.
+const PIECE: usize = 64 << 10;
