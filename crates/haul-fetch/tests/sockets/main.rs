@@ -1,0 +1,16 @@
+//! Whatever an origin sends, a source hands out the right bytes of the right version or an error.
+//!
+//! Every test talks to an [`origin::Origin`] over loopback, which answers each request with
+//! exactly the bytes that the test says.
+
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
+
+mod bodies;
+mod guarded;
+mod lanes;
+mod origin;
+mod probing;
+mod ranges;
+mod redirects;
+mod secure;
+mod waiting;
