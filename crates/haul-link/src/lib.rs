@@ -1,1 +1,27 @@
 //! Identity, TLS, ask and session between two machines.
+//!
+//! Every installation has an Ed25519 key, and its [`PeerId`] is the SHA-256 of the public half.
+//! Two machines talk over TLS 1.3 with raw public keys (RFC 7250): no certificates, no authority,
+//! no resumption. [`greet`] and [`answer`] then give both the same six-digit [`Code`] and a
+//! [`Session`] that carries [`Frame`](haul_wire::Frame)s. [`Asker`] and [`Listener`] are the two
+//! ends of the UDP ask.
+//!
+//! This crate knows nothing of what a URL means, of disks or of policies, and starts no task.
+
+mod admit;
+mod ask;
+mod error;
+mod handshake;
+mod identity;
+mod interfaces;
+mod session;
+mod tls;
+
+pub use admit::Admission;
+pub use ask::{Asker, GROUP, Heard, Listener, PORT, PORTS, REPEATS};
+pub use error::LinkError;
+pub use handshake::{Code, Greeting, answer, greet};
+pub use identity::{BadPeerId, Identity, PeerId};
+pub use interfaces::{Interface, interfaces};
+pub use session::{FrameReader, FrameWriter, Session};
+pub use tls::{Secured, accept, dial};

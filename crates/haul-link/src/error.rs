@@ -1,0 +1,111 @@
+use crate::PeerId;
+use haul_wire::WireError;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{fmt, io};
+
+/// Why two machines do not talk to each other.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The key of this installation could not be read or written. Nothing was sent.
+    Key {
+        /// The key's file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file does not hold an Ed25519 key. Nothing was sent.
+    NotAKey {
+        /// The key's file.
+        path: PathBuf,
+    },
+    /// A local port could not be opened. Nothing was sent.
+    Port {
+        /// The address that was wanted.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The connection failed or broke.
+    Broken {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The other side was silent for too long.
+    Silent {
+        /// What was being waited for.
+        awaiting: &'static str,
+        /// How long.
+        after: Duration,
+    },
+    /// The other side closed the connection.
+    Closed,
+    /// The other side sent bytes that are not the protocol.
+    Wire(WireError),
+    /// The other side sent a frame that does not belong here.
+    Unexpected {
+        /// What was being waited for.
+        awaiting: &'static str,
+        /// The kind of frame that came.
+        kind: u8,
+    },
+    /// The leader's nonce is not the one that it had committed to: somebody is in the middle.
+    Commitment,
+    /// The other side sent more control frames than any honest one does.
+    Flood,
+    /// The machine at that address has another key than the one that asked.
+    OtherPeer {
+        /// Who was expected.
+        expected: PeerId,
+    },
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key { path, source } => {
+                write!(f, "the key in {} cannot be used: {source}", path.display())
+            }
+            Self::NotAKey { path } => {
+                write!(f, "{} does not hold an Ed25519 key", path.display())
+            }
+            Self::Port { address, source } => write!(f, "cannot listen on {address}: {source}"),
+            Self::Broken { doing, source } => write!(f, "{doing} failed: {source}"),
+            Self::Silent { awaiting, after } => {
+                write!(f, "no {awaiting} within {} s", after.as_secs_f32())
+            }
+            Self::Closed => write!(f, "the other side closed the connection"),
+            Self::Wire(error) => write!(f, "{error}"),
+            Self::Unexpected { awaiting, kind } => {
+                write!(f, "a frame of kind {kind} came in place of {awaiting}")
+            }
+            Self::Commitment => write!(f, "the leader did not keep its commitment"),
+            Self::Flood => write!(f, "too many control frames"),
+            Self::OtherPeer { expected } => {
+                write!(f, "the machine there is not {}", expected.short())
+            }
+        }
+    }
+}
+
+impl std::error::Error for LinkError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Key { source, .. } | Self::Port { source, .. } | Self::Broken { source, .. } => {
+                Some(source)
+            }
+            Self::Wire(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<WireError> for LinkError {
+    fn from(error: WireError) -> Self {
+        Self::Wire(error)
+    }
+}

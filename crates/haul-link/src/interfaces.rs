@@ -1,0 +1,92 @@
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Interfaces with these names belong to containers, virtual machines and tunnels; nobody who
+/// could help is behind them.
+const VIRTUAL: [&str; 12] = [
+    "docker",
+    "br-",
+    "veth",
+    "virbr",
+    "vmnet",
+    "vboxnet",
+    "wg",
+    "tun",
+    "tap",
+    "utun",
+    "tailscale",
+    "zt",
+];
+
+/// An IPv4 address of this machine and the network that it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The interface's name.
+    pub name: String,
+    /// This machine's address there.
+    pub address: Ipv4Addr,
+    /// The length of the network's prefix, in bits.
+    pub prefix: u8,
+}
+
+impl Interface {
+    /// Whether `address` is in the network of this interface.
+    pub fn has(&self, address: IpAddr) -> bool {
+        let IpAddr::V4(address) = address else { return false };
+        (address.to_bits() ^ self.address.to_bits()) & self.mask() == 0
+    }
+
+    /// The address that means everybody in the network (RFC 919).
+    pub fn broadcast(&self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.address.to_bits() | !self.mask())
+    }
+
+    /// Whether asks are sent here unless the user names interfaces: a real network that holds
+    /// more than this machine and one other.
+    pub fn is_fitting(&self) -> bool {
+        let virtual_name = VIRTUAL.iter().any(|prefix| self.name.starts_with(prefix));
+        !self.address.is_loopback() && self.prefix <= 30 && !virtual_name
+    }
+
+    fn mask(&self) -> u32 {
+        u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0)
+    }
+}
+
+/// The IPv4 addresses of this machine.
+pub fn interfaces() -> io::Result<Vec<Interface>> {
+    let found = if_addrs::get_if_addrs()?.into_iter();
+    let v4 = found.filter_map(|interface| match interface.addr {
+        if_addrs::IfAddr::V4(v4) => {
+            Some(Interface { name: interface.name, address: v4.ip, prefix: v4.prefixlen })
+        }
+        if_addrs::IfAddr::V6(_) => None,
+    });
+    Ok(v4.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(name: &str, address: [u8; 4], prefix: u8) -> Interface {
+        Interface { name: name.into(), address: address.into(), prefix }
+    }
+
+    #[test]
+    fn a_network_ends_at_its_prefix() {
+        let lan = interface("eth0", [10, 77, 3, 9], 22);
+        assert!(lan.has([10, 77, 0, 0].into()) && lan.has([10, 77, 3, 255].into()));
+        assert!(!lan.has([10, 77, 4, 0].into()) && !lan.has(IpAddr::V6(1.into())));
+        assert_eq!(lan.broadcast(), Ipv4Addr::new(10, 77, 3, 255));
+        assert!(interface("any", [1, 2, 3, 4], 0).has([9, 9, 9, 9].into()));
+    }
+
+    #[test]
+    fn asks_go_to_real_networks_only() {
+        assert!(interface("wlan0", [192, 168, 1, 2], 24).is_fitting());
+        assert!(!interface("lo", [127, 0, 0, 1], 8).is_fitting());
+        assert!(!interface("docker0", [172, 17, 0, 1], 16).is_fitting());
+        assert!(!interface("eth0", [10, 0, 0, 1], 32).is_fitting());
+    }
+}

@@ -1,0 +1,143 @@
+use crate::{LinkError, Secured};
+use bytes::BytesMut;
+use haul_wire::{Frame, Limit};
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsStream;
+
+/// A side that has nothing to say sends a ping after this.
+const PING_AFTER: Duration = Duration::from_secs(2);
+
+/// A side that is silent for longer is taken for dead.
+const DEAD_AFTER: Duration = Duration::from_secs(8);
+
+/// How many control frames may come at once, and how many a second in the long run.
+const BURST: f64 = 1000.0;
+const STEADY: f64 = 200.0;
+
+/// Frames to and from one other machine.
+#[derive(Debug)]
+pub struct Session {
+    reader: FrameReader,
+    writer: FrameWriter,
+}
+
+impl Session {
+    /// How often a side that has nothing to say sends a ping, so that the other knows it lives.
+    pub const PING_AFTER: Duration = PING_AFTER;
+
+    pub(crate) fn new(secured: Secured) -> Self {
+        let (read, write) = tokio::io::split(secured.stream);
+        Self {
+            reader: FrameReader::new(read),
+            writer: FrameWriter { write, buffer: BytesMut::new() },
+        }
+    }
+
+    /// Sends a frame at once.
+    pub async fn send(&mut self, frame: &Frame) -> Result<(), LinkError> {
+        self.writer.send(frame).await
+    }
+
+    /// The next frame; cancel safe. Waits without a limit: while people decide, nobody talks.
+    pub async fn next(&mut self) -> Result<Frame, LinkError> {
+        self.reader.next().await
+    }
+
+    /// From here on data may come, and each direction is used by itself.
+    pub fn granted(self) -> (FrameReader, FrameWriter) {
+        let Self { mut reader, writer } = self;
+        reader.limit = Limit::Granted;
+        (reader, writer)
+    }
+}
+
+/// The half of a session that receives.
+#[derive(Debug)]
+pub struct FrameReader {
+    read: ReadHalf<TlsStream<TcpStream>>,
+    buffer: BytesMut,
+    limit: Limit,
+    budget: f64,
+    counted: Instant,
+}
+
+impl FrameReader {
+    fn new(read: ReadHalf<TlsStream<TcpStream>>) -> Self {
+        Self {
+            read,
+            buffer: BytesMut::new(),
+            limit: Limit::Offered,
+            budget: BURST,
+            counted: Instant::now(),
+        }
+    }
+
+    /// The next frame; cancel safe.
+    pub async fn next(&mut self) -> Result<Frame, LinkError> {
+        loop {
+            if let Some(frame) = Frame::read(&mut self.buffer, self.limit)? {
+                self.count(&frame)?;
+                return Ok(frame);
+            }
+            self.buffer.reserve(16 * 1024);
+            let read = self.read.read_buf(&mut self.buffer).await;
+            if read.map_err(|source| lost("receiving", source))? == 0 {
+                return Err(LinkError::Closed);
+            }
+        }
+    }
+
+    /// The next frame of a peer that is expected to show that it lives.
+    pub async fn next_alive(&mut self) -> Result<Frame, LinkError> {
+        let silent = LinkError::Silent { awaiting: "sign of life", after: DEAD_AFTER };
+        tokio::time::timeout(DEAD_AFTER, self.next()).await.unwrap_or(Err(silent))
+    }
+
+    fn count(&mut self, frame: &Frame) -> Result<(), LinkError> {
+        if matches!(frame, Frame::Data { .. }) {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let earned = STEADY * now.duration_since(self.counted).as_secs_f64();
+        self.budget = (self.budget + earned).min(BURST) - 1.0;
+        self.counted = now;
+        if self.budget < 0.0 { Err(LinkError::Flood) } else { Ok(()) }
+    }
+}
+
+/// The half of a session that sends.
+#[derive(Debug)]
+pub struct FrameWriter {
+    write: WriteHalf<TlsStream<TcpStream>>,
+    buffer: BytesMut,
+}
+
+impl FrameWriter {
+    /// Sends a frame at once. Not cancel safe: a frame that was begun must be ended.
+    pub async fn send(&mut self, frame: &Frame) -> Result<(), LinkError> {
+        self.buffer.clear();
+        frame.encode(&mut self.buffer);
+        let sent = async {
+            self.write.write_all(&self.buffer).await?;
+            self.write.flush().await
+        };
+        sent.await.map_err(|source| lost("sending", source))
+    }
+
+    /// Ends the connection after what was sent.
+    pub async fn close(&mut self) {
+        // Whoever closes does not care any more whether the other side hears it.
+        let _ = self.write.shutdown().await;
+    }
+}
+
+fn lost(doing: &'static str, source: io::Error) -> LinkError {
+    match source.kind() {
+        io::ErrorKind::UnexpectedEof => LinkError::Closed,
+        _ => LinkError::Broken { doing, source },
+    }
+}

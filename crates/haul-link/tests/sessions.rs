@@ -1,0 +1,121 @@
+//! Two machines over a real socket: who is who, what both show, and what strangers can do.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use haul_link::{Greeting, Identity, LinkError, Secured, accept, answer, dial, greet};
+use haul_span::Span;
+use haul_wire::Frame;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+
+/// A leader that listens and a helper that dials it.
+async fn secured(leader: &Identity, helper: &Identity) -> (Secured, Secured) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let expected = Some(leader.id());
+    let (taken, dialled) = tokio::join!(
+        async { accept(leader, listener.accept().await.unwrap().0).await },
+        dial(helper, address, expected)
+    );
+    (taken.unwrap(), dialled.unwrap())
+}
+
+async fn greeted() -> (Greeting, Greeting) {
+    let (leader, helper) = (Identity::ephemeral(), Identity::ephemeral());
+    let (at_leader, at_helper) = secured(&leader, &helper).await;
+    assert_eq!((at_leader.peer, at_helper.peer), (helper.id(), leader.id()));
+    let (greeting, answered) = tokio::join!(
+        greet(at_leader, leader.id(), "ward 3", [7; 16]),
+        answer(at_helper, helper.id(), "asha\u{202e}")
+    );
+    (greeting.unwrap(), answered.unwrap())
+}
+
+#[tokio::test]
+async fn both_sides_show_the_same_code_and_each_others_name() {
+    let (leader, helper) = greeted().await;
+    assert_eq!(leader.code, helper.code);
+    assert_eq!((leader.name.as_str(), helper.name.as_str()), ("asha", "ward 3"));
+    assert_eq!(helper.ask, [7; 16]);
+}
+
+#[tokio::test]
+async fn codes_differ_from_one_connection_to_the_next() {
+    let (first, _) = greeted().await;
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(greeted().await.0.code);
+    }
+    assert!(others.iter().any(|code| *code != first.code));
+}
+
+#[tokio::test]
+async fn frames_travel_both_ways_once_granted() {
+    let (leader, helper) = greeted().await;
+    let (mut from_helper, mut to_helper) = leader.session.granted();
+    let (mut from_leader, mut to_leader) = helper.session.granted();
+    let grant = Frame::Grant { lease: 1, span: Span::new(0, 5).unwrap() };
+    to_helper.send(&grant).await.unwrap();
+    assert_eq!(from_leader.next().await.unwrap(), grant);
+    let data = Frame::Data { lease: 1, offset: 0, bytes: b"bytes".as_slice().into() };
+    to_leader.send(&data).await.unwrap();
+    assert_eq!(from_helper.next_alive().await.unwrap(), data);
+    to_leader.close().await;
+    assert!(matches!(from_helper.next().await, Err(LinkError::Closed)));
+}
+
+#[tokio::test]
+async fn a_helper_talks_only_to_the_leader_that_asked() {
+    let (leader, helper, other) =
+        (Identity::ephemeral(), Identity::ephemeral(), Identity::ephemeral());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_, dialled) = tokio::join!(
+        async { accept(&other, listener.accept().await.unwrap().0).await },
+        dial(&helper, address, Some(leader.id()))
+    );
+    let error = dialled.unwrap_err();
+    assert!(
+        matches!(error, LinkError::OtherPeer { expected } if expected == leader.id()),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn garbage_in_place_of_a_handshake_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stranger = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let taken = accept(&Identity::ephemeral(), listener.accept().await.unwrap().0).await;
+    assert!(matches!(taken, Err(LinkError::Broken { .. })));
+}
+
+#[tokio::test]
+async fn data_before_a_yes_ends_the_session() {
+    let (mut leader, mut helper) = greeted().await;
+    let data = Frame::Data { lease: 1, offset: 0, bytes: b"early".as_slice().into() };
+    helper.session.send(&data).await.unwrap();
+    assert!(matches!(leader.session.next().await, Err(LinkError::Wire(_))));
+}
+
+#[tokio::test]
+async fn a_flood_of_control_frames_ends_the_session() {
+    let (mut leader, mut helper) = greeted().await;
+    let flood = async {
+        for _ in 0..100_000 {
+            if helper.session.send(&Frame::Ping).await.is_err() {
+                break;
+            }
+        }
+    };
+    let heard = async {
+        loop {
+            if let Err(error) = leader.session.next().await {
+                drop(leader);
+                return error;
+            }
+        }
+    };
+    let ((), error) = tokio::join!(flood, heard);
+    assert!(matches!(error, LinkError::Flood), "{error}");
+}
