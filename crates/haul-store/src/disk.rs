@@ -1,0 +1,106 @@
+//! The few file operations that a store needs, so that a test can cut, fail or lose any of them.
+
+mod folder;
+mod platform;
+
+pub use folder::{Folder, FolderFile};
+
+use std::ffi::OsStr;
+use std::io;
+
+/// One folder of a disk, whose entries are named without a path.
+pub trait Disk {
+    /// An open file.
+    type File: DiskFile;
+
+    /// Makes a new, empty file; fails with [`AlreadyExists`](io::ErrorKind::AlreadyExists) if
+    /// anything has the name, be it a symbolic link that leads nowhere.
+    fn create(&self, name: &OsStr, readers: Readers) -> io::Result<Self::File>;
+
+    /// Opens a plain file for reading and writing; never follows a symbolic link, and fails with
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for whatever is not a plain file with one name.
+    fn open(&self, name: &OsStr) -> io::Result<Self::File>;
+
+    /// What has the name, if anything has; never follows a symbolic link.
+    fn look(&self, name: &OsStr) -> io::Result<Option<Entry>>;
+
+    /// Whether `name` still leads to `file`.
+    fn leads_to(&self, name: &OsStr, file: &Self::File) -> io::Result<bool>;
+
+    /// Renames in one step; fails with [`AlreadyExists`](io::ErrorKind::AlreadyExists) if
+    /// anything has the name `to`.
+    fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()>;
+
+    /// Renames in one step and replaces the file that has the name `to`, if one has.
+    fn rename_over(&self, from: &OsStr, to: &OsStr) -> io::Result<()>;
+
+    /// Takes a name away; it is no error if nothing has it.
+    fn remove(&self, name: &OsStr) -> io::Result<()>;
+
+    /// Returns once all earlier changes of names would survive a power cut.
+    fn sync(&self) -> io::Result<()>;
+
+    /// How many bytes this user can still allocate.
+    fn free(&self) -> io::Result<u64>;
+}
+
+/// An open file of a [`Disk`].
+pub trait DiskFile {
+    /// Reads from `at` on; returns less than was asked only at the end of the file.
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes all of `bytes`; after an error any part of them may be written.
+    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Bytes from the start to the end of the file.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether the file has no byte.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Bytes that the disk has set aside for the file.
+    fn allocated(&self) -> io::Result<u64>;
+
+    /// Cuts the file, or grows it by a hole.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Grows the file to `len` bytes without writing them.
+    fn reserve(&self, len: u64) -> io::Result<Reserved>;
+
+    /// Returns once the file's bytes and its length would survive a power cut.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// Takes the lock that one holder can have, until the file is closed; `false` if it is taken.
+    fn try_lock(&self) -> io::Result<bool>;
+}
+
+/// Who may read a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Whoever the user's umask lets.
+    Umask,
+    /// Its owner only.
+    Owner,
+}
+
+/// What a name leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A folder.
+    Folder,
+    /// A plain file.
+    Plain,
+    /// A symbolic link, a device, a socket or a pipe.
+    Special,
+}
+
+/// Whether bytes that were reserved can still meet a full disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// The disk has set the space aside.
+    Allocated,
+    /// The file system can't do that: the file has a hole, and each write takes space.
+    Sparse,
+}

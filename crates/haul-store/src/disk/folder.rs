@@ -1,0 +1,185 @@
+use super::{Disk, DiskFile, Entry, Readers, Reserved, platform};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// A real folder.
+///
+/// It stays the same folder whatever happens to its path while the job runs.
+#[derive(Debug)]
+pub struct Folder {
+    fd: OwnedFd,
+}
+
+/// An open file in a [`Folder`].
+#[derive(Debug)]
+pub struct FolderFile {
+    file: File,
+}
+
+impl Folder {
+    /// Opens the folder at `path`.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self { fd: rustix::fs::open(path, flags, Mode::empty())? })
+    }
+
+    fn open_at(&self, name: &OsStr, flags: OFlags, mode: Mode) -> Result<FolderFile, Errno> {
+        let flags = flags | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, mode)?;
+        Ok(FolderFile { file: File::from(fd) })
+    }
+
+    fn stat(&self, name: &OsStr) -> io::Result<Option<Stat>> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Disk for Folder {
+    type File = FolderFile;
+
+    fn create(&self, name: &OsStr, readers: Readers) -> io::Result<FolderFile> {
+        let mode = match readers {
+            Readers::Umask => 0o666,
+            Readers::Owner => 0o600,
+        };
+        Ok(self.open_at(name, OFlags::CREATE | OFlags::EXCL, Mode::from_raw_mode(mode))?)
+    }
+
+    fn open(&self, name: &OsStr) -> io::Result<FolderFile> {
+        let not_plain = || io::Error::new(io::ErrorKind::InvalidInput, "not a file of its own");
+        // A pipe must not make the open wait for somebody at its other end.
+        let file = match self.open_at(name, OFlags::NONBLOCK, Mode::empty()) {
+            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(not_plain()),
+            file => file?,
+        };
+        let stat = rustix::fs::fstat(&file.file)?;
+        // Through a second name, writing here would change a file somewhere else.
+        let own = entry_of(&stat) == Entry::Plain && stat.st_nlink == 1;
+        own.then_some(file).ok_or_else(not_plain)
+    }
+
+    fn look(&self, name: &OsStr) -> io::Result<Option<Entry>> {
+        Ok(self.stat(name)?.as_ref().map(entry_of))
+    }
+
+    fn leads_to(&self, name: &OsStr, file: &FolderFile) -> io::Result<bool> {
+        let held = rustix::fs::fstat(&file.file)?;
+        let same = |named: Stat| (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino);
+        Ok(self.stat(name)?.is_some_and(same))
+    }
+
+    fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        match platform::rename_new(&self.fd, from, to) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => self.link_new(from, to),
+            done => Ok(done?),
+        }
+    }
+
+    fn rename_over(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    fn remove(&self, name: &OsStr) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match rustix::fs::fsync(&self.fd) {
+            // Some network file systems can't sync a folder, and need not.
+            Ok(()) | Err(Errno::INVAL) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn free(&self) -> io::Result<u64> {
+        let fs = rustix::fs::fstatvfs(&self.fd)?;
+        Ok(fs.f_bavail.saturating_mul(fs.f_frsize))
+    }
+}
+
+impl Folder {
+    /// A hard link never replaces, so it stands in where no renaming call promises that.
+    fn link_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty())?;
+        Ok(rustix::fs::unlinkat(&self.fd, from, AtFlags::empty())?)
+    }
+}
+
+impl DiskFile for FolderFile {
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        let mut read = 0;
+        while read < into.len() {
+            match self.file.read_at(&mut into[read..], at + read as u64) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, at)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        Ok(std::os::unix::fs::MetadataExt::blocks(&self.file.metadata()?).saturating_mul(512))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn reserve(&self, len: u64) -> io::Result<Reserved> {
+        match platform::allocate(&self.file, len) {
+            Ok(()) => Ok(Reserved::Allocated),
+            Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => {
+                self.file.set_len(len)?;
+                Ok(Reserved::Sparse)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK) => {
+                tracing::warn!("this file system has no locks: start one haul per file only");
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn entry_of(stat: &Stat) -> Entry {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Entry::Plain,
+        FileType::Directory => Entry::Folder,
+        _ => Entry::Special,
+    }
+}

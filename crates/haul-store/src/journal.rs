@@ -1,0 +1,151 @@
+//! The journal: what is durable, appended in checksummed frames; see docs/STORE.md.
+//!
+//! It is appended to and never replaced: a 1 TiB file has a million pieces, and writing all of
+//! their hashes every second would cost more than the download. An append costs 48 bytes for each
+//! piece that became durable since the last one.
+
+mod claims;
+mod frame;
+
+pub(crate) use claims::Claims;
+pub(crate) use frame::Frames;
+
+use crate::disk::DiskFile;
+use crate::target::JobFacts;
+use frame::{Chain, HEAD, Next, Record};
+use haul_span::SpanSet;
+use std::io;
+
+/// What a journal says. None of it is known to be true: a claim is to be checked against the part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journaled {
+    /// The job it belongs to.
+    pub job: JobFacts,
+    /// Bytes that it says are durable.
+    pub claimed: SpanSet,
+    /// How many bytes of the journal are sound; what follows was torn, or belongs elsewhere.
+    pub sound: u64,
+}
+
+/// Reads a journal from memory, up to where it stops being sound.
+///
+/// `None` if it does not even tell its job. No single allocation is over 1 MiB, whatever the bytes
+/// say, and all of them together are in proportion to the sound ones.
+pub fn decode(journal: &[u8]) -> Option<Journaled> {
+    let replay = replay(&|at, into: &mut [u8]| Ok(copy_at(journal, at, into))).ok()?;
+    let Replay::Held(recovered) = replay else { return None };
+    Some(recovered.journaled())
+}
+
+fn copy_at(bytes: &[u8], at: u64, into: &mut [u8]) -> usize {
+    let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+    let len = rest.len().min(into.len());
+    into[..len].copy_from_slice(&rest[..len]);
+    len
+}
+
+/// An open journal, to be appended to.
+#[derive(Debug)]
+pub(crate) struct Journal<F> {
+    file: F,
+    end: u64,
+    chain: Chain,
+}
+
+/// What can be read back from a journal's file.
+#[derive(Debug)]
+pub(crate) enum Replay {
+    Held(Recovered),
+    /// It is of a version that this code does not know.
+    Newer(u32),
+    /// It is no journal, or was torn before it told its job.
+    Unreadable,
+}
+
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) job: JobFacts,
+    pub(crate) claims: Claims,
+    end: u64,
+    chain: Chain,
+}
+
+impl<F: DiskFile> Journal<F> {
+    /// Begins a journal in an empty file.
+    pub(crate) fn begin(file: F, job: &JobFacts) -> io::Result<Self> {
+        file.write_at(0, &HEAD)?;
+        let mut journal = Self { file, end: HEAD.len() as u64, chain: Chain::of_head() };
+        journal.append(journal.frames().facts(job))?;
+        Ok(journal)
+    }
+
+    /// Goes on with a journal that was read; whatever follows its sound bytes is cut off.
+    pub(crate) fn go_on(file: F, recovered: &Recovered) -> io::Result<Self> {
+        file.set_len(recovered.end)?;
+        Ok(Self { file, end: recovered.end, chain: recovered.chain })
+    }
+
+    /// Frames that can be appended next.
+    pub(crate) fn frames(&self) -> Frames {
+        Frames::after(self.chain)
+    }
+
+    /// Returns once the frames would survive a power cut. After an error the same records can be
+    /// tried again: their place is not used up.
+    pub(crate) fn append(&mut self, frames: Frames) -> io::Result<()> {
+        let (bytes, chain) = frames.into_parts();
+        self.file.write_at(self.end, &bytes)?;
+        self.file.sync_data()?;
+        (self.end, self.chain) = (self.end + bytes.len() as u64, chain);
+        Ok(())
+    }
+}
+
+/// Reads the journal in `file`.
+pub(crate) fn recover(file: &impl DiskFile) -> io::Result<Replay> {
+    replay(&|at, into: &mut [u8]| file.read_at(at, into))
+}
+
+type ReadAt<'a> = &'a dyn Fn(u64, &mut [u8]) -> io::Result<usize>;
+
+fn replay(read_at: ReadAt<'_>) -> io::Result<Replay> {
+    let mut head = [0; HEAD.len()];
+    let read = read_at(0, &mut head)?;
+    match frame::version(&head[..read]) {
+        Some(frame::VERSION) => {}
+        Some(other) => return Ok(Replay::Newer(other)),
+        None => return Ok(Replay::Unreadable),
+    }
+    let mut end = HEAD.len() as u64;
+    let mut chain = Chain::of_head();
+    let mut job = None;
+    let mut claims = Claims::default();
+    let mut payload = Vec::new();
+    while let Some(next) = frame::next(read_at, end, chain, &mut payload)? {
+        let Next { kind, len, chain: after } = next;
+        let Some(records) = frame::records(kind, &payload) else { break };
+        for record in records {
+            apply(record, &mut job, &mut claims);
+        }
+        (end, chain) = (end + len, after);
+    }
+    Ok(match job {
+        Some(job) => Replay::Held(Recovered { job, claims, end, chain }),
+        None => Replay::Unreadable,
+    })
+}
+
+fn apply(record: Record, job: &mut Option<JobFacts>, claims: &mut Claims) {
+    match record {
+        Record::Facts(facts) => *job = Some(facts),
+        Record::Forget(span) => claims.forget(span),
+        Record::Piece(piece) => claims.insert(piece),
+    }
+}
+
+impl Recovered {
+    pub(crate) fn journaled(&self) -> Journaled {
+        let claimed = self.claims.iter().map(|piece| piece.span).collect();
+        Journaled { job: self.job.clone(), claimed, sound: self.end }
+    }
+}

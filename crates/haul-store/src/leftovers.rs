@@ -1,0 +1,73 @@
+use crate::Error;
+use crate::disk::{Disk, DiskFile, Folder};
+use crate::journal::{self, Replay};
+use crate::open::remove_both;
+use crate::target::{JOURNAL, JobFacts, Names};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// A job that a former run left, or that another haul is at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// Where its file will appear.
+    pub path: PathBuf,
+    /// The job as its journal tells it.
+    pub job: JobFacts,
+    /// Bytes that the journal claims; only resuming checks them.
+    pub claimed: u64,
+    /// Whether another haul is downloading to it.
+    pub in_use: bool,
+}
+
+/// The jobs in `folder` that can be resumed, by name.
+///
+/// Parts without a readable journal, and journals without a part, are passed over.
+pub fn leftovers(folder: &Path) -> Result<Vec<Leftover>, Error> {
+    let disk = Folder::open(folder).map_err(Error::io("open", folder))?;
+    let mut found: Vec<_> =
+        journaled_names(folder)?.into_iter().filter_map(|name| look(&disk, folder, name)).collect();
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(found)
+}
+
+impl Leftover {
+    /// Takes its part and its journal away; fails with [`Error::Locked`] if it is in use.
+    pub fn discard(self) -> Result<(), Error> {
+        let name = self.path.file_name().unwrap_or_default().to_owned();
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let disk = Folder::open(folder).map_err(Error::io("open", folder))?;
+        let names = Names::new(folder, name);
+        let path = names.part_path();
+        let part = disk.open(&names.part).map_err(Error::io("open", &path))?;
+        if !part.try_lock().map_err(Error::io("lock", &path))? {
+            return Err(Error::Locked { path });
+        }
+        remove_both(&disk, &names);
+        disk.sync().map_err(Error::io("sync", folder))
+    }
+}
+
+fn journaled_names(folder: &Path) -> Result<Vec<OsString>, Error> {
+    let entries = std::fs::read_dir(folder).map_err(Error::io("read", folder))?;
+    let names = entries.map(|entry| Ok(job_name(&entry?.file_name())));
+    let names: io::Result<Vec<_>> = names.filter_map(Result::transpose).collect();
+    names.map_err(Error::io("read", folder))
+}
+
+fn job_name(journal: &OsStr) -> Option<OsString> {
+    let name = journal.as_bytes().strip_suffix(JOURNAL.as_bytes())?;
+    (!name.is_empty()).then(|| OsStr::from_bytes(name).to_owned())
+}
+
+fn look(disk: &Folder, folder: &Path, name: OsString) -> Option<Leftover> {
+    let names = Names::new(folder, name);
+    let part = disk.open(&names.part).ok()?;
+    let journal = disk.open(&names.journal).ok()?;
+    let Replay::Held(recovered) = journal::recover(&journal).ok()? else { return None };
+    let in_use = !part.try_lock().ok()?;
+    let journaled = recovered.journaled();
+    let claimed = journaled.claimed.bytes();
+    Some(Leftover { path: names.file_path(), job: journaled.job, claimed, in_use })
+}

@@ -1,0 +1,78 @@
+use crate::disk::{Disk, DiskFile};
+use crate::store::Store;
+use crate::target::{Clobber, Names};
+use crate::{Error, ErrorKind};
+use std::io;
+use std::path::PathBuf;
+
+impl<D: Disk> Store<D> {
+    /// Gives the file its final name, and returns the path.
+    ///
+    /// That happens in one step and only if every byte is durable. After an error the part and
+    /// the journal are still there, and the job can be resumed.
+    pub fn publish(mut self) -> Result<PathBuf, Error> {
+        let length = self.complete_length()?;
+        if !self.confirmed {
+            return Err(Error::Unconfirmed { path: self.part_path() });
+        }
+        self.make_durable()?;
+        self.settle_part(length)?;
+        let path = self.rename()?;
+        self.published = true;
+        self.disk.sync().map_err(Error::io("sync", self.names.folder()))?;
+        if let Err(error) = self.disk.remove(&self.names.journal) {
+            tracing::warn!(journal = ?self.names.journal, %error, "cannot remove");
+        }
+        Ok(path)
+    }
+
+    fn complete_length(&self) -> Result<u64, Error> {
+        let missing = self.job.length.map(|length| length.saturating_sub(self.stored.bytes()));
+        match (self.job.length, missing) {
+            (Some(length), Some(0)) => Ok(length),
+            _ => Err(Error::Incomplete { path: self.part_path(), missing }),
+        }
+    }
+
+    /// Sees that the part file is the one that was written, and has the file's length.
+    fn settle_part(&self, length: u64) -> Result<(), Error> {
+        let path = self.part_path();
+        let ours = self.disk.leads_to(&self.names.part, &self.part);
+        let len = self.part.len().map_err(Error::io("look at", &path))?;
+        if len < length || !ours.map_err(Error::io("look at", &path))? {
+            return Err(Error::Meddled { path });
+        }
+        if len > length {
+            self.part.set_len(length).map_err(Error::io("cut", &path))?;
+        }
+        self.part.sync_data().map_err(Error::io("sync", path))
+    }
+
+    fn rename(&self) -> Result<PathBuf, Error> {
+        if self.target.clobber == Clobber::Overwrite {
+            let renamed = self.disk.rename_over(&self.names.part, &self.names.file);
+            return renamed.map(|()| self.path()).map_err(Error::io("publish", self.path()));
+        }
+        let mut refused = self.rename_new(&self.names);
+        if self.target.clobber == Clobber::AutoRename {
+            let mut others = self.target.candidates();
+            while refused.as_ref().is_err_and(|error| error.kind() == ErrorKind::Exists)
+                && let Some(names) = others.next()
+            {
+                refused = self.rename_new(&names);
+            }
+        }
+        refused
+    }
+
+    fn rename_new(&self, names: &Names) -> Result<PathBuf, Error> {
+        let path = names.file_path();
+        match self.disk.rename_new(&self.names.part, &names.file) {
+            Ok(()) => Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Error::Exists { path })
+            }
+            Err(error) => Err(Error::io("publish", path)(error)),
+        }
+    }
+}
