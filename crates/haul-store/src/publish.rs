@@ -9,7 +9,8 @@ impl<D: Disk> Store<D> {
     /// Gives the file its final name, and returns the path.
     ///
     /// That happens in one step and only if every byte is durable. After an error the part and
-    /// the journal are still there, and the job can be resumed.
+    /// the journal are still there, and the job can be resumed; only if the folder can't be synced
+    /// at the end, the file has its name already and a power cut may take that back.
     pub fn publish(mut self) -> Result<PathBuf, Error> {
         let length = self.complete_length()?;
         if !self.confirmed {

@@ -234,7 +234,7 @@ impl<D: Disk> Store<D> {
         ];
         let edges = edges.into_iter().flatten().map(|edge| self.pieces_again(edge));
         let edges = edges.collect::<Result<Vec<_>, _>>()?.concat();
-        let frames = self.journal.frames().forget(span).pieces(&edges);
+        let frames = self.journal.frames().forget(span, &edges);
         self.journal.append(frames).map_err(Error::io("write to", self.names.journal_path()))?;
         self.stored.remove(span);
         self.durable.remove(span);
@@ -253,7 +253,13 @@ impl<D: Disk> Store<D> {
         self.unrecorded.extend(self.writer.take_written());
         // What could be flushed is made durable even if some could not.
         let recorded = self.record();
-        flushed.and(recorded)
+        match (flushed, recorded) {
+            (Err(mut failed), Err(also)) => {
+                failed.lost.extend(also.lost.iter());
+                Err(failed)
+            }
+            (flushed, recorded) => flushed.and(recorded),
+        }
     }
 
     /// Journals the written pieces, after a sync that began after they were written.

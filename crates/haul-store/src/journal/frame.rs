@@ -66,13 +66,18 @@ impl Frames {
         self.frame(FACTS, &payload)
     }
 
-    pub(crate) fn forget(self, span: Span) -> Self {
+    /// Voids all that was said about `span`, and says anew what is still true around it. One frame
+    /// does both, so that a torn append can't do one without the other.
+    pub(crate) fn forget(self, span: Span, edges: &[Piece]) -> Self {
         let ends = [span.start().to_le_bytes(), span.end().to_le_bytes()];
-        self.frame(FORGET, ends.as_flattened())
+        let (with, after) = edges.split_at(edges.len().min(PIECES_IN_FRAME - 1));
+        let mut payload = ends.as_flattened().to_owned();
+        payload.extend(with.iter().flat_map(piece_bytes));
+        self.frame(FORGET, &payload).pieces(after)
     }
 
     pub(crate) fn pieces(self, pieces: &[Piece]) -> Self {
-        pieces.chunks(MAX_PAYLOAD / PIECE_LEN).fold(self, |frames, some| {
+        pieces.chunks(PIECES_IN_FRAME).fold(self, |frames, some| {
             let payload: Vec<u8> = some.iter().flat_map(piece_bytes).collect();
             frames.frame(PIECES, &payload)
         })
@@ -145,18 +150,31 @@ pub(super) fn records(kind: u32, payload: &[u8]) -> Option<Vec<Record>> {
     match kind {
         FACTS => Some(vec![Record::Facts(facts_of(payload)?)]),
         FORGET => {
-            let (ends, rest) = payload.as_chunks::<8>();
-            let &[start, end] = ends else { return None };
-            let span = Span::new(u64::from_le_bytes(start), u64::from_le_bytes(end))?;
-            rest.is_empty().then(|| vec![Record::Forget(span)])
+            let (ends, pieces) = payload.split_first_chunk::<16>()?;
+            let mut records = vec![Record::Forget(span_of(ends)?)];
+            push_pieces(&mut records, pieces)?;
+            Some(records)
         }
         PIECES => {
-            let (pieces, rest) = payload.as_chunks::<PIECE_LEN>();
-            let pieces = pieces.iter().map(|piece| piece_of(piece).map(Record::Piece));
-            if rest.is_empty() { pieces.collect() } else { None }
+            let mut records = Vec::new();
+            push_pieces(&mut records, payload)?;
+            Some(records)
         }
         _ => None,
     }
+}
+
+fn span_of(ends: &[u8; 16]) -> Option<Span> {
+    let (start, end) = ends.split_first_chunk::<8>()?;
+    Span::new(u64::from_le_bytes(*start), u64::from_le_bytes(end.try_into().ok()?))
+}
+
+fn push_pieces(records: &mut Vec<Record>, payload: &[u8]) -> Option<()> {
+    let (pieces, rest) = payload.as_chunks::<PIECE_LEN>();
+    for piece in pieces {
+        records.push(Record::Piece(piece_of(piece)?));
+    }
+    rest.is_empty().then_some(())
 }
 
 fn facts_of(payload: &[u8]) -> Option<JobFacts> {
@@ -222,5 +240,6 @@ const START_LEN: usize = 8;
 const PIECE_LEN: usize = 48;
 const CHECK_LEN: usize = 32;
 /// The longest payload: 4,096 pieces. A reader allocates no more, whatever a frame says.
-const MAX_PAYLOAD: usize = 4_096 * PIECE_LEN;
+const MAX_PAYLOAD: usize = PIECES_IN_FRAME * PIECE_LEN;
+const PIECES_IN_FRAME: usize = 4_096;
 const NO_TEXT: u16 = u16::MAX;

@@ -1,5 +1,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub(crate) mod crash_disk;
+
 use haul_store::JobFacts;
 
 /// The facts of a job for a file of `length` bytes.
