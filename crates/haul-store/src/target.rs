@@ -36,7 +36,7 @@ pub enum Left {
 /// What tells this job's file from any other.
 ///
 /// The URL is written to the journal as it is given: the caller takes userinfo, signatures and
-/// other secrets out of it. A URL or validator longer than 65,535 bytes is not kept.
+/// other secrets out of it. A URL or validator of 65,535 bytes or more is not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFacts {
     /// Where the file comes from.

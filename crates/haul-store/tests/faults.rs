@@ -124,6 +124,9 @@ fn the_same_store_goes_on_after_any_operation_failed() {
                     .map_err(|error| assert_eq!(error.kind(), kind))
                     .is_err();
                 disk.repair();
+                store.sync(Duration::ZERO).unwrap();
+                let image = disk.after_crash(&mut Random(at));
+                assert_eq!(open(&image).unwrap().stored(), store.stored(), "{errno} at {at}");
                 fill(&mut store, &file).unwrap();
                 store.publish().unwrap();
                 let disk = disk.after_crash(&mut Random(at));

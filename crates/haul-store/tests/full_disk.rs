@@ -12,6 +12,7 @@ use haul_store::{Error, ErrorKind, JobFacts, Left, Store, Target};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tempfile::{TempDir, tempdir};
 
@@ -72,9 +73,15 @@ fn run(folder: &Path, facts: &JobFacts, file: &[u8]) -> Result<(), Error> {
 }
 
 /// A tmpfs of [`DISK`] bytes; taken away when dropped.
+///
+/// There is one at a time: a `mount` that is being started elsewhere in this process has all open
+/// files for a moment, and a removed file keeps its space for as long.
 struct SmallDisk {
     folder: TempDir,
+    _only: MutexGuard<'static, ()>,
 }
+
+static ONLY: Mutex<()> = Mutex::new(());
 
 impl SmallDisk {
     fn path(&self) -> &Path {
@@ -89,6 +96,7 @@ impl Drop for SmallDisk {
 }
 
 fn small_disk() -> Option<SmallDisk> {
+    let only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempdir().unwrap();
     let size = format!("size={DISK}");
     let mounted = Command::new("mount")
@@ -96,7 +104,7 @@ fn small_disk() -> Option<SmallDisk> {
         .arg(folder.path())
         .output();
     if mounted.is_ok_and(|mounted| mounted.status.success()) {
-        return Some(SmallDisk { folder });
+        return Some(SmallDisk { folder, _only: only });
     }
     assert_ne!(std::env::var("HAUL_LAB").as_deref(), Ok("required"), "a tmpfs can't be mounted");
     println!("skipped: mounting a tmpfs needs root");

@@ -7,7 +7,7 @@ mod common;
 
 use common::{job, payload};
 use haul_span::Span;
-use haul_store::{ErrorKind, JobFacts, Left, Resumed, Store, Target};
+use haul_store::{ErrorKind, JobFacts, Left, Resumed, Store, Target, decode};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,6 +52,8 @@ impl Half {
         let mut store = Store::open(target(self.folder.path()), job(LENGTH)).unwrap();
         let found = store.resumed().cloned();
         assert_eq!(store.stored().bytes(), found.as_ref().map_or(0, |found| found.confirmed));
+        let journal = fs::read(self.journal()).unwrap();
+        assert_eq!(decode(&journal).unwrap().sound, journal.len() as u64);
         let all = Span::new(0, LENGTH as u64).unwrap();
         for span in store.stored().clone().iter() {
             let mut held = vec![0; span.len() as usize];
