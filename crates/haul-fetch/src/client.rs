@@ -18,6 +18,7 @@ pub(crate) struct Settings {
     pub(crate) tls: Arc<ClientConfig>,
     pub(crate) timeouts: Timeouts,
     pub(crate) limit: Option<RateLimit>,
+    pub(crate) source_address: Option<IpAddr>,
 }
 
 /// What a [`Client`] is made of; the default is for whoever downloads on their own behalf.
@@ -36,6 +37,8 @@ pub struct Options {
     pub timeouts: Timeouts,
     /// The most bytes a second that all sources of this client may bring together.
     pub limit: Option<RateLimit>,
+    /// The local address to connect from, on a machine with several links.
+    pub source_address: Option<IpAddr>,
 }
 
 /// How long a source may keep its client waiting.
@@ -72,6 +75,7 @@ impl Client {
             tls: tls::config(&options.extra_roots)?,
             timeouts: options.timeouts,
             limit: options.limit,
+            source_address: options.source_address,
         })))
     }
 

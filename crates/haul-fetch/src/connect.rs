@@ -5,12 +5,12 @@ use crate::{Error, Refusal, Stage};
 use rustls::pki_types::ServerName;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tracing::{debug, trace};
@@ -33,7 +33,7 @@ pub(crate) async fn connect(
     let addresses = within(limit, &host, Stage::Resolve, resolve(settings, url)).await?;
     settings.guard.admit(url, &addresses).map_err(refused)?;
     let (stream, address) =
-        within(limit, &host, Stage::Connect, race(&host, interleaved(addresses))).await?;
+        within(limit, &host, Stage::Connect, race(settings, &host, interleaved(addresses))).await?;
     if stream.peer_addr().ok() != Some(address) {
         return Err(refused(Refusal::Peer));
     }
@@ -103,7 +103,12 @@ type Attempt = Pin<Box<dyn Future<Output = (SocketAddr, io::Result<TcpStream>)> 
 
 /// The first connection to succeed; a further address is tried when an attempt fails or shows no
 /// result within [`STAGGER`] (RFC 8305 §5).
-async fn race(host: &str, addresses: Vec<SocketAddr>) -> Result<(TcpStream, SocketAddr), Error> {
+async fn race(
+    settings: &Settings,
+    host: &str,
+    addresses: Vec<SocketAddr>,
+) -> Result<(TcpStream, SocketAddr), Error> {
+    let attempt = |to| attempt(settings.source_address, to);
     let mut waiting = addresses.into_iter();
     let mut attempts: Vec<Attempt> = waiting.next().map(attempt).into_iter().collect();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -125,13 +130,21 @@ async fn race(host: &str, addresses: Vec<SocketAddr>) -> Result<(TcpStream, Sock
     Err(Error::Connect { host: host.to_owned(), source: failure })
 }
 
-fn attempt(address: SocketAddr) -> Attempt {
+fn attempt(from: Option<IpAddr>, address: SocketAddr) -> Attempt {
     Box::pin(async move {
-        let stream = TcpStream::connect(address).await;
+        let stream = connect_from(from, address).await;
         // Requests are small and each waits for its answer; a failure costs only time.
         let _ = stream.as_ref().map(|stream| stream.set_nodelay(true));
         (address, stream)
     })
+}
+
+/// Connects by the route of the system, or else from the address that the caller chose.
+async fn connect_from(from: Option<IpAddr>, to: SocketAddr) -> io::Result<TcpStream> {
+    let Some(from) = from else { return TcpStream::connect(to).await };
+    let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.bind((from, 0).into())?;
+    socket.connect(to).await
 }
 
 async fn first_done(attempts: &mut Vec<Attempt>) -> (SocketAddr, io::Result<TcpStream>) {
