@@ -36,6 +36,7 @@ mod open;
 mod piece;
 mod provenance;
 mod publish;
+mod read;
 mod store;
 mod target;
 mod writer;

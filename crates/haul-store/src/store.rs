@@ -28,11 +28,11 @@ pub struct Store<D: Disk = Folder> {
     resumed: Option<Resumed>,
     /// Whether the journal may say that its pieces belong to `job`.
     pub(crate) confirmed: bool,
-    writer: Writer,
+    pub(crate) writer: Writer,
     /// Written to the part file, but not in the journal.
     unrecorded: Vec<Piece>,
     durable: SpanSet,
-    provenance: Provenance,
+    pub(crate) provenance: Provenance,
     last_sync: Duration,
 }
 
@@ -152,9 +152,11 @@ impl<D: Disk> Store<D> {
             return Ok(Written::default());
         }
         let span = self.within_file(at, bytes.len() as u64)?;
-        let differs = if self.stored.intersects(span) { self.compare(span, bytes)? } else { None };
         let gaps: SpanSet = self.stored.gaps(span).collect();
         let new = gaps.bytes();
+        let differs = self.differing(span, bytes);
+        let differs =
+            differs.map_err(|error| WriteError { lost: gaps.clone(), error: Box::new(error) })?;
         for gap in gaps.iter() {
             // Taken for stored before it is: what the disk refuses is taken out again.
             self.stored.insert(gap);
@@ -211,17 +213,6 @@ impl<D: Disk> Store<D> {
             self.confirmed = true;
         }
         Ok(())
-    }
-
-    /// Copies stored bytes from `at` on; returns how many, which is 0 if there is none at `at`.
-    pub fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, Error> {
-        let stored = usize::try_from(self.stored.run_from(at)).unwrap_or(usize::MAX);
-        let len = stored.min(into.len());
-        let mut done = 0;
-        while done < len {
-            done += self.read_some(at + done as u64, &mut into[done..len])?;
-        }
-        Ok(len)
     }
 
     /// Takes suspect bytes out, so that they can be fetched again; durable when it returns.
@@ -303,46 +294,6 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// From the first to the last byte that is stored with another value.
-    fn compare(&self, span: Span, bytes: &[u8]) -> Result<Option<Span>, WriteError> {
-        let mut differing: Option<Span> = None;
-        let mut held = vec![0; COMPARED_AT_ONCE];
-        for part in self.stored.parts(span) {
-            for (nth, given) in bytes[within(span, part)].chunks(COMPARED_AT_ONCE).enumerate() {
-                let at = part.start() + (nth * COMPARED_AT_ONCE) as u64;
-                let held = &mut held[..given.len()];
-                self.read_at(at, held).map_err(lossless)?;
-                let Some(here) = difference(at, held, given) else { continue };
-                let start = differing.map_or(here.start(), Span::start);
-                differing = Span::new(start, here.end());
-            }
-        }
-        Ok(differing)
-    }
-
-    fn read_some(&self, at: u64, into: &mut [u8]) -> Result<usize, Error> {
-        if let Some(read) = self.writer.read(at, into) {
-            return Ok(read);
-        }
-        let waiting = self.writer.next_waiting(at).map_or(u64::MAX, |next| next - at);
-        let len = into.len().min(usize::try_from(waiting).unwrap_or(usize::MAX));
-        match self.part.read_at(at, &mut into[..len]) {
-            Ok(0) => Err(Error::Meddled { path: self.part_path() }),
-            read => read.map_err(Error::io("read", self.part_path())),
-        }
-    }
-
-    /// The pieces that the stored bytes of `within` make up, which all lie in one MiB.
-    fn pieces_again(&self, within: Span) -> Result<Vec<Piece>, Error> {
-        let parts: Vec<_> = self.provenance.parts(within).collect();
-        let piece = |(span, deliverer): (Span, u32)| {
-            let mut bytes = vec![0; usize::try_from(span.len()).unwrap_or_default()];
-            self.read_at(span.start(), &mut bytes)?;
-            Ok(Piece { span, deliverer, hash: *blake3::hash(&bytes).as_bytes() })
-        };
-        parts.into_iter().map(piece).collect()
-    }
-
     /// Ends a job early that the disk can't hold, while there is still room to keep its state.
     fn check_space(&self) -> Result<(), Error> {
         if self.reserved == Reserved::Allocated {
@@ -384,22 +335,14 @@ fn lossless(error: Error) -> WriteError {
 }
 
 /// Where `part` lies in the bytes of `whole`, which covers it.
-fn within(whole: Span, part: Span) -> std::ops::Range<usize> {
+pub(crate) fn within(whole: Span, part: Span) -> std::ops::Range<usize> {
     let index = |at: u64| usize::try_from(at - whole.start()).unwrap_or(usize::MAX);
     index(part.start())..index(part.end())
-}
-
-fn difference(at: u64, held: &[u8], given: &[u8]) -> Option<Span> {
-    let differs = |&place: &usize| held[place] != given[place];
-    let first = (0..given.len()).find(differs)?;
-    let last = (0..given.len()).rfind(differs)?;
-    Span::new(at + first as u64, at + last as u64 + 1)
 }
 
 /// Well within the 2 s that a crash may cost, with time left for the sync itself.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Offsets of files are signed.
 const LONGEST_FILE: u64 = i64::MAX as u64;
-const COMPARED_AT_ONCE: usize = 64 << 10;
 /// A file of unknown length ends when the disk has less than this left.
 const LEAST_ROOM: u64 = 1 << 20;

@@ -155,6 +155,18 @@ fn bytes_that_can_not_be_read_back_are_not_held_and_not_thrown_away() {
 }
 
 #[test]
+fn a_write_over_bytes_that_can_not_be_read_takes_nothing_in() {
+    let disk = CrashDisk::default();
+    let mut store = open(&disk).unwrap();
+    store.write(10, b"0123456789", 0).unwrap();
+    store.sync(Duration::ZERO).unwrap();
+    disk.fail_reads_of("file.bin.part");
+    let failed = store.write(15, b"56789abcde", 1).unwrap_err();
+    assert_eq!(failed.lost, Span::new(20, 25).unwrap().into());
+    assert_eq!(store.stored().bytes(), 10);
+}
+
+#[test]
 fn without_allocation_a_disk_that_gets_full_ends_the_job_before_its_last_byte() {
     let disk = CrashDisk::default();
     disk.without_allocation(LENGTH as u64 - 1);

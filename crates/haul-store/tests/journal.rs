@@ -103,6 +103,22 @@ fn a_frame_that_says_it_is_huge_is_not_read() {
     assert_eq!(decode(&journal).unwrap().sound, sound);
 }
 
+#[test]
+fn more_pieces_than_one_frame_holds_are_all_told() {
+    let disk = CrashDisk::default();
+    let target = Target::new("file.bin").unwrap().left(Left::Continue);
+    let mut store = Store::open_on(disk.clone(), target.clone(), job(10_000)).unwrap();
+    for (at, byte) in payload(2, 10_000).into_iter().enumerate() {
+        store.write(at as u64, &[byte], at as u32 % 2).unwrap();
+    }
+    store.forget(Span::new(5_000, 5_001).unwrap()).unwrap();
+    let stored = store.stored().clone();
+    drop(store);
+    let store = Store::open_on(disk, target, job(10_000)).unwrap();
+    assert_eq!(store.stored(), &stored);
+    assert_eq!(store.deliverers(Span::new(0, 10_000).unwrap()).count(), 9_999);
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_the_reader_fail(bytes in prop::collection::vec(any::<u8>(), 0..500)) {

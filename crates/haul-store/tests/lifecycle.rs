@@ -45,6 +45,12 @@ fn bytes_in_any_order_become_the_file() {
 }
 
 #[test]
+fn a_store_can_be_given_to_a_thread_of_its_own() {
+    fn goes_to_a_thread<T: Send + 'static>() {}
+    goes_to_a_thread::<Store>();
+}
+
+#[test]
 fn files_of_no_byte_and_of_one_byte_are_files() {
     let folder = tempdir().unwrap();
     let store = Store::open(target(folder.path()), job(0)).unwrap();
