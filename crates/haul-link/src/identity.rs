@@ -120,7 +120,8 @@ pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {
     sha256
 }
 
-pub(crate) fn random<const N: usize>() -> [u8; N] {
+/// Fresh random bytes from the system.
+pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     ring::rand::SecureRandom::fill(&SystemRandom::new(), &mut bytes)
         .expect("no key can be made on a system without randomness");

@@ -113,11 +113,6 @@ impl Planner {
 
     /// Bytes that this worker delivered failed their check and are not received after all.
     pub fn spoil(&mut self, now: Duration, worker: WorkerId, span: Span) {
-        let Some(span) = span.before(self.size) else { return };
-        let parts: Vec<Span> = self.received.parts(span).collect();
-        self.received.remove(span);
-        self.pending.extend(parts);
-        self.complete = false;
         if let Some(state) = self.workers.get_mut(&worker) {
             state.strikes += 1;
             state.refused.insert(span);
@@ -125,6 +120,16 @@ impl Planner {
                 self.release(now, worker, Cause::Spoiled);
             }
         }
+        self.forget(now, span);
+    }
+
+    /// Bytes are not received after all, whoever is to blame.
+    pub fn forget(&mut self, now: Duration, span: Span) {
+        let Some(span) = span.before(self.size) else { return };
+        let parts: Vec<Span> = self.received.parts(span).collect();
+        self.received.remove(span);
+        self.pending.extend(parts);
+        self.complete = self.received.bytes() == self.size;
         self.fill(now);
     }
 

@@ -1,1 +1,44 @@
 //! Download one file over the links of many machines.
+//!
+//! A [`Leader`] wants a file from an HTTP(S) origin. It starts on its own link at once, asks the
+//! machines around it for help, and puts together what they fetch. A [`Helper`] is a machine whose
+//! owner lends their link: it fetches spans of the file and keeps nothing.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), haul::Error> {
+//! let report = haul::Leader::builder("https://example.org/image.iso".parse().unwrap())
+//!     .save_as("image.iso")
+//!     .build()?
+//!     .run()
+//!     .await?;
+//! println!("{} bytes, {:.1} times as fast as alone", report.bytes, report.speedup);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The hard limits of a helper, such as which addresses it may ever connect to, are no part of its
+//! [`ConsentPolicy`] and cannot be switched off by one. Nothing is printed and no log subscriber
+//! is installed; all that happens is told by [`Event`]s.
+
+mod checksum;
+mod disk;
+mod error;
+mod event;
+mod helper;
+mod helpers;
+mod home;
+mod lanes;
+mod leader;
+mod report;
+mod size;
+
+pub use error::{Error, ErrorKind, Retry};
+pub use event::{Answer, Event, Failed, Happening, WorkerProgress};
+pub use haul_fetch::Cidr;
+pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Request, Serving};
+pub use helpers::Helpers;
+pub use home::Home;
+pub use leader::{Leader, LeaderBuilder, Snapshot, Transfer};
+pub use report::{Report, Verified, WorkerReport};
+pub use size::ByteRate;
+pub use url::Url;

@@ -1,0 +1,177 @@
+use crate::{Error, Report};
+use serde::{Serialize, Serializer};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Something that happened in a job, and when.
+///
+/// As JSON this is one line of `--json`: the fields of what happened beside `event`, its name, and
+/// `at`, seconds since the job began.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// Since the job began.
+    #[serde(serialize_with = "as_seconds")]
+    pub at: Duration,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// What happened in a job.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Happening {
+    /// The origin answered: what the file is.
+    Probed {
+        /// Its length in bytes, if the origin tells.
+        size: Option<u64>,
+        /// Whether the origin serves parts of it, without which nobody can help.
+        ranges: bool,
+        /// What names this version of it.
+        validator: Option<String>,
+        /// The name that it will be saved under.
+        name: String,
+    },
+    /// A machine was found on the network.
+    Found {
+        /// Its address.
+        address: IpAddr,
+        /// How: `arp`, `icmp`, `neighbour` or `ask`.
+        how: &'static str,
+    },
+    /// The network was asked for help.
+    Asked {
+        /// On how many interfaces.
+        interfaces: usize,
+        /// How many machines were asked by address.
+        addresses: usize,
+    },
+    /// A machine answered the offer.
+    Answered {
+        /// Its number in this job.
+        worker: u32,
+        /// The name it gives itself.
+        name: String,
+        /// Where it is.
+        address: SocketAddr,
+        /// `yes`, `no`, `busy` or `later`.
+        answer: Answer,
+        /// Why it does not help, as far as it told.
+        because: Option<String>,
+    },
+    /// A helper is ready to fetch.
+    Joined {
+        /// Its number in this job.
+        worker: u32,
+        /// The name it gives itself.
+        name: String,
+        /// Where it is.
+        address: SocketAddr,
+        /// The code that its screen shows too.
+        code: String,
+    },
+    /// How far the job is; at most four a second.
+    Progress {
+        /// Bytes written.
+        stored: u64,
+        /// Bytes that survive a power cut.
+        durable: u64,
+        /// Bytes per second, all together.
+        rate: u64,
+        /// Everybody who fetches.
+        workers: Vec<WorkerProgress>,
+    },
+    /// A helper is gone, or was let go.
+    Lost {
+        /// Its number in this job.
+        worker: u32,
+        /// The name it gives itself.
+        name: String,
+        /// Why.
+        because: String,
+    },
+    /// Bytes failed their check and are fetched again.
+    Repaired {
+        /// How many.
+        bytes: u64,
+    },
+    /// Something that a user may want to know.
+    Note {
+        /// One sentence.
+        text: String,
+    },
+    /// The file has its final name.
+    Published {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The last event of a job that ended well.
+    Done(Report),
+    /// The last event of one that did not.
+    Failed(Failed),
+}
+
+/// A machine's answer to an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// It helps.
+    Yes,
+    /// It does not.
+    No,
+    /// It helps somebody else.
+    Busy,
+    /// Not now.
+    Later,
+}
+
+/// How one worker is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WorkerProgress {
+    /// Its number in this job; 0 is the own link.
+    pub worker: u32,
+    /// Its name.
+    pub name: String,
+    /// Bytes that it delivered and that were stored.
+    pub bytes: u64,
+    /// Bytes per second at present.
+    pub rate: u64,
+    /// Connections at work.
+    pub lanes: u8,
+}
+
+/// Why a job failed, as an event.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failed {
+    /// Version of this line.
+    pub v: u8,
+    /// The exit code.
+    pub code: u8,
+    /// What happened.
+    pub error: String,
+    /// Why.
+    pub because: String,
+    /// What to try.
+    pub r#try: String,
+}
+
+impl From<&Error> for Failed {
+    fn from(error: &Error) -> Self {
+        Self {
+            v: 1,
+            code: error.kind().code(),
+            error: error.what().to_owned(),
+            because: error.because().to_owned(),
+            r#try: error
+                .remedy()
+                .unwrap_or("run the same command with -v and read what it says")
+                .to_owned(),
+        }
+    }
+}
+
+pub(crate) fn as_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((time.as_secs_f64() * 1000.0).round() / 1000.0)
+}

@@ -1,0 +1,12 @@
+//! The helper: hears asks, lets its owner decide, fetches, keeps nothing.
+
+mod builder;
+mod consent;
+mod event;
+mod serve;
+mod session;
+
+pub use builder::{Helper, HelperBuilder};
+pub use consent::{ConsentPolicy, Decision, Request};
+pub use event::HelperEvent;
+pub use serve::Serving;

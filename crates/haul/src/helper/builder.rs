@@ -1,0 +1,162 @@
+use super::consent::{ConsentPolicy, Decision};
+use super::serve::{Serving, serve};
+use crate::home::machine_name;
+use crate::{ByteRate, Error, Home};
+use haul_fetch::{Cidr, Client, Guard, Options, RateLimit};
+use haul_link::{PORT, PORTS, interfaces};
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// A machine that lends its link, checked and ready to serve.
+pub struct Helper {
+    pub(crate) settings: Settings,
+}
+
+/// How a helper is to behave; made by [`Helper::builder`].
+#[must_use]
+pub struct HelperBuilder {
+    consent: Arc<dyn ConsentPolicy>,
+    allowed: Vec<Cidr>,
+    limit: Option<ByteRate>,
+    listen: SocketAddrV4,
+    home: Option<Home>,
+    roots: Vec<u8>,
+    source_address: Option<IpAddr>,
+    ports: RangeInclusive<u16>,
+    name: Option<String>,
+}
+
+/// A builder's choices, checked.
+pub(crate) struct Settings {
+    pub(crate) consent: Arc<dyn ConsentPolicy>,
+    pub(crate) client: Client,
+    pub(crate) listen: SocketAddrV4,
+    pub(crate) home: Home,
+    pub(crate) ports: RangeInclusive<u16>,
+    pub(crate) machine: String,
+}
+
+impl Helper {
+    /// A helper that refuses everybody until it is given a policy.
+    pub fn builder() -> HelperBuilder {
+        HelperBuilder {
+            consent: Arc::new(Decision::No),
+            allowed: Vec::new(),
+            limit: None,
+            listen: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, PORT),
+            home: None,
+            roots: Vec::new(),
+            source_address: None,
+            ports: PORTS,
+            name: None,
+        }
+    }
+
+    /// Serves until `shutdown` is done.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let mut serving = self.start();
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => return serving.stop().await,
+                event = serving.next_event() => if event.is_none() {
+                    return serving.stop().await;
+                },
+            }
+        }
+    }
+
+    /// Starts to serve on the current tokio runtime and returns the handle on it.
+    pub fn start(self) -> Serving {
+        let (tell, events) = mpsc::unbounded_channel();
+        let task = tokio::spawn(serve(self.settings, tell));
+        Serving::new(events, task)
+    }
+}
+
+impl HelperBuilder {
+    /// Who decides whether to help.
+    pub fn consent(mut self, policy: impl ConsentPolicy) -> Self {
+        self.consent = Arc::new(policy);
+        self
+    }
+
+    /// Opens a network on every port although it is private. Everything else stays closed but for
+    /// public addresses on ports 80 and 443.
+    pub fn allow_net(mut self, network: Cidr) -> Self {
+        self.allowed.push(network);
+        self
+    }
+
+    /// The most that is fetched for others.
+    pub fn limit_rate(mut self, rate: ByteRate) -> Self {
+        self.limit = Some(rate);
+        self
+    }
+
+    /// Hears asks here; port 4285 on every address unless told.
+    pub fn listen(mut self, address: SocketAddrV4) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Where the installation's key is; [`Home::of_user`] unless told.
+    pub fn home(mut self, home: Home) -> Self {
+        self.home = Some(home);
+        self
+    }
+
+    /// Trusts these root certificates too, in PEM.
+    pub fn extra_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = pem.into();
+        self
+    }
+
+    /// Fetches from this local address, on a machine with several links.
+    pub fn source_address(mut self, address: IpAddr) -> Self {
+        self.source_address = Some(address);
+        self
+    }
+
+    /// Dials leaders only on these ports.
+    pub fn ports(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.ports = ports;
+        self
+    }
+
+    /// The name that leaders see; the machine's own unless told.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Checks everything that can be checked without touching the network or the disk.
+    pub fn build(self) -> Result<Helper, Error> {
+        let client = Client::new(Options {
+            guard: Guard::Public { allowed: self.allowed, denied: own_networks() },
+            extra_roots: self.roots,
+            limit: self.limit.map(|rate| RateLimit::new(rate.bytes_per_second())),
+            source_address: self.source_address,
+            ..Options::default()
+        })?;
+        let settings = Settings {
+            consent: self.consent,
+            client,
+            listen: self.listen,
+            home: self.home.map_or_else(Home::of_user, Ok)?,
+            ports: self.ports,
+            machine: self.name.unwrap_or_else(machine_name),
+        };
+        Ok(Helper { settings })
+    }
+}
+
+/// Networks that this machine is in: closed to strangers even where their addresses are public.
+fn own_networks() -> Vec<Cidr> {
+    let own = interfaces().unwrap_or_default().into_iter();
+    own.filter_map(|network| format!("{}/{}", network.address, network.prefix).parse().ok())
+        .collect()
+}

@@ -1,0 +1,51 @@
+use std::future::Future;
+use std::pin::Pin;
+
+/// Who decides whether to help: a person, or rules that a person wrote.
+///
+/// A policy is asked once for every offer, and has 45 seconds; no answer in that time is a no.
+/// It cannot widen the helper's hard limits, such as which addresses are ever connected to.
+pub trait ConsentPolicy: Send + Sync + 'static {
+    /// Decides on one request. Dropping the future means that the answer is no longer wanted.
+    fn decide<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
+}
+
+/// What a leader asks of a helper. All of it comes from the leader, but for the code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The name that the leader's machine gives itself, made safe to show.
+    pub leader: String,
+    /// The leader's id, which it has proved to hold the key of: 64 hexadecimal digits.
+    pub leader_id: String,
+    /// The six digits that the leader's screen shows too, unless somebody is in the middle.
+    pub code: String,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The host that the file comes from, made safe to show.
+    pub host: String,
+    /// The length of the file, in bytes.
+    pub size: u64,
+}
+
+/// What is answered to a leader, who learns no more than this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Help.
+    Yes,
+    /// Do not.
+    No,
+    /// Not while something else is helped with.
+    Busy,
+    /// Not at present.
+    Later,
+}
+
+/// Decides the same on every request.
+impl ConsentPolicy for Decision {
+    fn decide<'a>(&'a self, _: &'a Request) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>> {
+        Box::pin(std::future::ready(*self))
+    }
+}

@@ -1,0 +1,240 @@
+//! The lanes of one worker: leases in, bytes out. The leader's own link and a helper both run on
+//! this, so that a helper fetches exactly as the leader does.
+
+use bytes::Bytes;
+use haul_fetch::{Error, Lane, Retry, Source};
+use haul_span::Span;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+/// What a worker is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order {
+    Grant { lease: u32, span: Span },
+    Trim { lease: u32, end: u64 },
+    Revoke { lease: u32 },
+    Lanes { lanes: u8 },
+}
+
+/// What a worker says.
+#[derive(Debug)]
+pub(crate) enum Word {
+    Data { lease: u32, offset: u64, bytes: Bytes },
+    Done { lease: u32 },
+    Failed { lease: u32, error: Error },
+}
+
+/// The lanes of one worker. Dropping them closes their connections.
+pub(crate) struct Lanes {
+    board: Arc<watch::Sender<Board>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Lanes {
+    /// Opens up to `most` lanes on `source`. `open` is a lane whose response stands at the start
+    /// of the file. What they say goes to `words`; where there is `credit`, they send no more data
+    /// than it allows.
+    pub(crate) fn start(
+        source: &Source,
+        most: u8,
+        open: Option<Lane>,
+        words: &mpsc::Sender<Word>,
+        credit: Option<&Arc<Semaphore>>,
+    ) -> Self {
+        let stands = open.as_ref().map(|_| 0);
+        let board =
+            Arc::new(watch::Sender::new(Board { open: stands, lanes: 1, ..Board::default() }));
+        let mut open = open;
+        let mut tasks = JoinSet::new();
+        for index in 0..most {
+            let runner = Runner {
+                index,
+                lane: open.take().unwrap_or_else(|| Lane::new(source.clone())),
+                board: Arc::clone(&board),
+                changes: board.subscribe(),
+                words: words.clone(),
+                credit: credit.cloned(),
+            };
+            tasks.spawn(runner.run());
+        }
+        Self { board, _tasks: tasks }
+    }
+
+    /// Passes an order on; orders for leases that have ended are of no effect.
+    pub(crate) fn order(&self, order: Order) {
+        self.board.send_modify(|board| board.note(order));
+    }
+
+    /// How many leases are out.
+    pub(crate) fn held(&self) -> u64 {
+        let board = self.board.borrow();
+        (board.queue.len() + board.active.len()) as u64
+    }
+}
+
+/// What the lanes of a worker have to do.
+#[derive(Debug, Default)]
+struct Board {
+    lanes: u8,
+    queue: VecDeque<(u32, Span)>,
+    /// The leases that lanes are at work on, and where each ends.
+    active: BTreeMap<u32, u64>,
+    /// Where the probe's response will stand once lane 0 has done its lease.
+    open: Option<u64>,
+}
+
+impl Board {
+    fn note(&mut self, order: Order) {
+        match order {
+            Order::Grant { lease, span } => self.queue.push_back((lease, span)),
+            Order::Trim { lease, end } => self.trim(lease, end),
+            Order::Revoke { lease } => {
+                self.active.remove(&lease);
+                self.queue.retain(|(queued, _)| *queued != lease);
+            }
+            Order::Lanes { lanes } => self.lanes = lanes.max(1),
+        }
+    }
+
+    fn trim(&mut self, lease: u32, end: u64) {
+        if let Some(ends) = self.active.get_mut(&lease) {
+            *ends = end.min(*ends);
+        }
+        if let Some(at) = self.queue.iter().position(|(queued, _)| *queued == lease) {
+            match self.queue[at].1.before(end) {
+                Some(kept) => self.queue[at].1 = kept,
+                None => drop(self.queue.remove(at)),
+            }
+        }
+    }
+
+    /// The next lease for lane `index`. What goes on where the open response stands is lane 0's.
+    fn take(&mut self, index: u8) -> Option<(u32, Span)> {
+        if index >= self.lanes {
+            return None;
+        }
+        let goes_on = |&(_, span): &(u32, Span)| Some(span.start()) == self.open;
+        let at = match (index, self.queue.iter().position(goes_on)) {
+            (0, Some(at)) => at,
+            (0, None) => 0,
+            (_, _) => self.queue.iter().position(|queued| !goes_on(queued))?,
+        };
+        let (lease, span) = self.queue.remove(at)?;
+        if index == 0 {
+            self.open = self.open.filter(|&stands| stands == span.start()).map(|_| span.end());
+        }
+        self.active.insert(lease, span.end());
+        Some((lease, span))
+    }
+}
+
+struct Runner {
+    index: u8,
+    lane: Lane,
+    board: Arc<watch::Sender<Board>>,
+    changes: watch::Receiver<Board>,
+    words: mpsc::Sender<Word>,
+    credit: Option<Arc<Semaphore>>,
+}
+
+/// Nobody listens to this worker any more.
+struct Unheard;
+
+impl Runner {
+    async fn run(mut self) {
+        while let Some((lease, span)) = self.next_lease().await {
+            let fetched = self.fetch(lease, span).await;
+            let Ok(outcome) = fetched else { return };
+            if self.report(lease, outcome).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn next_lease(&mut self) -> Option<(u32, Span)> {
+        loop {
+            let mut taken = None;
+            self.changes.mark_unchanged();
+            self.board.send_if_modified(|board| {
+                taken = board.take(self.index);
+                taken.is_some()
+            });
+            match taken {
+                Some(taken) => return Some(taken),
+                None => self.changes.changed().await.ok()?,
+            }
+        }
+    }
+
+    /// Fetches a lease to its end, wherever that moves meanwhile.
+    async fn fetch(&mut self, lease: u32, span: Span) -> Result<Result<(), Error>, Unheard> {
+        let opened = tokio::select! {
+            opened = self.lane.open(span) => opened,
+            _ = self.changes.changed() => Ok(()),
+        };
+        if let Err(error) = opened {
+            return Ok(Err(error));
+        }
+        loop {
+            self.follow_end(lease);
+            let piece = tokio::select! {
+                piece = self.lane.next() => piece,
+                _ = self.changes.changed() => continue,
+            };
+            match piece {
+                Ok(Some(bytes)) => self.say(lease, bytes).await?,
+                Ok(None) => return Ok(Ok(())),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+    }
+
+    /// Cuts the lane's span to what is left of the lease: nothing, if it was revoked.
+    fn follow_end(&mut self, lease: u32) {
+        let end = self.board.borrow().active.get(&lease).copied();
+        self.lane.trim(end.unwrap_or_else(|| self.lane.position()));
+    }
+
+    async fn say(&mut self, lease: u32, bytes: Bytes) -> Result<(), Unheard> {
+        if let Some(credit) = &self.credit {
+            let wanted = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            credit.acquire_many(wanted).await.map_err(|_| Unheard)?.forget();
+        }
+        let offset = self.lane.position() - bytes.len() as u64;
+        self.words.send(Word::Data { lease, offset, bytes }).await.map_err(|_| Unheard)
+    }
+
+    async fn report(&mut self, lease: u32, outcome: Result<(), Error>) -> Result<(), Unheard> {
+        let mut held = false;
+        self.board.send_if_modified(|board| {
+            held = board.active.remove(&lease).is_some();
+            false
+        });
+        let pause = outcome.as_ref().err().map(pause_of);
+        if held {
+            let word = match outcome {
+                Ok(()) => Word::Done { lease },
+                Err(error) => Word::Failed { lease, error },
+            };
+            self.words.send(word).await.map_err(|_| Unheard)?;
+        }
+        if let Some(pause) = pause {
+            sleep(pause).await;
+        }
+        Ok(())
+    }
+}
+
+/// How long a lane that failed leaves its origin alone before it takes another lease.
+fn pause_of(error: &Error) -> Duration {
+    match error.retry() {
+        Retry::After(pause) => pause.max(LEAST_PAUSE),
+        Retry::Never | Retry::Elsewhere => LEAST_PAUSE,
+    }
+}
+
+const LEAST_PAUSE: Duration = Duration::from_millis(100);

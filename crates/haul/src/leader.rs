@@ -1,0 +1,14 @@
+//! The leader: what it is asked to do, and the handle on it while it does.
+
+mod builder;
+mod crew;
+mod discover;
+mod door;
+mod job;
+mod peer;
+mod segmented;
+mod single;
+mod transfer;
+
+pub use builder::{Leader, LeaderBuilder};
+pub use transfer::{Snapshot, Transfer};

@@ -1,0 +1,287 @@
+use super::transfer::Transfer;
+use crate::home::machine_name;
+use crate::{ByteRate, Error, ErrorKind, Helpers, Home, Report, checksum};
+use haul_fetch::{Client, Digest, Guard, Options, RateLimit};
+use haul_link::{PORT, PORTS};
+use haul_store::{Clobber, Left};
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use url::Url;
+
+/// One download, checked and ready to run.
+pub struct Leader {
+    pub(crate) job: Settings,
+}
+
+/// What a download is to be; made by [`Leader::builder`].
+#[derive(Clone)]
+#[must_use]
+pub struct LeaderBuilder {
+    url: Url,
+    file: Option<PathBuf>,
+    folder: Option<PathBuf>,
+    helpers: Helpers,
+    min_helpers: usize,
+    headers: Vec<(String, String)>,
+    checksum: Option<String>,
+    limit: Option<ByteRate>,
+    resume: bool,
+    clobber: Clobber,
+    home: Option<Home>,
+    scan: bool,
+    interfaces: Vec<String>,
+    roots: Vec<u8>,
+    source_address: Option<IpAddr>,
+    ports: RangeInclusive<u16>,
+    ask_port: u16,
+    name: Option<String>,
+}
+
+/// A builder's choices, checked.
+pub(crate) struct Settings {
+    pub(crate) url: Url,
+    pub(crate) folder: PathBuf,
+    pub(crate) name: Option<String>,
+    pub(crate) client: Client,
+    pub(crate) helpers: Helpers,
+    pub(crate) min_helpers: usize,
+    /// Why nobody may help, where the job holds secrets.
+    pub(crate) alone: Option<&'static str>,
+    pub(crate) checksum: Option<Digest>,
+    pub(crate) left: Left,
+    pub(crate) clobber: Clobber,
+    pub(crate) home: Home,
+    #[cfg_attr(
+        not(feature = "scan"),
+        expect(dead_code, reason = "there is no scan to switch off")
+    )]
+    pub(crate) scan: bool,
+    pub(crate) interfaces: Vec<String>,
+    pub(crate) ports: RangeInclusive<u16>,
+    pub(crate) ask_port: u16,
+    pub(crate) machine: String,
+}
+
+impl Leader {
+    /// A download of `url`, to be saved in the current folder under the name that the origin
+    /// gives, with the help of every machine that can be found.
+    pub fn builder(url: Url) -> LeaderBuilder {
+        LeaderBuilder {
+            url,
+            file: None,
+            folder: None,
+            helpers: Helpers::Auto,
+            min_helpers: 0,
+            headers: Vec::new(),
+            checksum: None,
+            limit: None,
+            resume: false,
+            clobber: Clobber::Refuse,
+            home: None,
+            scan: true,
+            interfaces: Vec::new(),
+            roots: Vec::new(),
+            source_address: None,
+            ports: PORTS,
+            ask_port: PORT,
+            name: None,
+        }
+    }
+
+    /// Runs to the end. Dropping the future stops the job and leaves it resumable.
+    pub async fn run(self) -> Result<Report, Error> {
+        self.start().finish().await
+    }
+
+    /// Starts the job on the current tokio runtime and returns the handle on it.
+    pub fn start(self) -> Transfer {
+        Transfer::start(self.job)
+    }
+}
+
+impl LeaderBuilder {
+    /// Saves the file here. A relative path is taken from the folder, if one is given.
+    pub fn save_as(mut self, file: impl Into<PathBuf>) -> Self {
+        self.file = Some(file.into());
+        self
+    }
+
+    /// Saves the file in this folder, which must exist.
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Whom to ask for help; [`Helpers::Auto`] unless told.
+    pub fn helpers(mut self, helpers: Helpers) -> Self {
+        self.helpers = helpers;
+        self
+    }
+
+    /// Fails unless this many machines help.
+    pub fn min_helpers(mut self, machines: usize) -> Self {
+        self.min_helpers = machines;
+        self
+    }
+
+    /// Sends this header to the origin. It counts as a secret, so the job runs alone.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The digest that the file must have: `sha-256=HEX` or `sha-512=HEX`.
+    pub fn checksum(mut self, digest: impl Into<String>) -> Self {
+        self.checksum = Some(digest.into());
+        self
+    }
+
+    /// The most that the own link may bring.
+    pub fn limit_rate(mut self, rate: ByteRate) -> Self {
+        self.limit = Some(rate);
+        self
+    }
+
+    /// Goes on with what a former run left for this file; starts anew where there is nothing.
+    pub fn resume(mut self) -> Self {
+        self.resume = true;
+        self
+    }
+
+    /// Replaces the file if it exists.
+    pub fn overwrite(mut self) -> Self {
+        self.clobber = Clobber::Overwrite;
+        self
+    }
+
+    /// Takes the first free name of the kind `name (1).ext` if the file exists.
+    pub fn auto_rename(mut self) -> Self {
+        self.clobber = Clobber::AutoRename;
+        self
+    }
+
+    /// Where the installation's key is; [`Home::of_user`] unless told.
+    pub fn home(mut self, home: Home) -> Self {
+        self.home = Some(home);
+        self
+    }
+
+    /// Never scans the network, only asks.
+    pub fn no_scan(mut self) -> Self {
+        self.scan = false;
+        self
+    }
+
+    /// Asks on this interface only; may be said several times.
+    pub fn interface(mut self, name: impl Into<String>) -> Self {
+        self.interfaces.push(name.into());
+        self
+    }
+
+    /// Trusts these root certificates too, in PEM.
+    pub fn extra_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = pem.into();
+        self
+    }
+
+    /// Fetches from this local address, on a machine with several links.
+    pub fn source_address(mut self, address: IpAddr) -> Self {
+        self.source_address = Some(address);
+        self
+    }
+
+    /// Listens for helpers on the first free one of these ports.
+    pub fn ports(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.ports = ports;
+        self
+    }
+
+    /// Sends asks to this UDP port.
+    pub fn ask_port(mut self, port: u16) -> Self {
+        self.ask_port = port;
+        self
+    }
+
+    /// The name that helpers see; the machine's own unless told.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Checks everything that can be checked without touching the network or the disk.
+    pub fn build(self) -> Result<Leader, Error> {
+        let (folder, name) = self.place()?;
+        let checksum = self.checksum.as_deref().map(checksum::parse).transpose()?;
+        let alone = self.secret();
+        let client = Client::new(Options {
+            headers: self.headers,
+            guard: Guard::Open,
+            extra_roots: self.roots,
+            limit: self.limit.map(|rate| RateLimit::new(rate.bytes_per_second())),
+            source_address: self.source_address,
+            ..Options::default()
+        })?;
+        let job = Settings {
+            url: web(self.url)?,
+            folder,
+            name,
+            client,
+            helpers: self.helpers,
+            min_helpers: self.min_helpers,
+            alone,
+            checksum,
+            left: if self.resume { Left::Continue } else { Left::Refuse },
+            clobber: self.clobber,
+            home: self.home.map_or_else(Home::of_user, Ok)?,
+            scan: self.scan,
+            interfaces: self.interfaces,
+            ports: self.ports,
+            ask_port: self.ask_port,
+            machine: self.name.unwrap_or_else(machine_name),
+        };
+        Ok(Leader { job })
+    }
+
+    /// The folder, and the name in it if the user chose one.
+    fn place(&self) -> Result<(PathBuf, Option<String>), Error> {
+        let folder = self.folder.clone().unwrap_or_else(|| PathBuf::from("."));
+        let Some(file) = &self.file else { return Ok((folder, None)) };
+        let path = folder.join(file);
+        let named =
+            path.file_name().and_then(|name| name.to_str()).filter(|_| !ends_with_slash(file));
+        let name = named.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Usage,
+                "the file cannot be saved",
+                format!("{} names no file", path.display()),
+            )
+            .with_remedy("give -o a file name, and -d the folder")
+        })?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        Ok((parent.unwrap_or(Path::new(".")).to_owned(), Some(name.to_owned())))
+    }
+
+    fn secret(&self) -> Option<&'static str> {
+        if !self.headers.is_empty() {
+            Some("its request has headers of your own, which are never shown to other machines")
+        } else if !self.url.username().is_empty() || self.url.password().is_some() {
+            Some("its address holds a password, which is never shown to other machines")
+        } else {
+            None
+        }
+    }
+}
+
+fn ends_with_slash(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().last() == Some(&b'/')
+}
+
+fn web(url: Url) -> Result<Url, Error> {
+    if matches!(url.scheme(), "http" | "https") && url.has_host() {
+        return Ok(url);
+    }
+    let because = format!("haul does not speak {}", url.scheme());
+    Err(Error::new(ErrorKind::Usage, "the file cannot be fetched", because)
+        .with_remedy("give an address that begins with http:// or https://"))
+}

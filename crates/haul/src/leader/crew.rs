@@ -1,0 +1,177 @@
+//! Who takes part in a job, and what each has done.
+
+use crate::event::WorkerProgress;
+use crate::lanes::{Lanes, Order};
+use crate::{WorkerReport, leader::single::OWN};
+use haul_link::PeerId;
+use haul_plan::{Planner, WorkerId};
+use haul_wire::{ByeReason, Frame};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// How many bytes a helper may have on the way to the leader.
+pub(crate) const WINDOW: u32 = 8 << 20;
+
+/// Credit is given in steps of at least this, so that it costs few frames.
+const CREDIT_STEP: u64 = 1 << 20;
+
+/// The workers of a job, those that have left included.
+#[derive(Default)]
+pub(crate) struct Crew {
+    members: BTreeMap<u32, Member>,
+}
+
+pub(crate) struct Member {
+    pub(crate) name: String,
+    pub(crate) address: Option<SocketAddr>,
+    hands: Hands,
+    bytes: u64,
+    wasted: u64,
+    /// Bytes that it sent and has no credit for again.
+    unpaid: u64,
+}
+
+enum Hands {
+    Own(Lanes),
+    Helper { peer: PeerId, frames: UnboundedSender<Frame> },
+    Gone,
+}
+
+impl Crew {
+    pub(crate) fn add_own(&mut self, lanes: Lanes) {
+        self.members.insert(OWN, Member::new("own link".into(), None, Hands::Own(lanes)));
+    }
+
+    pub(crate) fn add_helper(
+        &mut self,
+        worker: u32,
+        name: String,
+        address: SocketAddr,
+        peer: PeerId,
+        frames: UnboundedSender<Frame>,
+    ) {
+        // A session that has just ended tells so itself.
+        let _ = frames.send(Frame::Credit { bytes: WINDOW });
+        self.members
+            .insert(worker, Member::new(name, Some(address), Hands::Helper { peer, frames }));
+    }
+
+    pub(crate) fn get(&self, worker: u32) -> Option<&Member> {
+        self.members.get(&worker)
+    }
+
+    /// Whether the machine with this key takes part already.
+    pub(crate) fn has(&self, wanted: PeerId) -> bool {
+        let is =
+            |member: &Member| matches!(member.hands, Hands::Helper { peer, .. } if peer == wanted);
+        self.members.values().any(is)
+    }
+
+    pub(crate) fn order(&self, worker: u32, order: Order) {
+        match self.members.get(&worker).map(|member| &member.hands) {
+            Some(Hands::Own(lanes)) => lanes.order(order),
+            Some(Hands::Helper { frames, .. }) => drop(frames.send(frame_of(order))),
+            Some(Hands::Gone) | None => {}
+        }
+    }
+
+    /// Counts what a worker delivered.
+    pub(crate) fn count(&mut self, worker: u32, bytes: u64, wasted: u64) {
+        if let Some(member) = self.members.get_mut(&worker) {
+            member.bytes += bytes;
+            member.wasted += wasted;
+        }
+        self.pay(worker, wasted);
+    }
+
+    /// Gives a helper credit again for bytes that need no room any more.
+    pub(crate) fn pay(&mut self, worker: u32, bytes: u64) {
+        let Some(member) = self.members.get_mut(&worker) else { return };
+        member.unpaid += bytes;
+        if let Hands::Helper { frames, .. } = &member.hands
+            && member.unpaid >= CREDIT_STEP
+        {
+            let credit = u32::try_from(member.unpaid).unwrap_or(u32::MAX);
+            member.unpaid -= u64::from(credit);
+            let _ = frames.send(Frame::Credit { bytes: credit });
+        }
+    }
+
+    /// Ends a helper's part with a word of farewell; says whether it took part.
+    pub(crate) fn dismiss(&mut self, worker: u32, reason: ByeReason) -> bool {
+        let Some(member) = self.members.get_mut(&worker) else { return false };
+        match std::mem::replace(&mut member.hands, Hands::Gone) {
+            Hands::Helper { frames, .. } => {
+                let _ = frames.send(Frame::Bye { reason });
+                true
+            }
+            Hands::Own(_) => true,
+            Hands::Gone => false,
+        }
+    }
+
+    pub(crate) fn dismiss_helpers(&mut self, reason: ByeReason) {
+        let helpers: Vec<u32> =
+            self.members.keys().copied().filter(|&worker| worker != OWN).collect();
+        for worker in helpers {
+            self.dismiss(worker, reason);
+        }
+    }
+
+    pub(crate) fn progress(&self, planner: &Planner) -> Vec<WorkerProgress> {
+        let present =
+            self.members.iter().filter(|(_, member)| !matches!(member.hands, Hands::Gone));
+        let shown = present.map(|(&worker, member)| {
+            let facts = planner.facts(WorkerId(worker)).unwrap_or_default();
+            WorkerProgress {
+                worker,
+                name: member.name.clone(),
+                bytes: member.bytes,
+                rate: whole_bytes(facts.rate),
+                lanes: facts.lanes,
+            }
+        });
+        shown.collect()
+    }
+
+    pub(crate) fn reports(&self) -> Vec<WorkerReport> {
+        let report = |(&worker, member): (&u32, &Member)| WorkerReport {
+            worker,
+            name: member.name.clone(),
+            address: member.address.map(|address| address.ip()),
+            bytes: member.bytes,
+            wasted: member.wasted,
+        };
+        self.members.iter().map(report).collect()
+    }
+
+    /// What the own link delivered, useful or not.
+    pub(crate) fn own_bytes(&self) -> u64 {
+        self.members.get(&OWN).map_or(0, |own| own.bytes + own.wasted)
+    }
+}
+
+impl Member {
+    const fn new(name: String, address: Option<SocketAddr>, hands: Hands) -> Self {
+        Self { name, address, hands, bytes: 0, wasted: 0, unpaid: 0 }
+    }
+}
+
+fn frame_of(order: Order) -> Frame {
+    match order {
+        Order::Grant { lease, span } => Frame::Grant { lease, span },
+        Order::Trim { lease, end } => Frame::Trim { lease, end },
+        Order::Revoke { lease } => Frame::Revoke { lease },
+        Order::Lanes { lanes } => Frame::Lanes { lanes },
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast of a float saturates"
+)]
+pub(crate) fn whole_bytes(rate: haul_plan::Rate) -> u64 {
+    rate.bytes_per_second() as u64
+}

@@ -1,0 +1,108 @@
+//! Asking around: known machines by address, everybody else by broadcast and multicast.
+
+use super::builder::Settings;
+use crate::{Error, Helpers, helpers::resolve};
+use haul_link::{Asker, Interface, PeerId, REPEATS, interfaces};
+use haul_wire::{Ask, SizeClass};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::debug;
+
+/// When everybody is asked again, in seconds from the first time: for machines that were switched
+/// on, woke up or missed it.
+const AGAIN: [u64; 3] = [1, 3, 10];
+
+/// How often after that.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// How long an ask holds, in seconds.
+const EXPIRES: u16 = 60;
+
+/// How many helpers a leader can use.
+const WANTED: u8 = u8::MAX;
+
+/// The asks of one job.
+pub(crate) struct Asking {
+    asker: Asker,
+    ask: Ask,
+    /// Machines that are asked by address.
+    pub(crate) named: Vec<SocketAddr>,
+    everybody: bool,
+}
+
+impl Asking {
+    /// Opens what asks are sent through. `port` is where helpers come in.
+    pub(crate) async fn open(
+        settings: &Settings,
+        id: [u8; 16],
+        leader: PeerId,
+        port: u16,
+        size: u64,
+    ) -> Result<Self, Error> {
+        let everybody = settings.helpers == Helpers::Auto;
+        let outlets = if everybody { chosen(&settings.interfaces) } else { Vec::new() };
+        let asker = Asker::open(&outlets, settings.ask_port)?;
+        let mut named = Vec::new();
+        if let Helpers::Only(machines) = &settings.helpers {
+            for machine in machines {
+                named.extend(resolve(machine).await?);
+            }
+        }
+        let ask = Ask {
+            id,
+            leader: leader.0,
+            port,
+            size: SizeClass::of(size),
+            wanted: WANTED,
+            expires: EXPIRES,
+            group: [0; 8],
+            tag: [0; 16],
+        };
+        Ok(Self { asker, ask, named, everybody })
+    }
+
+    /// On how many interfaces everybody is asked.
+    pub(crate) fn reach(&self) -> usize {
+        self.asker.reach()
+    }
+
+    /// Asks now and again, until dropped.
+    pub(crate) async fn run(self) {
+        let began = Instant::now();
+        self.burst().await;
+        for seconds in AGAIN {
+            sleep_until(began + Duration::from_secs(seconds)).await;
+            self.burst().await;
+        }
+        loop {
+            sleep(EVERY).await;
+            self.burst().await;
+        }
+    }
+
+    async fn burst(&self) {
+        let began = Instant::now();
+        for (repeat, after) in REPEATS.into_iter().enumerate() {
+            sleep_until(began + after).await;
+            if self.everybody {
+                self.asker.ask_all(&self.ask, repeat);
+            }
+            for &machine in &self.named {
+                self.asker.ask_one(&self.ask, machine);
+            }
+        }
+    }
+}
+
+/// The interfaces that the user names, or else all that fit.
+fn chosen(names: &[String]) -> Vec<Interface> {
+    let all = interfaces().unwrap_or_else(|error| {
+        debug!(%error, "the interfaces could not be listed");
+        Vec::new()
+    });
+    let fits = |interface: &Interface| {
+        if names.is_empty() { interface.is_fitting() } else { names.contains(&interface.name) }
+    };
+    all.into_iter().filter(fits).collect()
+}

@@ -1,0 +1,193 @@
+//! One job from its first request to its last event.
+
+use super::builder::Settings;
+use super::segmented::Segmented;
+use super::single;
+use super::transfer::{Stop, Telling, interrupted};
+use crate::disk::{Disk, Stored};
+use crate::event::Happening;
+use crate::{Error, ErrorKind, Report, Verified, WorkerReport};
+use haul_fetch::{Digest, Probe, Source};
+use haul_span::SpanSet;
+use haul_store::{JobFacts, Store, Target};
+use std::path::{Path, PathBuf};
+use tokio::sync::mpsc;
+use url::Url;
+
+/// How the bytes came in: what was checked, and who brought them.
+pub(crate) struct Fetched {
+    pub(crate) verified: Verified,
+    pub(crate) workers: Vec<WorkerReport>,
+    /// What the own link alone brings, in bytes per second.
+    pub(crate) own_rate: f64,
+    pub(crate) bytes: u64,
+}
+
+/// Runs the job and tells its end.
+pub(crate) async fn run(
+    settings: Settings,
+    telling: Telling,
+    mut stop: Stop,
+) -> Result<Report, Error> {
+    let ended = attempt(&settings, &telling, &mut stop).await;
+    telling.tell(match &ended {
+        Ok(report) => Happening::Done(report.clone()),
+        Err(error) => Happening::Failed(error.into()),
+    });
+    ended
+}
+
+async fn attempt(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Result<Report, Error> {
+    check_place(settings)?;
+    let probed = tokio::select! {
+        probed = settings.client.probe(&settings.url) => probed,
+        () = stop.requested() => return Err(interrupted()),
+    };
+    let Probe { source, body } = probed?;
+    let name = settings.name.clone().unwrap_or_else(|| source.name().to_owned());
+    telling.tell(Happening::Probed {
+        size: source.length(),
+        ranges: source.ranges(),
+        validator: source.validator().map(|validator| validator.to_string()),
+        name: name.clone(),
+    });
+    let store = open_store(settings, &source, &settings.folder.join(name)).await?;
+    let stored = store.stored().clone();
+    let (disk, news) = Disk::start(store, expected(settings, &source))?;
+    let fetch = Fetch { settings, telling, source, stored, disk: &disk, news };
+    let fetched = match fetch.source.length() {
+        Some(length) if fetch.source.ranges() && length > 0 => {
+            let lane = Probe { source: fetch.source.clone(), body }.into_lane();
+            Segmented::run(fetch, length, lane, stop).await
+        }
+        _ => single::run(fetch, body, stop).await,
+    };
+    match fetched {
+        Ok(fetched) => finish(telling, disk, fetched).await,
+        Err(error) => {
+            disk.keep().await?;
+            Err(error)
+        }
+    }
+}
+
+/// What both ways of fetching need.
+pub(crate) struct Fetch<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) telling: &'a Telling,
+    pub(crate) source: Source,
+    /// What a former run has left.
+    pub(crate) stored: SpanSet,
+    pub(crate) disk: &'a Disk,
+    pub(crate) news: mpsc::UnboundedReceiver<Stored>,
+}
+
+async fn finish(telling: &Telling, disk: Disk, fetched: Fetched) -> Result<Report, Error> {
+    let path = disk.publish().await?;
+    telling.tell(Happening::Published { path: path.clone() });
+    Ok(report(telling, path, fetched))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
+fn report(telling: &Telling, path: PathBuf, fetched: Fetched) -> Report {
+    let Fetched { verified, workers, own_rate, bytes } = fetched;
+    let seconds = telling.now().as_secs_f64();
+    let alone = if own_rate > 0.0 { bytes as f64 / own_rate } else { seconds };
+    let alone_seconds = if workers.len() == 1 { seconds } else { alone };
+    let speedup = tenth(alone_seconds / seconds.max(1e-9));
+    let (seconds, alone_seconds) = (milli(seconds), milli(alone_seconds));
+    Report { v: 1, path, bytes, seconds, verified, workers, alone_seconds, speedup }
+}
+
+fn milli(seconds: f64) -> f64 {
+    (seconds * 1e3).round() / 1e3
+}
+
+fn tenth(times: f64) -> f64 {
+    (times * 10.0).round() / 10.0
+}
+
+/// Refuses early what the store would refuse after the first request.
+fn check_place(settings: &Settings) -> Result<(), Error> {
+    let folder = &settings.folder;
+    if !folder.is_dir() {
+        let because = format!("the folder {} does not exist", folder.display());
+        return Err(Error::new(ErrorKind::Disk, "the file cannot be saved", because)
+            .with_remedy("make the folder first, or choose another with -d"));
+    }
+    match &settings.name {
+        Some(name) if settings.clobber == haul_store::Clobber::Refuse => {
+            refuse_existing(&folder.join(name))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refuse_existing(path: &Path) -> Result<(), Error> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    Err(haul_store::Error::Exists { path: path.to_owned() }.into())
+}
+
+async fn open_store(settings: &Settings, source: &Source, path: &Path) -> Result<Store, Error> {
+    let target = Target::new(path)?.clobber(settings.clobber).left(settings.left);
+    let job = JobFacts {
+        url: without_secrets(source.url()),
+        length: source.length(),
+        validator: source.validator().map(|validator| validator.to_string()),
+    };
+    let opened = tokio::task::spawn_blocking(move || Store::open(target, job)).await;
+    let mut store = opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    confirm_version(source, &mut store).await?;
+    Ok(store)
+}
+
+/// Where nothing names the version, what was left is compared with the origin before it is used.
+async fn confirm_version(source: &Source, store: &mut Store) -> Result<(), Error> {
+    let unknown =
+        store.resumed().is_some_and(|resumed| resumed.version == haul_store::Version::Unknown);
+    let Some(last) = store.stored().iter().next_back().filter(|_| unknown && source.ranges())
+    else {
+        return Ok(store.confirm()?);
+    };
+    let overlap = last.from(last.end().saturating_sub(OVERLAP)).unwrap_or(last);
+    let mut lane = haul_fetch::Lane::new(source.clone());
+    lane.open(overlap).await?;
+    while let Some(piece) = lane.next().await? {
+        let mut kept = vec![0; piece.len()];
+        let at = lane.position() - piece.len() as u64;
+        if store.read_at(at, &mut kept)? != piece.len() || kept != piece[..] {
+            return Err(changed_since());
+        }
+    }
+    Ok(store.confirm()?)
+}
+
+fn changed_since() -> Error {
+    Error::new(
+        ErrorKind::Changed,
+        "the file changed on the origin",
+        "what a former run left is not what the origin has now",
+    )
+    .with_remedy("start again with --overwrite to get the new version")
+}
+
+fn expected(settings: &Settings, source: &Source) -> Vec<Digest> {
+    let stated = if source.encoding().is_none() { source.digests() } else { &[] };
+    settings.checksum.iter().chain(stated).copied().collect()
+}
+
+/// The URL as it may be kept on disk: without a password, and without what a query may hold.
+fn without_secrets(url: &Url) -> String {
+    let mut url = url.clone();
+    // A web URL can always lose its user and password.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
+}
+
+/// How much is fetched again to compare, in bytes.
+const OVERLAP: u64 = 64 << 10;

@@ -1,0 +1,292 @@
+//! The leader's end of a session with one helper.
+
+use crate::event::Answer;
+use bytes::Bytes;
+use haul_fetch::{Lane, Source};
+use haul_link::{
+    FrameReader, FrameWriter, Identity, LinkError, PeerId, Secured, Session, accept, greet,
+};
+use haul_span::Span;
+use haul_wire::{ByeReason, Failure, Frame, JobFacts, Offer, Verdict};
+use sha2::{Digest, Sha256};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::debug;
+
+/// How long a helper's owner may think, and what the way there and back takes.
+const DECISION: Duration = Duration::from_secs(70);
+
+/// How long a helper that said yes may take to be ready.
+const PREPARATION: Duration = Duration::from_secs(60);
+
+/// The most that a helper may ask the leader to read for it at a time, in bytes.
+const CHALLENGE_MOST: u64 = 64 << 10;
+
+/// How many challenges a helper may set in a session.
+const CHALLENGES: u32 = 64;
+
+/// What every session of a job needs.
+pub(crate) struct Hosting {
+    pub(crate) identity: Identity,
+    pub(crate) machine: String,
+    pub(crate) ask: [u8; 16],
+    pub(crate) source: Source,
+    pub(crate) offer: Offer,
+    pub(crate) job: JobFacts,
+    pub(crate) news: mpsc::Sender<News>,
+    pub(crate) workers: AtomicU32,
+}
+
+/// What sessions tell their job.
+pub(crate) enum News {
+    /// A machine's owner is being asked.
+    Offered,
+    Answered {
+        worker: u32,
+        name: String,
+        address: SocketAddr,
+        answer: Answer,
+        because: Option<String>,
+    },
+    Joined(Joined),
+    Said {
+        worker: u32,
+        said: Said,
+    },
+}
+
+/// A helper that is ready for grants.
+pub(crate) struct Joined {
+    pub(crate) worker: u32,
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) code: String,
+    pub(crate) peer: PeerId,
+    pub(crate) lanes: u8,
+    pub(crate) frames: mpsc::UnboundedSender<Frame>,
+}
+
+/// What a helper says while it works.
+pub(crate) enum Said {
+    Data { lease: u32, offset: u64, bytes: Bytes },
+    Done { lease: u32 },
+    Failed { lease: u32, failure: Failure },
+    Gone { because: String },
+}
+
+/// Why a session ended before the helper could join.
+enum Turned {
+    Broken(LinkError),
+    Down(Answer, Option<String>),
+}
+
+impl From<LinkError> for Turned {
+    fn from(error: LinkError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// Takes in a machine that dialled and works with it until either side ends it.
+pub(crate) async fn host(tcp: TcpStream, hosting: Arc<Hosting>) {
+    match accept(&hosting.identity, tcp).await {
+        Ok(secured) => meet(secured, &hosting).await,
+        Err(error) => debug!(%error, "somebody who is no helper"),
+    }
+}
+
+async fn meet(secured: Secured, hosting: &Hosting) {
+    let (address, peer) = (secured.address, secured.peer);
+    let me = hosting.identity.id();
+    let greeting = match greet(secured, me, &hosting.machine, hosting.ask).await {
+        Ok(greeting) => greeting,
+        Err(error) => return debug!(%address, %error, "no greeting"),
+    };
+    let worker = hosting.workers.fetch_add(1, Ordering::Relaxed);
+    let (name, code) = (greeting.name, greeting.code.to_string());
+    hosting.tell(News::Offered).await;
+    let (session, lanes) = match admit(greeting.session, hosting, worker, &name, address).await {
+        Ok(ready) => ready,
+        Err(turned) => return hosting.turned_down(worker, name, address, turned).await,
+    };
+    let (reader, writer) = session.granted();
+    let (frames, outgoing) = mpsc::unbounded_channel();
+    let replies = frames.clone();
+    hosting.tell(News::Joined(Joined { worker, name, address, code, peer, lanes, frames })).await;
+    let because = tokio::select! {
+        because = hear(reader, worker, hosting, &replies) => because,
+        because = speak(writer, outgoing) => because,
+    };
+    hosting.tell(News::Said { worker, said: Said::Gone { because } }).await;
+}
+
+/// From the offer to the helper's word that it is ready.
+async fn admit(
+    mut session: Session,
+    hosting: &Hosting,
+    worker: u32,
+    name: &str,
+    address: SocketAddr,
+) -> Result<(Session, u8), Turned> {
+    session.send(&Frame::Offer(hosting.offer.clone())).await?;
+    let answer = match within("answer", DECISION, session.next()).await? {
+        Frame::Answer(answer) => answer,
+        Frame::Bye { reason } => return Err(Turned::Down(Answer::No, Some(reason_text(reason)))),
+        other => return Err(unexpected("an answer", &other)),
+    };
+    if answer.verdict != Verdict::Yes {
+        return Err(Turned::Down(answer_of(answer.verdict), None));
+    }
+    let yes = Answer::Yes;
+    hosting
+        .tell(News::Answered { worker, name: name.to_owned(), address, answer: yes, because: None })
+        .await;
+    session.send(&Frame::Job(hosting.job.clone())).await?;
+    prepare(&mut session, hosting).await?;
+    Ok((session, answer.lanes.max(1)))
+}
+
+/// Meets the helper's challenges until it is ready.
+async fn prepare(session: &mut Session, hosting: &Hosting) -> Result<(), Turned> {
+    for _ in 0..CHALLENGES {
+        match within("preparation", PREPARATION, session.next()).await? {
+            Frame::Ready => return Ok(()),
+            Frame::Challenge { span } => {
+                let sha256 = hosting
+                    .prove(span)
+                    .await
+                    .map_err(|because| Turned::Down(Answer::No, Some(because)))?;
+                session.send(&Frame::Proof { sha256 }).await?;
+            }
+            Frame::Ping => session.send(&Frame::Pong).await?,
+            Frame::Pong => {}
+            Frame::Bye { reason } => {
+                return Err(Turned::Down(Answer::No, Some(reason_text(reason))));
+            }
+            other => return Err(unexpected("a challenge", &other)),
+        }
+    }
+    Err(Turned::Down(Answer::No, Some("it set too many challenges".into())))
+}
+
+impl Hosting {
+    /// A job that has ended hears nothing more.
+    async fn tell(&self, news: News) {
+        let _ = self.news.send(news).await;
+    }
+
+    async fn turned_down(&self, worker: u32, name: String, address: SocketAddr, turned: Turned) {
+        let (answer, because) = match turned {
+            Turned::Broken(error) => (Answer::No, Some(error.to_string())),
+            Turned::Down(answer, because) => (answer, because),
+        };
+        self.tell(News::Answered { worker, name, address, answer, because }).await;
+    }
+
+    /// Reads a part of the file over the own link and digests it.
+    async fn prove(&self, span: Span) -> Result<[u8; 32], String> {
+        if span.len() > CHALLENGE_MOST || span.end() > self.offer.size {
+            return Err("it challenged for more than a challenge may".into());
+        }
+        let mut digest = Sha256::new();
+        let mut lane = Lane::new(self.source.clone());
+        lane.open(span).await.map_err(|error| error.to_string())?;
+        while let Some(piece) = lane.next().await.map_err(|error| error.to_string())? {
+            digest.update(&piece);
+        }
+        Ok(digest.finalize().into())
+    }
+}
+
+/// Passes on what the helper says, until it ends; returns why.
+async fn hear(
+    mut reader: FrameReader,
+    worker: u32,
+    hosting: &Hosting,
+    replies: &mpsc::UnboundedSender<Frame>,
+) -> String {
+    loop {
+        let said = match reader.next_alive().await {
+            Ok(Frame::Data { lease, offset, bytes }) => Said::Data { lease, offset, bytes },
+            Ok(Frame::Done { lease }) => Said::Done { lease },
+            Ok(Frame::Failed { lease, failure }) => Said::Failed { lease, failure },
+            Ok(Frame::Ping) => {
+                let _ = replies.send(Frame::Pong);
+                continue;
+            }
+            Ok(Frame::Pong) => continue,
+            Ok(Frame::Bye { reason }) => return reason_text(reason),
+            Ok(other) => {
+                return format!(
+                    "it sent a frame of kind {} that does not belong here",
+                    other.kind()
+                );
+            }
+            Err(error) => return error.to_string(),
+        };
+        hosting.tell(News::Said { worker, said }).await;
+    }
+}
+
+/// Sends what the job wants to say, and a sign of life where it is silent; returns why it ended.
+async fn speak(mut writer: FrameWriter, mut frames: mpsc::UnboundedReceiver<Frame>) -> String {
+    loop {
+        let frame = match timeout(Session::PING_AFTER, frames.recv()).await {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return "the job let it go".into(),
+            Err(_) => Frame::Ping,
+        };
+        if let Err(error) = writer.send(&frame).await {
+            return error.to_string();
+        }
+        if let Frame::Bye { reason } = frame {
+            writer.close().await;
+            return reason_text(reason);
+        }
+    }
+}
+
+async fn within<T>(
+    awaiting: &'static str,
+    after: Duration,
+    work: impl Future<Output = Result<T, LinkError>>,
+) -> Result<T, Turned> {
+    let done = timeout(after, work).await.unwrap_or(Err(LinkError::Silent { awaiting, after }));
+    Ok(done?)
+}
+
+fn unexpected(awaiting: &'static str, frame: &Frame) -> Turned {
+    LinkError::Unexpected { awaiting, kind: frame.kind() }.into()
+}
+
+fn answer_of(verdict: Verdict) -> Answer {
+    match verdict {
+        Verdict::Yes => Answer::Yes,
+        Verdict::Busy => Answer::Busy,
+        Verdict::Later => Answer::Later,
+        _ => Answer::No,
+    }
+}
+
+fn reason_text(reason: ByeReason) -> String {
+    let text = match reason {
+        ByeReason::Done => "the job is done",
+        ByeReason::Cancelled => "the job was stopped",
+        ByeReason::Released => "it added too little",
+        ByeReason::Spoiled => "what it delivered failed its check",
+        ByeReason::Protocol => "it did not understand this leader",
+        ByeReason::Timeout => "it waited too long for this leader",
+        ByeReason::Stopped => "its owner stopped it",
+        ByeReason::Unreachable => "it may not or cannot reach the origin",
+        ByeReason::Unproven => "it saw no proof that this leader can read the file itself",
+        ByeReason::Version => "it speaks another version",
+        ByeReason::NotWanted => "it takes part already",
+        _ => "it gave a reason that is not known here",
+    };
+    text.into()
+}

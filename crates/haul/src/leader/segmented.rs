@@ -1,0 +1,451 @@
+//! The way with parts: the own link from the first second, and whoever joins.
+
+use super::builder::Settings;
+use super::crew::Crew;
+use super::discover::Asking;
+use super::door::Door;
+use super::job::{Fetch, Fetched};
+use super::peer::{Hosting, Joined, News, Said};
+use super::single::{OWN, wrong_digest};
+use super::transfer::{Snapshot, Stop, Telling, interrupted};
+use crate::disk::{Disk, Stored, Verdict};
+use crate::event::{Answer, Happening};
+use crate::lanes::{Lanes, Order, Word};
+use crate::{Error, ErrorKind, Helpers, Verified};
+use bytes::Bytes;
+use haul_fetch::{Kind, Lane, Retry, Source};
+use haul_link::random;
+use haul_plan::{Cause, Config, LeaseId, Output, Planner, Setback, WorkerId};
+use haul_span::Span;
+use haul_wire::{ByeReason, FailReason, Failure, JobFacts, Offer, Scheme};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep_until, timeout};
+
+/// How many lanes the own link may come to use.
+const OWN_LANES: u8 = 8;
+
+/// Pieces that may wait to be taken in.
+const QUEUE: usize = 64;
+
+/// How long a leader that must have helpers waits for the first to be heard of.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it waits while owners are being asked.
+const PATIENCE_ASKED: Duration = Duration::from_secs(60);
+
+/// How long farewells may take.
+const FAREWELL: Duration = Duration::from_millis(200);
+
+/// A job at work.
+pub(crate) struct Segmented<'a> {
+    telling: &'a Telling,
+    source: Source,
+    disk: &'a Disk,
+    planner: Planner,
+    crew: Crew,
+    durable: u64,
+    /// Helpers that wait for enough others, and how many that is.
+    waiting: Option<(usize, Vec<Joined>)>,
+    /// Machines whose owner has not answered yet.
+    undecided: usize,
+    own: Option<OwnStart>,
+    own_since: Duration,
+    /// The last thing that went wrong on the own link.
+    trouble: Option<Error>,
+    repaired: bool,
+}
+
+/// What the own link needs to start.
+struct OwnStart {
+    lanes: Lanes,
+    open_at: Option<u64>,
+}
+
+impl<'a> Segmented<'a> {
+    /// Fetches the whole file and checks it.
+    pub(crate) async fn run(
+        fetch: Fetch<'a>,
+        length: u64,
+        lane: Lane,
+        stop: &mut Stop,
+    ) -> Result<Fetched, Error> {
+        let Fetch { settings, telling, source, stored, disk, mut news } = fetch;
+        let (say, mut words) = mpsc::channel(QUEUE);
+        let (tell, mut heard) = mpsc::channel(QUEUE);
+        let lanes = Lanes::start(&source, OWN_LANES, Some(lane), &say, None);
+        let open_at = stored.is_empty().then_some(0);
+        let mut tasks = JoinSet::new();
+        look_for_helpers(settings, telling, &source, length, tell, &mut tasks).await?;
+        let mut job = Self {
+            telling,
+            source,
+            disk,
+            planner: Planner::new(length, stored, Config::default()),
+            crew: Crew::default(),
+            durable: 0,
+            waiting: Some((settings.min_helpers, Vec::new())),
+            undecided: 0,
+            own: Some(OwnStart { lanes, open_at }),
+            own_since: Duration::ZERO,
+            trouble: None,
+            repaired: false,
+        };
+        job.start_if_enough();
+        let mut ticks = interval(Duration::from_millis(250));
+        loop {
+            if let Some(verified) = job.follow_plan().await? {
+                job.farewell(tasks).await;
+                return Ok(job.fetched(verified, length));
+            }
+            tokio::select! {
+                Some(word) = words.recv() => job.take_word(word).await?,
+                Some(told) = heard.recv() => job.take_news(told).await,
+                Some(done) = news.recv() => job.take_stored(done)?,
+                () = sleep_until(job.wake_at()) => job.planner.wake(telling.now()),
+                _ = ticks.tick() => job.tick().await?,
+                () = stop.requested() => {
+                    job.crew.dismiss_helpers(ByeReason::Cancelled);
+                    job.farewell(tasks).await;
+                    return Err(interrupted());
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.telling.now()
+    }
+
+    fn wake_at(&self) -> Instant {
+        let now = self.now();
+        let wait =
+            self.planner.wake_at().map_or(Duration::from_secs(1), |at| at.saturating_sub(now));
+        Instant::now() + wait
+    }
+
+    /// Lets everybody begin once as many machines help as must.
+    fn start_if_enough(&mut self) {
+        let Some((wanted, ready)) = &self.waiting else { return };
+        if ready.len() < *wanted {
+            return;
+        }
+        let ready = self.waiting.take().map(|(_, ready)| ready).unwrap_or_default();
+        self.own_since = self.now();
+        if let Some(OwnStart { lanes, open_at }) = self.own.take() {
+            self.crew.add_own(lanes);
+            self.planner.join_own(self.own_since, WorkerId(OWN), OWN_LANES, open_at);
+        }
+        for joined in ready {
+            self.join(joined);
+        }
+    }
+
+    fn join(&mut self, joined: Joined) {
+        let Joined { worker, name, address, code, peer, lanes, frames } = joined;
+        self.telling.tell(Happening::Joined { worker, name: name.clone(), address, code });
+        self.crew.add_helper(worker, name, address, peer, frames);
+        self.planner.join(self.now(), WorkerId(worker), lanes);
+    }
+
+    /// Does what the planner wants done. Returns what was verified when all of it is there.
+    async fn follow_plan(&mut self) -> Result<Option<Verified>, Error> {
+        while let Some(output) = self.planner.poll_output() {
+            match output {
+                Output::Grant { worker, lease, span } => {
+                    self.crew.order(worker.0, Order::Grant { lease: lease.0, span });
+                }
+                Output::Trim { worker, lease, end } => {
+                    self.crew.order(worker.0, Order::Trim { lease: lease.0, end });
+                }
+                Output::Revoke { worker, lease } => {
+                    self.crew.order(worker.0, Order::Revoke { lease: lease.0 });
+                }
+                Output::Lanes { worker, lanes } => {
+                    self.crew.order(worker.0, Order::Lanes { lanes });
+                }
+                Output::Release { worker, cause } => self.release(worker.0, cause),
+                Output::Stuck => return Err(self.stuck()),
+                Output::Complete => {
+                    if let Some(verified) = self.check().await? {
+                        return Ok(Some(verified));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Checks the whole file; what helpers brought of a wrong one is fetched again.
+    async fn check(&mut self) -> Result<Option<Verified>, Error> {
+        if let Verdict::Right(verified) = self.disk.verify().await? {
+            return Ok(Some(verified));
+        }
+        let foreign = self.disk.forget_all_but(OWN).await?;
+        if foreign.is_empty() {
+            return Err(wrong_digest());
+        }
+        if std::mem::replace(&mut self.repaired, true) {
+            return Err(beyond_repair());
+        }
+        self.telling.note("the file failed its check; what others delivered is fetched again");
+        self.crew.dismiss_helpers(ByeReason::Spoiled);
+        self.telling.tell(Happening::Repaired { bytes: foreign.bytes() });
+        let now = self.now();
+        for span in foreign.iter() {
+            self.planner.forget(now, span);
+        }
+        Ok(None)
+    }
+
+    fn stuck(&mut self) -> Error {
+        let nobody = || {
+            Error::new(
+                ErrorKind::Network,
+                "the download stopped",
+                "nobody is left who can fetch the rest",
+            )
+        };
+        self.trouble.take().unwrap_or_else(nobody)
+    }
+
+    fn release(&mut self, worker: u32, cause: Cause) {
+        let (reason, because) = match cause {
+            Cause::Idle { share } => (
+                ByeReason::Released,
+                format!("it added only {:.1} %; thanked and released", share * 100.0),
+            ),
+            Cause::Failed => (ByeReason::Released, "it failed too often in a row".to_owned()),
+            Cause::Spoiled => (ByeReason::Spoiled, "what it delivered failed its check".to_owned()),
+        };
+        if worker != OWN {
+            self.lose(worker, reason, because);
+        }
+    }
+
+    fn lose(&mut self, worker: u32, reason: ByeReason, because: String) {
+        let Some(name) = self.crew.get(worker).map(|member| member.name.clone()) else { return };
+        if self.crew.dismiss(worker, reason) {
+            self.telling.tell(Happening::Lost { worker, name, because });
+        }
+    }
+
+    async fn take_word(&mut self, word: Word) -> Result<(), Error> {
+        match word {
+            Word::Data { lease, offset, bytes } => self.take_data(OWN, lease, offset, bytes).await,
+            Word::Done { lease } => self.planner.done(self.now(), WorkerId(OWN), LeaseId(lease)),
+            Word::Failed { lease, error } => {
+                let (kind, setback) = (error.kind(), own_setback(&error));
+                let error = Error::from(error);
+                if kind == Kind::Changed {
+                    return Err(error);
+                }
+                self.trouble = Some(error);
+                self.planner.fail(self.now(), WorkerId(OWN), LeaseId(lease), setback);
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_data(&mut self, worker: u32, lease: u32, offset: u64, bytes: Bytes) {
+        let Some(span) = Span::of_len(offset, bytes.len() as u64) else { return };
+        let arrival = self.planner.arrive(self.now(), WorkerId(worker), LeaseId(lease), span);
+        self.crew.count(worker, arrival.fresh.map_or(0, Span::len), arrival.wasted);
+        if let Some(fresh) = arrival.fresh {
+            let within = |at: u64| usize::try_from(at - offset).unwrap_or(bytes.len());
+            let part = bytes.slice(within(fresh.start())..within(fresh.end()));
+            self.disk.write(worker, fresh.start(), part).await;
+        }
+    }
+
+    async fn take_news(&mut self, news: News) {
+        match news {
+            News::Offered => self.undecided += 1,
+            News::Answered { worker, name, address, answer, because } => {
+                self.undecided = self.undecided.saturating_sub(usize::from(answer != Answer::Yes));
+                self.telling.tell(Happening::Answered { worker, name, address, answer, because });
+            }
+            News::Joined(joined) => self.take_joined(joined),
+            News::Said { worker, said } => self.take_said(worker, said).await,
+        }
+    }
+
+    fn take_joined(&mut self, joined: Joined) {
+        self.undecided = self.undecided.saturating_sub(1);
+        if self.crew.has(joined.peer) {
+            let reason = ByeReason::NotWanted;
+            return drop(joined.frames.send(haul_wire::Frame::Bye { reason }));
+        }
+        match &mut self.waiting {
+            Some((_, ready)) => ready.push(joined),
+            None => self.join(joined),
+        }
+        self.start_if_enough();
+    }
+
+    async fn take_said(&mut self, worker: u32, said: Said) {
+        let now = self.now();
+        match said {
+            Said::Data { lease, offset, bytes } => {
+                self.take_data(worker, lease, offset, bytes).await;
+            }
+            Said::Done { lease } => self.planner.done(now, WorkerId(worker), LeaseId(lease)),
+            Said::Failed { lease, failure } => {
+                self.planner.fail(now, WorkerId(worker), LeaseId(lease), helper_setback(failure));
+            }
+            Said::Gone { because } => {
+                if let Some((_, ready)) = &mut self.waiting {
+                    ready.retain(|joined| joined.worker != worker);
+                }
+                self.planner.leave(now, WorkerId(worker));
+                self.lose(worker, ByeReason::Done, because);
+            }
+        }
+    }
+
+    fn take_stored(&mut self, stored: Stored) -> Result<(), Error> {
+        match stored {
+            Stored::Written { worker, bytes } => self.crew.pay(worker, bytes),
+            Stored::Durable(bytes) => self.durable = bytes,
+            Stored::Broken(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn tick(&mut self) -> Result<(), Error> {
+        self.disk.sync(self.now()).await;
+        let workers = self.crew.progress(&self.planner);
+        let rate = workers.iter().map(|worker| worker.rate).sum();
+        let stored = self.planner.received().bytes();
+        let size = self.source.length();
+        self.telling.progress(Snapshot { size, stored, durable: self.durable, rate, workers });
+        self.check_patience()
+    }
+
+    fn check_patience(&self) -> Result<(), Error> {
+        let Some((wanted, ready)) = &self.waiting else { return Ok(()) };
+        let patience = if self.undecided > 0 { PATIENCE_ASKED } else { PATIENCE };
+        if self.now() < patience {
+            return Ok(());
+        }
+        let because = format!("{} of the {wanted} machines that must help are ready", ready.len());
+        Err(Error::new(ErrorKind::TooFewHelpers, "too few machines help", because).with_remedy(
+            "start `helper run` on more machines of this network, or lower --min-helpers",
+        ))
+    }
+
+    /// Tells everybody that it is over and gives the words time to leave.
+    async fn farewell(&mut self, mut tasks: JoinSet<()>) {
+        self.crew.dismiss_helpers(ByeReason::Done);
+        // The tasks serve until they are dropped; what matters is that the words are sent.
+        let _ = timeout(
+            if self.crew.reports().len() > 1 { FAREWELL } else { Duration::ZERO },
+            tasks.join_next(),
+        )
+        .await;
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
+    fn fetched(&self, verified: Verified, bytes: u64) -> Fetched {
+        let seconds = self.now().saturating_sub(self.own_since).as_secs_f64().max(1e-3);
+        let own_rate = self.crew.own_bytes() as f64 / seconds;
+        Fetched { verified, workers: self.crew.reports(), own_rate, bytes }
+    }
+}
+
+fn beyond_repair() -> Error {
+    Error::new(
+        ErrorKind::Spoiled,
+        "the file could not be repaired",
+        "helpers' data failed its check twice",
+    )
+    .with_remedy("run it again with --helpers none --overwrite")
+}
+
+/// Opens the door and asks around, unless the job is to run alone.
+async fn look_for_helpers(
+    settings: &Settings,
+    telling: &Telling,
+    source: &Source,
+    length: u64,
+    news: mpsc::Sender<News>,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), Error> {
+    if settings.helpers == Helpers::None {
+        return Ok(());
+    }
+    if let Some(why) = settings.alone {
+        telling.note(format!("this download runs alone: {why}"));
+        return Ok(());
+    }
+    let door = match Door::open(settings.ports.clone()).await {
+        Ok(door) => door,
+        Err(error) => {
+            telling.note(format!(
+                "no helper can reach this machine, as no port from {} to {} is free: {error}",
+                settings.ports.start(),
+                settings.ports.end()
+            ));
+            return Ok(());
+        }
+    };
+    let identity = settings.home.identity()?;
+    let ask = random();
+    let asking = Asking::open(settings, ask, identity.id(), door.port, length).await?;
+    telling.tell(Happening::Asked { interfaces: asking.reach(), addresses: asking.named.len() });
+    let hosting = Hosting {
+        identity,
+        machine: settings.machine.clone(),
+        ask,
+        offer: offer(source, length),
+        job: JobFacts {
+            url: without_fragment(source),
+            length,
+            validator: source.validator().map(|validator| validator.to_string()),
+        },
+        source: source.clone(),
+        news,
+        workers: AtomicU32::new(OWN + 1),
+    };
+    tasks.spawn(door.serve(Arc::new(hosting)));
+    tasks.spawn(asking.run());
+    Ok(())
+}
+
+fn offer(source: &Source, length: u64) -> Offer {
+    let url = source.url();
+    let scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let port = url.port_or_known_default().unwrap_or_default();
+    Offer { scheme, host, port, size: length, share: length }
+}
+
+fn without_fragment(source: &Source) -> String {
+    let mut url = source.url().clone();
+    url.set_fragment(None);
+    url.into()
+}
+
+fn own_setback(error: &haul_fetch::Error) -> Setback {
+    match (error.kind(), error.retry()) {
+        (Kind::Busy, Retry::After(pause)) => Setback::Throttled { pause },
+        (Kind::Busy, _) => Setback::Throttled { pause: Duration::ZERO },
+        (_, Retry::After(_)) => Setback::Passing,
+        (_, Retry::Elsewhere) => Setback::Elsewhere,
+        (_, Retry::Never) => Setback::Fatal,
+    }
+}
+
+fn helper_setback(failure: Failure) -> Setback {
+    match failure.reason {
+        FailReason::Throttled => {
+            Setback::Throttled { pause: Duration::from_millis(failure.pause_ms.into()) }
+        }
+        FailReason::Refused | FailReason::Origin => Setback::Elsewhere,
+        FailReason::Changed | FailReason::Stopped => Setback::Fatal,
+        _ => Setback::Passing,
+    }
+}
