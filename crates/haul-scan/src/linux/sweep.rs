@@ -6,7 +6,7 @@ use crate::link::Prober;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, sendto};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
@@ -41,8 +41,8 @@ pub(super) struct Sweep {
     neighbours: Neighbours,
     /// Those that were in the table from the start.
     known: VecDeque<Heard>,
-    /// Whether others were, but have not been heard for long.
-    has_doubtful: bool,
+    /// Those that were too, but have not been heard for long.
+    doubtful: BTreeSet<Ipv4Addr>,
     /// One per source address and so many datagrams; all stay open, as closing one throws away what
     /// waits in it.
     sockets: Vec<Source>,
@@ -59,8 +59,8 @@ impl Sweep {
     pub(super) fn open(interface: &Interface) -> io::Result<Self> {
         let interface = interface.clone();
         let neighbours = Neighbours::open()?;
-        let (known, sockets) = (VecDeque::new(), Vec::new());
-        let mut sweep = Self { interface, neighbours, known, has_doubtful: false, sockets };
+        let (known, doubtful, sockets) = (VecDeque::new(), BTreeSet::new(), Vec::new());
+        let mut sweep = Self { interface, neighbours, known, doubtful, sockets };
         sweep.read_table()?;
         Ok(sweep)
     }
@@ -83,7 +83,7 @@ impl Sweep {
         if neighbour.age <= RECENT {
             self.known.push_back(heard);
         } else {
-            self.has_doubtful = true;
+            self.doubtful.insert(neighbour.address);
         }
     }
 
@@ -125,14 +125,17 @@ impl Prober for Sweep {
         }
         match self.neighbours.next(timeout)? {
             Some(Message::Neighbour(neighbour)) if neighbour.state == State::Reachable => {
-                Ok(self.heard(neighbour, Evidence::Answer))
+                // How long the kernel waits before it looks after a doubtful one is no round trip.
+                let is_doubtful = self.doubtful.contains(&neighbour.address);
+                let evidence = if is_doubtful { Evidence::Chatter } else { Evidence::Answer };
+                Ok(self.heard(neighbour, evidence))
             }
             Some(Message::Neighbour(_) | Message::Done) | None => Ok(None),
         }
     }
 
     fn patience(&self) -> Duration {
-        if self.has_doubtful { LOOK_AFTER } else { REPEAT }
+        if self.doubtful.is_empty() { REPEAT } else { LOOK_AFTER }
     }
 }
 
