@@ -1,0 +1,118 @@
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// How many live machines a scan may be expected to miss.
+const MISS_GOAL: f64 = 0.05;
+
+/// When a silent target is asked again, as long as nobody has answered.
+const FIRST_REPEAT: Duration = Duration::from_millis(20);
+/// Bounds of when a silent target is asked again.
+const SHORTEST_REPEAT: Duration = Duration::from_millis(5);
+const LONGEST_REPEAT: Duration = Duration::from_millis(100);
+
+/// How long it must be quiet at the end if nobody has answered at all.
+const QUIET_OF_NOBODY: Duration = Duration::from_millis(100);
+
+/// What the answers so far tell about the network.
+#[derive(Debug)]
+pub(super) struct Loss {
+    /// The share of probes expected to be lost before the first answer; it weighs as one answer.
+    usual: f64,
+    answers: u32,
+    /// Those of them that came to a repeated probe, so that an earlier one must have been lost.
+    repeated: u32,
+    /// The longest time to an answer of those that came to a first probe.
+    longest_rtt: Duration,
+    /// The longest time from a target's first probe to its answer.
+    longest_latency: Duration,
+}
+
+impl Loss {
+    pub(super) const fn new(usual: f64) -> Self {
+        let none = Duration::ZERO;
+        Self { usual, answers: 0, repeated: 0, longest_rtt: none, longest_latency: none }
+    }
+
+    /// A target answered for the first time: after so many probes, so long after the last of them
+    /// and after the first.
+    pub(super) fn answered(&mut self, tries: u32, rtt: Duration, latency: Duration) {
+        // An answer that comes later than answers do is more likely late than to the last probe.
+        let is_late = rtt > self.repeat_interval();
+        self.answers += 1;
+        self.repeated += u32::from(tries > 1 && !is_late);
+        self.longest_latency = self.longest_latency.max(latency);
+        if tries == 1 {
+            self.longest_rtt = self.longest_rtt.max(rtt);
+        }
+    }
+
+    /// The estimated share of probes that get lost or whose answer does.
+    pub(super) fn share(&self) -> f64 {
+        (f64::from(self.repeated) + self.usual) / (f64::from(self.answers) + 1.0)
+    }
+
+    /// How many of the `found` machines' kind have probably lost every one of `tries` probes.
+    pub(super) fn expected_missed(&self, found: usize, tries: u32) -> f64 {
+        let found = u32::try_from(found).unwrap_or(u32::MAX);
+        f64::from(found) * self.share().powi(tries.cast_signed())
+    }
+
+    /// How often a silent target has to be asked for the goal to be met, within `bounds`.
+    pub(super) fn tries(&self, found: usize, bounds: &RangeInclusive<u32>) -> u32 {
+        let suffices = |tries: &u32| self.expected_missed(found, *tries) < MISS_GOAL;
+        bounds.clone().find(suffices).unwrap_or(*bounds.end())
+    }
+
+    /// How long after a probe its target may be asked again: twice the longest time that an answer
+    /// took. Only answers to first probes count, as it is not known which one others answer (Karn
+    /// and Partridge, 1987).
+    pub(super) fn repeat_interval(&self) -> Duration {
+        match self.longest_rtt {
+            Duration::ZERO => FIRST_REPEAT,
+            longest => (2 * longest).clamp(SHORTEST_REPEAT, LONGEST_REPEAT),
+        }
+    }
+
+    /// How long it must be quiet for the scan to have settled, within `bounds`.
+    pub(super) fn quiet(&self, bounds: &RangeInclusive<Duration>) -> Duration {
+        let usual = if self.answers == 0 { QUIET_OF_NOBODY } else { 2 * self.longest_latency };
+        usual.clamp(*bounds.start(), *bounds.end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn on_a_network_without_loss_two_tries_do() {
+        let mut loss = Loss::new(0.01);
+        assert_eq!(loss.tries(0, &(2..=8)), 2);
+        for found in 1..1000 {
+            loss.answered(1, MS, MS);
+            assert_eq!(loss.tries(found, &(2..=8)), 2, "{found}");
+        }
+    }
+
+    #[test]
+    fn the_more_is_lost_the_more_often_is_asked() {
+        let tries = |lost: u32| {
+            let mut loss = Loss::new(0.01);
+            (0..60).for_each(|n| loss.answered(if n < lost { 2 } else { 1 }, MS, MS));
+            loss.tries(60, &(2..=8))
+        };
+        assert_eq!([tries(0), tries(2), tries(7), tries(20), tries(59)], [2, 3, 4, 7, 8]);
+    }
+
+    #[test]
+    fn a_sleeper_that_answers_long_after_the_repeat_is_no_loss() {
+        let mut loss = Loss::new(0.01);
+        loss.answered(1, MS, MS);
+        loss.answered(2, 80 * MS, 85 * MS);
+        assert!(loss.share() < 0.01);
+        assert_eq!(loss.repeat_interval(), SHORTEST_REPEAT);
+        assert_eq!(loss.quiet(&(MS..=400 * MS)), 170 * MS);
+    }
+}

@@ -1,0 +1,241 @@
+//! The engine against a simulated network: its own clock, no waiting, the seed decides all.
+
+use super::*;
+use crate::{Medium, Pace, Policy};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+const MS: Duration = Duration::from_millis(1);
+
+#[derive(Clone, Copy)]
+struct Lan {
+    /// One in so many addresses is live.
+    live_one_in: u32,
+    /// The chance of a probe or its answer to get lost, in percent.
+    loss: u64,
+    /// The longest time that a machine takes to answer, in microseconds.
+    slowest: u64,
+    /// How many frames a bottleneck carries in a second, with a queue of 64 before it.
+    bottleneck: Option<u32>,
+}
+
+const WIRED: Lan = Lan { live_one_in: 4, loss: 0, slowest: 300, bottleneck: None };
+
+#[derive(Default)]
+struct Trace {
+    probes: Vec<(Duration, Ipv4Addr)>,
+    found: BTreeSet<Ipv4Addr>,
+    settled: Option<Duration>,
+    stats: Stats,
+}
+
+#[test]
+fn on_a_wired_lan_all_are_found_with_no_repeat_for_the_live_and_one_for_the_others() {
+    let trace = simulate(254, WIRED, Policy::default(), 1);
+    assert_eq!(trace.found, live(254, WIRED));
+    assert_eq!(trace.stats.sent, 254 + 254 - trace.found.len() as u64);
+    assert!(trace.settled.unwrap() < 60 * MS, "{:?}", trace.stats);
+}
+
+#[test]
+fn on_a_network_of_dead_addresses_it_ends_and_finds_nobody() {
+    let nobody = Lan { live_one_in: u32::MAX, ..WIRED };
+    let trace = simulate(254, nobody, Policy::default(), 1);
+    assert!(trace.found.is_empty());
+    assert_eq!(trace.stats.sent, 2 * 254);
+    assert!(trace.settled.unwrap() < 300 * MS);
+    assert_eq!(simulate(0, WIRED, Policy::default(), 1).stats.sent, 0);
+}
+
+#[test]
+fn loss_is_answered_by_repeats_until_hardly_anybody_can_be_missed() {
+    let lossy = Lan { loss: 12, ..WIRED };
+    let (mut found, mut all) = (0, 0);
+    for seed in 0..50 {
+        let trace = simulate(254, lossy, Policy::default(), seed);
+        assert!(trace.stats.tries >= 3, "{:?}", trace.stats);
+        found += trace.found.len();
+        all += live(254, lossy).len();
+    }
+    assert!(found * 1000 >= all * 999, "{found} of {all}");
+}
+
+#[test]
+fn sleepers_are_heard_after_it_has_settled() {
+    let sleepy = Lan { slowest: 320_000, ..WIRED };
+    let trace = simulate(254, sleepy, Policy::default(), 3);
+    assert_eq!(trace.found, live(254, sleepy));
+}
+
+#[test]
+fn a_bottleneck_makes_it_slow_down_and_still_find_all() {
+    let narrow = Lan { live_one_in: 2, bottleneck: Some(2000), ..WIRED };
+    let (mut found, mut all) = (0, 0);
+    for seed in 0..20 {
+        let trace = simulate(254, narrow, Policy::default(), seed);
+        assert!(trace.stats.slowdowns > 0, "{:?}", trace.stats);
+        found += trace.found.len();
+        all += live(254, narrow).len();
+    }
+    assert!(found * 1000 >= all * 999, "{found} of {all}");
+}
+
+#[test]
+fn a_refused_probe_is_sent_later_and_slower() {
+    let mut engine = engine(10, Policy::default(), 1);
+    let Step::Probe(first) = engine.poll(Duration::ZERO) else { panic!("nobody to ask") };
+    engine.refused(Duration::ZERO);
+    let Step::Wait(until) = engine.poll(Duration::ZERO) else { panic!("no wait") };
+    assert!(until > Duration::ZERO);
+    assert_eq!(engine.poll(until), Step::Probe(first));
+    assert_eq!((engine.stats(until).refused, engine.stats(until).slowdowns), (1, 1));
+}
+
+#[test]
+fn a_second_claimant_is_a_conflict_and_a_flood_of_them_is_bounded() {
+    let mut engine = engine(10, Policy::default(), 1);
+    let address = targets(10)[0];
+    let heard =
+        |n| Heard { address, mac: Mac::new([2, 0, 0, 0, 0, n]), evidence: Evidence::Chatter };
+    let up = Finding::Up { address, mac: heard(1).mac, rtt: None };
+    assert_eq!(engine.heard(MS, heard(1)), Some(up));
+    assert_eq!(engine.heard(MS, heard(1)), None);
+    let macs = vec![heard(1).mac, heard(2).mac];
+    assert_eq!(engine.heard(MS, heard(2)), Some(Finding::Conflict { address, macs }));
+    let conflicts = (3..=250).filter_map(|n| engine.heard(MS, heard(n))).count();
+    assert_eq!(conflicts, MOST_MACS - 2);
+}
+
+#[test]
+fn who_is_heard_unasked_is_up_and_never_asked_and_a_stranger_is_nothing() {
+    let mut engine = engine(10, Policy::default(), 1);
+    let mac = Mac::new([2, 0, 0, 0, 0, 1]);
+    let heard = |address| Heard { address, mac, evidence: Evidence::Chatter };
+    assert_eq!(engine.heard(MS, heard(Ipv4Addr::new(192, 0, 2, 1))), None);
+    for address in targets(9) {
+        assert!(engine.heard(MS, heard(address)).is_some());
+    }
+    let last = targets(10)[9];
+    assert_eq!(engine.poll(MS), Step::Probe(last));
+    assert_eq!(engine.silent().collect::<Vec<_>>(), [last]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn gentle_never_sends_more_than_fourteen_in_any_second(
+        seed: u64, loss in 0..60_u64, slowest in 100..400_000_u64, targets in 1..300_u32,
+    ) {
+        let policy = Policy { pace: Pace::Gentle, ..Policy::default() };
+        let trace = simulate(targets, Lan { loss, slowest, ..WIRED }, policy, seed);
+        for window in trace.probes.windows(15) {
+            prop_assert!(window[14].0 > window[0].0 + Duration::from_secs(1));
+        }
+    }
+
+    #[test]
+    fn every_target_is_asked_once_before_any_is_asked_again_and_in_an_order_of_the_seeds(
+        seed: u64, loss in 0..60_u64, slowest in 100..40_000_u64,
+    ) {
+        let lan = Lan { loss, slowest, ..WIRED };
+        let order = |seed| {
+            let trace = simulate(200, lan, Policy::default(), seed);
+            trace.probes.into_iter().map(|(_, address)| address).collect::<Vec<_>>()
+        };
+        let probes = order(seed);
+        let first: BTreeSet<_> = probes[..200].iter().copied().collect();
+        prop_assert_eq!(first, targets(200).into_iter().collect());
+        prop_assert_eq!(&probes, &order(seed));
+        prop_assert_ne!(&probes, &order(seed.wrapping_add(1)));
+    }
+
+    #[test]
+    fn nobody_is_asked_more_often_than_allowed_and_it_always_ends(
+        seed: u64, loss in 0..=100_u64, slowest in 100..2_000_000_u64, live_one_in in 1..10_u32,
+    ) {
+        let lan = Lan { loss, slowest, live_one_in, bottleneck: None };
+        let trace = simulate(100, lan, Policy::default(), seed);
+        for target in targets(100) {
+            let tries = trace.probes.iter().filter(|(_, address)| *address == target).count();
+            prop_assert!((1..=8).contains(&tries));
+        }
+        prop_assert!(trace.settled.is_some());
+        prop_assert!(trace.stats.elapsed < Duration::from_secs(10));
+    }
+}
+
+fn targets(count: u32) -> Vec<Ipv4Addr> {
+    let first = Ipv4Addr::new(10, 77, 0, 1).to_bits();
+    (first..first + count).map(Ipv4Addr::from_bits).collect()
+}
+
+fn live(count: u32, lan: Lan) -> BTreeSet<Ipv4Addr> {
+    targets(count).into_iter().filter(|address| lan.is_live(*address)).collect()
+}
+
+fn engine(count: u32, policy: Policy, seed: u64) -> Engine {
+    Engine::new(targets(count), Tuning::arp(&policy, Medium::Wired), seed)
+}
+
+/// Runs a scan of so many addresses to its end.
+fn simulate(count: u32, lan: Lan, policy: Policy, seed: u64) -> Trace {
+    let mut engine = engine(count, policy, seed);
+    let mut random = Random::new(!seed);
+    let mut trace = Trace::default();
+    let mut on_the_way: BTreeSet<(Duration, Ipv4Addr)> = BTreeSet::new();
+    let (mut now, mut bottleneck_free) = (Duration::ZERO, Duration::ZERO);
+    loop {
+        while let Some(&(at, address)) = on_the_way.first().filter(|(at, _)| *at <= now) {
+            on_the_way.remove(&(at, address));
+            let mac = Mac::new([2, 0, 0, 0, 0, 1]);
+            engine.heard(now, Heard { address, mac, evidence: Evidence::Answer });
+            trace.found.insert(address);
+        }
+        match engine.poll(now) {
+            Step::Probe(address) => {
+                engine.sent(now, address);
+                trace.probes.push((now, address));
+                let at = lan.answer(now, address, &mut bottleneck_free, &mut random);
+                on_the_way.extend(at.map(|at| (at, address)));
+            }
+            Step::Wait(until) => {
+                assert!(until > now, "it waits for the past");
+                now = on_the_way.first().map_or(until, |(at, _)| until.min(*at));
+            }
+            Step::Settled => trace.settled = Some(now),
+            Step::Done => break,
+        }
+    }
+    trace.stats = engine.stats(now);
+    trace
+}
+
+impl Lan {
+    fn is_live(self, address: Ipv4Addr) -> bool {
+        address.to_bits().is_multiple_of(self.live_one_in)
+    }
+
+    /// When the answer to a probe arrives, if it does.
+    fn answer(
+        self,
+        now: Duration,
+        address: Ipv4Addr,
+        bottleneck_free: &mut Duration,
+        random: &mut Random,
+    ) -> Option<Duration> {
+        let mut sent = now;
+        if let Some(rate) = self.bottleneck {
+            let each = Duration::from_secs(1) / rate;
+            sent = now.max(*bottleneck_free) + each;
+            if sent > now + 64 * each {
+                return None;
+            }
+            *bottleneck_free = sent;
+        }
+        // A machine always takes the same time, as its distance and its sleep are its own.
+        let own = Random::new(u64::from(address.to_bits())).below(self.slowest);
+        let is_lost = random.below(100) < self.loss;
+        (self.is_live(address) && !is_lost).then(|| sent + Duration::from_micros(50 + own))
+    }
+}
