@@ -1,3 +1,43 @@
 //! Download a file over the links of many machines.
 
-fn main() {}
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks")]
+
+mod args;
+mod bars;
+mod get;
+mod scan;
+mod tell;
+
+use args::{Args, Command};
+use clap::{CommandFactory, Parser};
+use std::io;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log(args.verbose);
+    match args.command {
+        Command::Get(get) => get::run(get, args.verbose),
+        Command::Scan(scan) => scan::run(&scan),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "leader", &mut io::stdout());
+            ExitCode::SUCCESS
+        }
+        Command::Man => man(),
+    }
+}
+
+fn man() -> ExitCode {
+    match clap_mangen::Man::new(Args::command()).render(&mut io::stdout()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Warnings always, more with `-v`, and what `RUST_LOG` asks for.
+fn log(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let level = ["warn", "info,haul=debug", "debug", "trace"][usize::from(verbose.min(3))];
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+}

@@ -97,6 +97,12 @@ impl Error {
         Self { kind, what: what.into(), because: because.into(), remedy: None, retry: Retry::Never }
     }
 
+    /// The caller asked for something impossible, such as a file that cannot be read.
+    pub fn usage(because: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, "the request cannot be followed", because)
+            .with_remedy("see --help")
+    }
+
     pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
@@ -216,5 +222,18 @@ impl From<haul_link::LinkError> for Error {
             ),
         };
         Self::new(kind, what, error.to_string()).with_remedy(remedy)
+    }
+}
+
+#[cfg(feature = "scan")]
+impl From<haul_scan::Error> for Error {
+    fn from(error: haul_scan::Error) -> Self {
+        let (kind, remedy) = match &error {
+            haul_scan::Error::NoSuchInterface { .. } => {
+                (ErrorKind::Usage, "give --interface one of these names")
+            }
+            _ => (ErrorKind::Other, "name the machines with --helpers instead"),
+        };
+        Self::new(kind, "the network could not be scanned", error.to_string()).with_remedy(remedy)
     }
 }

@@ -30,6 +30,8 @@ mod home;
 mod lanes;
 mod leader;
 mod report;
+#[cfg(feature = "scan")]
+mod scan;
 mod size;
 
 pub use error::{Error, ErrorKind, Retry};
@@ -40,5 +42,7 @@ pub use helpers::Helpers;
 pub use home::Home;
 pub use leader::{Leader, LeaderBuilder, Snapshot, Transfer};
 pub use report::{Report, Verified, WorkerReport};
+#[cfg(feature = "scan")]
+pub use scan::{Finding, Host, HostScan};
 pub use size::ByteRate;
 pub use url::Url;

@@ -52,10 +52,6 @@ pub(crate) struct Settings {
     pub(crate) left: Left,
     pub(crate) clobber: Clobber,
     pub(crate) home: Home,
-    #[cfg_attr(
-        not(feature = "scan"),
-        expect(dead_code, reason = "there is no scan to switch off")
-    )]
     pub(crate) scan: bool,
     pub(crate) interfaces: Vec<String>,
     pub(crate) ports: RangeInclusive<u16>,

@@ -1,10 +1,14 @@
 //! Asking around: known machines by address, everybody else by broadcast and multicast.
 
 use super::builder::Settings;
+use super::peer::Hosting;
+#[cfg(feature = "scan")]
+use super::peer::News;
 use crate::{Error, Helpers, helpers::resolve};
 use haul_link::{Asker, Interface, PeerId, REPEATS, interfaces};
 use haul_wire::{Ask, SizeClass};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::debug;
@@ -16,6 +20,10 @@ const AGAIN: [u64; 3] = [1, 3, 10];
 /// How often after that.
 const EVERY: Duration = Duration::from_secs(30);
 
+/// With fewer machines than this at the door a second after the first ask, the network is scanned.
+#[cfg(feature = "scan")]
+const FEW: u32 = 3;
+
 /// How long an ask holds, in seconds.
 const EXPIRES: u16 = 60;
 
@@ -26,9 +34,14 @@ const WANTED: u8 = u8::MAX;
 pub(crate) struct Asking {
     asker: Asker,
     ask: Ask,
+    /// Where helpers hear asks.
+    #[cfg_attr(not(feature = "scan"), expect(dead_code, reason = "there is no scan"))]
+    port: u16,
     /// Machines that are asked by address.
     pub(crate) named: Vec<SocketAddr>,
     everybody: bool,
+    #[cfg_attr(not(feature = "scan"), expect(dead_code, reason = "there is no scan"))]
+    scan: Option<Vec<String>>,
 }
 
 impl Asking {
@@ -59,7 +72,8 @@ impl Asking {
             group: [0; 8],
             tag: [0; 16],
         };
-        Ok(Self { asker, ask, named, everybody })
+        let scan = (everybody && settings.scan).then(|| settings.interfaces.clone());
+        Ok(Self { asker, ask, port: settings.ask_port, named, everybody, scan })
     }
 
     /// On how many interfaces everybody is asked.
@@ -68,18 +82,46 @@ impl Asking {
     }
 
     /// Asks now and again, until dropped.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(self, hosting: Arc<Hosting>) {
         let began = Instant::now();
         self.burst().await;
         for seconds in AGAIN {
             sleep_until(began + Duration::from_secs(seconds)).await;
             self.burst().await;
+            self.scan_if_few(&hosting, seconds).await;
         }
         loop {
             sleep(EVERY).await;
             self.burst().await;
         }
     }
+
+    /// Asks every live machine by address, once, if asks to everybody brought too few.
+    #[cfg(feature = "scan")]
+    async fn scan_if_few(&self, hosting: &Hosting, seconds: u64) {
+        let Some(names) =
+            self.scan.as_deref().filter(|_| seconds == AGAIN[0] && hosting.met() < FEW)
+        else {
+            return;
+        };
+        let mut scan = match crate::HostScan::start(names) {
+            Ok(scan) => scan,
+            Err(error) => return debug!(%error, "no scan"),
+        };
+        while let Some(finding) = scan.next().await {
+            match finding {
+                crate::Finding::Host(crate::Host { address, how, .. }) => {
+                    hosting.tell(News::Found { address, how }).await;
+                    self.asker.ask_one(&self.ask, (address, self.port).into());
+                }
+                crate::Finding::Note(text) => debug!(text, "scan"),
+            }
+        }
+    }
+
+    #[cfg(not(feature = "scan"))]
+    #[expect(clippy::unused_async, reason = "with the scan it waits")]
+    async fn scan_if_few(&self, _: &Hosting, _: u64) {}
 
     async fn burst(&self) {
         let began = Instant::now();

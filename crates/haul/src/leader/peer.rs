@@ -10,7 +10,7 @@ use haul_span::Span;
 use haul_wire::{ByeReason, Failure, Frame, JobFacts, Offer, Verdict};
 use sha2::{Digest, Sha256};
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -45,6 +45,12 @@ pub(crate) struct Hosting {
 
 /// What sessions tell their job.
 pub(crate) enum News {
+    /// A machine was found on the network.
+    #[cfg_attr(not(feature = "scan"), expect(dead_code, reason = "only a scan finds"))]
+    Found {
+        address: IpAddr,
+        how: &'static str,
+    },
     /// A machine's owner is being asked.
     Offered,
     Answered {
@@ -175,8 +181,14 @@ async fn prepare(session: &mut Session, hosting: &Hosting) -> Result<(), Turned>
 }
 
 impl Hosting {
+    /// How many machines have come to the door so far.
+    #[cfg(feature = "scan")]
+    pub(crate) fn met(&self) -> u32 {
+        self.workers.load(Ordering::Relaxed) - 1
+    }
+
     /// A job that has ended hears nothing more.
-    async fn tell(&self, news: News) {
+    pub(crate) async fn tell(&self, news: News) {
         let _ = self.news.send(news).await;
     }
 

@@ -263,6 +263,7 @@ impl<'a> Segmented<'a> {
 
     async fn take_news(&mut self, news: News) {
         match news {
+            News::Found { address, how } => self.telling.tell(Happening::Found { address, how }),
             News::Offered => self.undecided += 1,
             News::Answered { worker, name, address, answer, because } => {
                 self.undecided = self.undecided.saturating_sub(usize::from(answer != Answer::Yes));
@@ -410,8 +411,9 @@ async fn look_for_helpers(
         news,
         workers: AtomicU32::new(OWN + 1),
     };
-    tasks.spawn(door.serve(Arc::new(hosting)));
-    tasks.spawn(asking.run());
+    let hosting = Arc::new(hosting);
+    tasks.spawn(door.serve(Arc::clone(&hosting)));
+    tasks.spawn(asking.run(hosting));
     Ok(())
 }
 

@@ -1,0 +1,172 @@
+use crate::args::Get;
+use crate::bars::Bars;
+use crate::tell;
+use haul::{Error, Event, Failed, Happening, Leader, LeaderBuilder, Transfer, Verified};
+use std::fs;
+use std::io::{self, Write};
+use std::process::{self, ExitCode};
+use tokio::signal;
+
+/// Downloads a file and tells about it.
+pub(crate) fn run(get: Box<Get>, verbose: u8) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the program could not start\n  because {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let json = get.json;
+    match runtime.block_on(download(*get, verbose)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if json => ExitCode::from(error.kind().code()),
+        Err(error) => {
+            tell::error(&error);
+            ExitCode::from(error.kind().code())
+        }
+    }
+}
+
+async fn download(get: Get, verbose: u8) -> Result<(), Error> {
+    let json = get.json;
+    let mut face = Face::of(&get, verbose);
+    let started = leader(get).and_then(LeaderBuilder::build).map(Leader::start);
+    let mut transfer = match started {
+        Ok(transfer) => transfer,
+        Err(error) => {
+            if json {
+                print_line(&Event {
+                    at: std::time::Duration::ZERO,
+                    what: Happening::Failed(Failed::from(&error)),
+                });
+            }
+            return Err(error);
+        }
+    };
+    follow(&mut transfer, &mut face).await;
+    transfer.finish().await.map(drop)
+}
+
+fn leader(get: Get) -> Result<LeaderBuilder, Error> {
+    let url = get.url.parse().map_err(|error| {
+        Error::usage(format!(
+            "`{}` is no address: {error}; one looks like https://example.org/file.iso",
+            get.url
+        ))
+    })?;
+    let mut leader = Leader::builder(url).helpers(get.helpers).min_helpers(get.min_helpers);
+    if let Some(file) = get.output {
+        leader = leader.save_as(file);
+    }
+    if let Some(folder) = get.dir {
+        leader = leader.folder(folder);
+    }
+    if get.resume {
+        leader = leader.resume();
+    }
+    if get.overwrite {
+        leader = leader.overwrite();
+    }
+    if get.auto_rename {
+        leader = leader.auto_rename();
+    }
+    if let Some(digest) = get.checksum {
+        leader = leader.checksum(digest);
+    }
+    if let Some(rate) = get.limit_rate {
+        leader = leader.limit_rate(rate);
+    }
+    if get.no_scan {
+        leader = leader.no_scan();
+    }
+    if let Some(path) = get.ca_cert {
+        let pem = fs::read(&path)
+            .map_err(|error| Error::usage(format!("{}: {error}", path.display())))?;
+        leader = leader.extra_roots(pem);
+    }
+    leader = get.interface.into_iter().fold(leader, LeaderBuilder::interface);
+    leader =
+        get.headers.into_iter().fold(leader, |leader, (name, value)| leader.header(name, value));
+    Ok(leader)
+}
+
+/// Passes every event on; the first interrupt stops the job cleanly, the second at once.
+async fn follow(transfer: &mut Transfer, face: &mut Face) {
+    let mut interrupts = 0;
+    loop {
+        tokio::select! {
+            event = transfer.next_event() => match event {
+                Some(event) => face.show(&event),
+                None => return,
+            },
+            Ok(()) = signal::ctrl_c() => {
+                interrupts += 1;
+                if interrupts > 1 {
+                    process::exit(7);
+                }
+                transfer.cancel();
+            }
+        }
+    }
+}
+
+/// How a download is shown.
+enum Face {
+    Json,
+    Quiet,
+    Bars(Bars),
+}
+
+impl Face {
+    fn of(get: &Get, verbose: u8) -> Self {
+        match (get.json, get.quiet) {
+            (true, _) => Self::Json,
+            (_, true) => Self::Quiet,
+            _ => Self::Bars(Bars::new(verbose > 0)),
+        }
+    }
+
+    fn show(&mut self, event: &Event) {
+        match self {
+            Self::Json => return print_line(event),
+            Self::Quiet => {}
+            Self::Bars(bars) => bars.show(event),
+        }
+        if let Happening::Done(report) = &event.what {
+            if let Self::Bars(bars) = self {
+                bars.end();
+                eprintln!("{}", verdict(report));
+            }
+            print_text(&report.path.display().to_string());
+        }
+    }
+}
+
+fn verdict(report: &haul::Report) -> String {
+    let checked = match report.verified {
+        Verified::Sha256 => "verified by SHA-256",
+        Verified::Sha512 => "verified by SHA-512",
+        Verified::LengthUnverified => "unverified, not even its length: the origin marks no end",
+        Verified::Unverified => "unverified: nobody states a checksum",
+    };
+    let time = tell::time(std::time::Duration::from_secs_f64(report.seconds));
+    let helpers =
+        report.workers.iter().filter(|worker| worker.worker != 0 && worker.bytes > 0).count();
+    let gain = match helpers {
+        0 => String::new(),
+        1 => format!(", {} times as fast as alone with one helper", report.speedup),
+        many => format!(", {} times as fast as alone with {many} helpers", report.speedup),
+    };
+    format!("{} in {time}{gain}; {checked}", tell::size(report.bytes))
+}
+
+fn print_line(event: &Event) {
+    // Events hold nothing that JSON cannot write.
+    print_text(&serde_json::to_string(event).unwrap_or_default());
+}
+
+/// Whoever closed our output does not want to hear more; the download goes on.
+fn print_text(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
