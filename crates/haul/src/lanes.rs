@@ -5,6 +5,7 @@ use bytes::Bytes;
 use haul_fetch::{Error, Lane, Retry, Source};
 use haul_span::Span;
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -172,11 +173,7 @@ impl Runner {
 
     /// Fetches a lease to its end, wherever that moves meanwhile.
     async fn fetch(&mut self, lease: u32, span: Span) -> Result<Result<(), Error>, Unheard> {
-        let opened = tokio::select! {
-            opened = self.lane.open(span) => opened,
-            _ = self.changes.changed() => Ok(()),
-        };
-        if let Err(error) = opened {
+        if let Err(error) = self.open(lease, span).await {
             return Ok(Err(error));
         }
         loop {
@@ -189,6 +186,20 @@ impl Runner {
                 Ok(Some(bytes)) => self.say(lease, bytes).await?,
                 Ok(None) => return Ok(Ok(())),
                 Err(error) => return Ok(Err(error)),
+            }
+        }
+    }
+
+    /// Asks for the span, unless the lease is revoked before the answer comes.
+    async fn open(&mut self, lease: u32, span: Span) -> Result<(), Error> {
+        let Self { lane, changes, board, .. } = self;
+        let mut opening = pin!(lane.open(span));
+        loop {
+            tokio::select! {
+                opened = &mut opening => return opened,
+                _ = changes.changed() => if !board.borrow().active.contains_key(&lease) {
+                    return Ok(());
+                }
             }
         }
     }
