@@ -7,7 +7,9 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use haul::{Decision, Happening, Helper, HelperEvent, Helpers, Home, Leader, Report, Serving};
+use haul::{
+    Answer, Decision, Happening, Helper, HelperEvent, Helpers, Home, Leader, Report, Serving,
+};
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -130,6 +132,9 @@ async fn get(
             }
             Happening::Lost { name, because, .. } => {
                 bars.say(&format!("  {name} is gone: {because}"));
+            }
+            Happening::Answered { name, answer, because, .. } if answer != Answer::Yes => {
+                bars.say(&format!("  {name} cannot help: {}", because.unwrap_or_default()));
             }
             Happening::Note { text } => bars.say(&text),
             _ => {}
