@@ -93,19 +93,49 @@ fn leader(get: Get) -> Result<LeaderBuilder, Error> {
 /// Passes every event on; the first interrupt stops the job cleanly, the second at once.
 async fn follow(transfer: &mut Transfer, face: &mut Face) {
     let mut interrupts = 0;
+    let mut stops = Stops::new();
     loop {
         tokio::select! {
             event = transfer.next_event() => match event {
                 Some(event) => face.show(&event),
                 None => return,
             },
-            Ok(()) = signal::ctrl_c() => {
+            () = stops.next() => {
                 interrupts += 1;
                 if interrupts > 1 {
                     process::exit(7);
                 }
                 transfer.cancel();
             }
+        }
+    }
+}
+
+/// The signals that stop a program: a user's interrupt, and a system's request to end.
+struct Stops {
+    #[cfg(unix)]
+    terminate: Option<signal::unix::Signal>,
+}
+
+impl Stops {
+    fn new() -> Self {
+        Self {
+            #[cfg(unix)]
+            terminate: signal::unix::signal(signal::unix::SignalKind::terminate()).ok(),
+        }
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(terminate) = &mut self.terminate {
+            return tokio::select! {
+                _ = signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            };
+        }
+        // Without a way to hear of an interrupt there is none.
+        if signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 }
