@@ -4,9 +4,11 @@ mod builder;
 mod crew;
 mod discover;
 mod door;
+mod invite;
 mod job;
 mod peer;
 mod segmented;
+mod setback;
 mod single;
 mod transfer;
 

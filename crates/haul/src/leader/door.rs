@@ -1,7 +1,7 @@
 //! Where helpers come in.
 
 use super::peer::{Hosting, host};
-use std::io;
+use crate::{Error, ErrorKind};
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -23,18 +23,19 @@ pub(crate) struct Door {
 
 impl Door {
     /// Opens the first free one of `ports`.
-    pub(crate) async fn open(ports: RangeInclusive<u16>) -> io::Result<Self> {
-        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "there is no port to try");
-        for port in ports {
+    pub(crate) async fn open(ports: RangeInclusive<u16>) -> Result<Self, Error> {
+        let mut because = "there is no port to try".to_owned();
+        for port in ports.clone() {
             match TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await {
                 Ok(listener) => {
-                    let port = listener.local_addr()?.port();
+                    let port = listener.local_addr().map_or(port, |address| address.port());
                     return Ok(Self { listener, port });
                 }
-                Err(error) => failure = error,
+                Err(error) => because = error.to_string(),
             }
         }
-        Err(failure)
+        let range = format!("no port from {} to {} is free", ports.start(), ports.end());
+        Err(Error::new(ErrorKind::Network, "no helper can come in", format!("{range}: {because}")))
     }
 
     /// Lets machines in until dropped.

@@ -1,25 +1,21 @@
 //! The way with parts: the own link from the first second, and whoever joins.
 
-use super::builder::Settings;
 use super::crew::Crew;
-use super::discover::Asking;
-use super::door::Door;
+use super::invite::look_for_helpers;
 use super::job::{Fetch, Fetched};
-use super::peer::{Hosting, Joined, News, Said};
+use super::peer::{Joined, News, Said};
+use super::setback;
 use super::single::{OWN, wrong_digest};
 use super::transfer::{Snapshot, Stop, Telling, interrupted};
 use crate::disk::{Disk, Stored, Verdict};
 use crate::event::{Answer, Happening};
 use crate::lanes::{Lanes, Order, Word};
-use crate::{Error, ErrorKind, Helpers, Verified};
+use crate::{Error, ErrorKind, Verified};
 use bytes::Bytes;
-use haul_fetch::{Kind, Lane, Retry, Source};
-use haul_link::random;
-use haul_plan::{Cause, Config, LeaseId, Output, Planner, Setback, WorkerId};
+use haul_fetch::{Kind, Lane, Source};
+use haul_plan::{Cause, Config, LeaseId, Output, Planner, WorkerId};
 use haul_span::Span;
-use haul_wire::{ByeReason, FailReason, Failure, JobFacts, Offer, Scheme};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use haul_wire::ByeReason;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -79,7 +75,7 @@ impl<'a> Segmented<'a> {
         let lanes = Lanes::start(&source, OWN_LANES, Some(lane), &say, None);
         let open_at = stored.is_empty().then_some(0);
         let mut tasks = JoinSet::new();
-        look_for_helpers(settings, telling, &source, length, tell, &mut tasks).await?;
+        look_for_helpers(settings, telling, &source, length, tell, &mut tasks).await;
         let mut job = Self {
             telling,
             source,
@@ -238,7 +234,7 @@ impl<'a> Segmented<'a> {
             Word::Data { lease, offset, bytes } => self.take_data(OWN, lease, offset, bytes).await,
             Word::Done { lease } => self.planner.done(self.now(), WorkerId(OWN), LeaseId(lease)),
             Word::Failed { lease, error } => {
-                let (kind, setback) = (error.kind(), own_setback(&error));
+                let (kind, setback) = (error.kind(), setback::of_own(&error));
                 let error = Error::from(error);
                 if kind == Kind::Changed {
                     return Err(error);
@@ -295,7 +291,12 @@ impl<'a> Segmented<'a> {
             }
             Said::Done { lease } => self.planner.done(now, WorkerId(worker), LeaseId(lease)),
             Said::Failed { lease, failure } => {
-                self.planner.fail(now, WorkerId(worker), LeaseId(lease), helper_setback(failure));
+                self.planner.fail(
+                    now,
+                    WorkerId(worker),
+                    LeaseId(lease),
+                    setback::of_helper(failure),
+                );
             }
             Said::Gone { because } => {
                 if let Some((_, ready)) = &mut self.waiting {
@@ -364,90 +365,4 @@ fn beyond_repair() -> Error {
         "helpers' data failed its check twice",
     )
     .with_remedy("run it again with --helpers none --overwrite")
-}
-
-/// Opens the door and asks around, unless the job is to run alone.
-async fn look_for_helpers(
-    settings: &Settings,
-    telling: &Telling,
-    source: &Source,
-    length: u64,
-    news: mpsc::Sender<News>,
-    tasks: &mut JoinSet<()>,
-) -> Result<(), Error> {
-    if settings.helpers == Helpers::None {
-        return Ok(());
-    }
-    if let Some(why) = settings.alone {
-        telling.note(format!("this download runs alone: {why}"));
-        return Ok(());
-    }
-    let door = match Door::open(settings.ports.clone()).await {
-        Ok(door) => door,
-        Err(error) => {
-            telling.note(format!(
-                "no helper can reach this machine, as no port from {} to {} is free: {error}",
-                settings.ports.start(),
-                settings.ports.end()
-            ));
-            return Ok(());
-        }
-    };
-    let identity = settings.home.identity()?;
-    let ask = random();
-    let asking = Asking::open(settings, ask, identity.id(), door.port, length).await?;
-    telling.tell(Happening::Asked { interfaces: asking.reach(), addresses: asking.named.len() });
-    let hosting = Hosting {
-        identity,
-        machine: settings.machine.clone(),
-        ask,
-        offer: offer(source, length),
-        job: JobFacts {
-            url: without_fragment(source),
-            length,
-            validator: source.validator().map(|validator| validator.to_string()),
-        },
-        source: source.clone(),
-        news,
-        workers: AtomicU32::new(OWN + 1),
-    };
-    let hosting = Arc::new(hosting);
-    tasks.spawn(door.serve(Arc::clone(&hosting)));
-    tasks.spawn(asking.run(hosting));
-    Ok(())
-}
-
-fn offer(source: &Source, length: u64) -> Offer {
-    let url = source.url();
-    let scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
-    let host = url.host_str().unwrap_or_default().to_owned();
-    let port = url.port_or_known_default().unwrap_or_default();
-    Offer { scheme, host, port, size: length, share: length }
-}
-
-fn without_fragment(source: &Source) -> String {
-    let mut url = source.url().clone();
-    url.set_fragment(None);
-    url.into()
-}
-
-fn own_setback(error: &haul_fetch::Error) -> Setback {
-    match (error.kind(), error.retry()) {
-        (Kind::Busy, Retry::After(pause)) => Setback::Throttled { pause },
-        (Kind::Busy, _) => Setback::Throttled { pause: Duration::ZERO },
-        (_, Retry::After(_)) => Setback::Passing,
-        (_, Retry::Elsewhere) => Setback::Elsewhere,
-        (_, Retry::Never) => Setback::Fatal,
-    }
-}
-
-fn helper_setback(failure: Failure) -> Setback {
-    match failure.reason {
-        FailReason::Throttled => {
-            Setback::Throttled { pause: Duration::from_millis(failure.pause_ms.into()) }
-        }
-        FailReason::Refused | FailReason::Origin => Setback::Elsewhere,
-        FailReason::Changed | FailReason::Stopped => Setback::Fatal,
-        _ => Setback::Passing,
-    }
 }

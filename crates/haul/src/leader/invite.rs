@@ -1,0 +1,85 @@
+//! How a job gets helpers: a door that they come in by, and asks that tell them of it.
+
+use super::builder::Settings;
+use super::discover::Asking;
+use super::door::Door;
+use super::peer::{Hosting, News};
+use super::single::OWN;
+use super::transfer::Telling;
+use crate::event::Happening;
+use crate::{Error, Helpers};
+use haul_fetch::Source;
+use haul_link::random;
+use haul_wire::{JobFacts, Offer, Scheme};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Opens the door and asks around, unless the job is to run alone. What keeps helpers away is said
+/// and is no reason to stop: the own link works without them.
+pub(crate) async fn look_for_helpers(
+    settings: &Settings,
+    telling: &Telling,
+    source: &Source,
+    length: u64,
+    news: mpsc::Sender<News>,
+    tasks: &mut JoinSet<()>,
+) {
+    if settings.helpers == Helpers::None {
+        return;
+    }
+    if let Some(why) = settings.alone {
+        return telling.note(format!("this download runs alone: {why}"));
+    }
+    if let Err(error) = invite(settings, telling, source, length, news, tasks).await {
+        telling.note(format!("nobody can be asked for help: {}", error.because()));
+    }
+}
+
+async fn invite(
+    settings: &Settings,
+    telling: &Telling,
+    source: &Source,
+    length: u64,
+    news: mpsc::Sender<News>,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), Error> {
+    let door = Door::open(settings.ports.clone()).await?;
+    let identity = settings.home.identity()?;
+    let ask = random();
+    let asking = Asking::open(settings, ask, identity.id(), door.port, length).await?;
+    telling.tell(Happening::Asked { interfaces: asking.reach(), addresses: asking.named.len() });
+    let hosting = Hosting {
+        identity,
+        machine: settings.machine.clone(),
+        ask,
+        offer: offer(source, length),
+        job: JobFacts {
+            url: without_fragment(source),
+            length,
+            validator: source.validator().map(|validator| validator.to_string()),
+        },
+        source: source.clone(),
+        news,
+        workers: AtomicU32::new(OWN + 1),
+    };
+    let hosting = Arc::new(hosting);
+    tasks.spawn(door.serve(Arc::clone(&hosting)));
+    tasks.spawn(asking.run(hosting));
+    Ok(())
+}
+
+fn offer(source: &Source, length: u64) -> Offer {
+    let url = source.url();
+    let scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let port = url.port_or_known_default().unwrap_or_default();
+    Offer { scheme, host, port, size: length, share: length }
+}
+
+fn without_fragment(source: &Source) -> String {
+    let mut url = source.url().clone();
+    url.set_fragment(None);
+    url.into()
+}
