@@ -57,6 +57,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_cert: Option<PathBuf>,
 
+    /// Never ask on this terminal: with --accept ask, everybody is refused
+    #[arg(long)]
+    pub(crate) headless: bool,
+
     /// Print one JSON event a line on standard output, and nothing else
     #[arg(long)]
     pub(crate) json: bool,

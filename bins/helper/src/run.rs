@@ -49,9 +49,9 @@ async fn serve(run: Run) -> Result<(), Error> {
 fn helper(run: Run) -> Result<HelperBuilder, Error> {
     let mut helper = Helper::builder().listen(run.listen);
     helper = match run.accept {
-        Accept::Ask => helper.consent(Terminal::new()),
+        Accept::Ask if !run.headless => helper.consent(Terminal::new()),
         Accept::Always => helper.consent(Decision::Yes),
-        Accept::Never => helper.consent(Decision::No),
+        Accept::Ask | Accept::Never => helper.consent(Decision::No),
     };
     if let Some(rate) = run.limit_rate {
         helper = helper.limit_rate(rate);
