@@ -32,6 +32,13 @@ pub enum Error {
         /// What it wrote while it tried.
         said: String,
     },
+    /// A scenario's file says something that the simulation does not understand.
+    Scenario {
+        /// Which file.
+        name: String,
+        /// What is wrong, and in which line.
+        why: String,
+    },
     /// A certificate could not be made or taken.
     Tls(Box<dyn StdError + Send + Sync>),
 }
@@ -53,6 +60,7 @@ impl fmt::Display for Error {
             Self::NotReady { program, said } => {
                 write!(f, "{program} did not get ready: {}", said.trim())
             }
+            Self::Scenario { name, why } => write!(f, "{name}: {}", why.trim()),
             Self::Tls(source) => write!(f, "could not set up TLS: {source}"),
         }
     }
@@ -63,7 +71,7 @@ impl StdError for Error {
         match self {
             Self::Io { source, .. } => Some(source),
             Self::Tls(source) => Some(source.as_ref()),
-            Self::Tool { .. } | Self::NotReady { .. } => None,
+            Self::Tool { .. } | Self::NotReady { .. } | Self::Scenario { .. } => None,
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Payloads, origins, simulated and namespace networks for haul's tests.
 //!
 //! Nothing here is part of the product: it is what tests, benches and the demo download from and
-//! download over. Three things stand side by side and need not know each other:
+//! download over. Four things stand side by side and need not know each other:
 //!
 //! * [`Payload`]: the bytes of a file of any size, made from a seed, whose every block is unlike
 //!   every other, so that a block written at the wrong offset never goes unseen;
 //! * [`origin`]: an HTTP/1.1 server in this process that serves payloads and files in ranges, with
 //!   or without TLS, over links that it shapes itself;
 //! * [`lan`]: a leader, helpers and an origin in network namespaces of their own, joined by a LAN
-//!   and each behind an internet link that the kernel shapes.
+//!   and each behind an internet link that the kernel shapes;
+//! * [`sim`]: whole downloads in virtual time, with the real planner over links that exist only as
+//!   numbers.
 //!
 //! ```
 //! use haul_lab::{Payload, Rate, origin::{Origin, Resource, Shape}};
@@ -27,6 +29,7 @@ pub mod lan;
 pub mod origin;
 mod payload;
 mod rate;
+pub mod sim;
 mod tls;
 
 pub use error::Error;

@@ -1,8 +1,10 @@
-//! Things of the lab to try by hand: `cargo run -p haul-lab -- origin --size 64M --rate 20Mbit`.
-#![expect(clippy::print_stdout, reason = "the program tells what it serves")]
+//! Things of the lab to try by hand: `cargo run -p haul-lab -- origin --size 64M --rate 20Mbit`,
+//! `cargo run -p haul-lab -- sim 1g-faults --seed 3`.
+#![expect(clippy::print_stdout, reason = "the program tells what it does")]
 
 use clap::{Args, Parser, Subcommand};
 use haul_lab::origin::{Origin, Resource, Shape};
+use haul_lab::sim::{self, Figures, Scenario};
 use haul_lab::{Certificate, Payload, Rate};
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,6 +24,8 @@ struct Arguments {
 enum Command {
     /// Serve a payload until interrupted.
     Origin(OriginArguments),
+    /// Play a scenario in virtual time, or all of them
+    Sim(SimArguments),
 }
 
 #[derive(Args)]
@@ -52,20 +56,70 @@ struct OriginArguments {
     tls: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct SimArguments {
+    /// The name of a scenario that comes with the lab, or a file; without it, all are summed up
+    scenario: Option<PathBuf>,
+    /// What chance is made from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Over how many seeds scenarios are summed up
+    #[arg(long, default_value_t = 10)]
+    seeds: u64,
+    /// Show everything that the planner says
+    #[arg(long)]
+    outputs: bool,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let Command::Origin(arguments) = Arguments::parse().command;
-    let payload = Payload::new(arguments.seed, arguments.size);
-    let origin = arguments.start(payload)?;
-    for path in ["/file", "/no-ranges", "/chunked", "/close"] {
-        println!("{}", origin.url(path));
+    match Arguments::parse().command {
+        Command::Origin(arguments) => arguments.serve(),
+        Command::Sim(arguments) => arguments.play(),
     }
-    println!("{} bytes, sha-256 {}", payload.len(), payload.sha256());
-    loop {
-        thread::park();
+}
+
+impl SimArguments {
+    fn play(&self) -> Result<(), Box<dyn Error>> {
+        let Some(scenario) = &self.scenario else { return self.sum_up() };
+        let named = Scenario::folder().join(scenario).with_extension("toml");
+        let scenario = Scenario::read(if named.exists() { &named } else { scenario })?;
+        let report = sim::run(&scenario, self.seed);
+        for (at, output) in report.outputs.iter().filter(|_| self.outputs) {
+            println!("{:8.3} {output:?}", at.as_secs_f64());
+        }
+        println!("{} (seed {})\n{report}", scenario.about, self.seed);
+        Ok(())
+    }
+
+    fn sum_up(&self) -> Result<(), Box<dyn Error>> {
+        let entries = fs::read_dir(Scenario::folder())?;
+        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        println!("{:20}{:14}  mean    p10  worst     waste", "scenario", "promise");
+        for file in files {
+            let scenario = Scenario::read(&file)?;
+            let name = file.file_stem().unwrap_or_default().display();
+            let figures = Figures::of(&scenario, self.seeds);
+            let mark = if figures.kept() { "" } else { "  broken" };
+            println!("{name:20}{:14}{figures}{mark}", scenario.promise.to_string());
+        }
+        Ok(())
     }
 }
 
 impl OriginArguments {
+    fn serve(&self) -> Result<(), Box<dyn Error>> {
+        let payload = Payload::new(self.seed, self.size);
+        let origin = self.start(payload)?;
+        for path in ["/file", "/no-ranges", "/chunked", "/close"] {
+            println!("{}", origin.url(path));
+        }
+        println!("{} bytes, sha-256 {}", payload.len(), payload.sha256());
+        loop {
+            thread::park();
+        }
+    }
+
     fn start(&self, payload: Payload) -> Result<Origin, Box<dyn Error>> {
         let mut builder = Origin::builder()
             .listen((self.address, self.port).into())

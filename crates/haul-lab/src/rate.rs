@@ -1,3 +1,4 @@
+use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -5,7 +6,8 @@ use std::time::Duration;
 /// How fast a link is, in bytes per second.
 ///
 /// Written as `500k` or `2M` (bytes, powers of 1024) or `16Mbit` (bits, powers of 1000).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Rate(u64);
 
 impl Rate {
@@ -79,6 +81,14 @@ impl FromStr for Rate {
         };
         let bytes = number.and_then(|number| number.checked_mul(times)).map(|total| total / parts);
         bytes.map(Self).ok_or_else(|| BadRate(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Rate {
+    type Error = BadRate;
+
+    fn try_from(text: String) -> Result<Self, BadRate> {
+        text.parse()
     }
 }
 
