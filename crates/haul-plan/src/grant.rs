@@ -9,6 +9,9 @@ use std::time::Duration;
 /// Leases end at multiples of this, in bytes, so that the store writes whole blocks.
 const GRAIN: u64 = 16 << 10;
 
+/// A lease is worth at least so many request gaps.
+const LEAST_GAPS: u32 = 8;
+
 /// The rate of a worker of which nothing is known and nobody else can be compared with.
 const GUESS: f64 = 1_048_576.0;
 
@@ -82,10 +85,11 @@ impl Planner {
         let lane = self.lane_rate(worker);
         let share = lane.bytes_per_second() / (2.0 * self.total_rate().bytes_per_second());
         let fair = Rate::new(self.pending.bytes() as f64 * share).bytes_in(Duration::from_secs(1));
+        let least = lane.bytes_in(LEAST_GAPS * self.config.request_gap).max(self.config.lease_min);
         let proven = worker.standing == Standing::Good && worker.rate().is_some();
         let worth =
             if proven { lane.bytes_in(self.config.lease_time) } else { self.config.lease_first };
-        worth.min(fair).clamp(self.config.lease_min, self.config.lease_max)
+        fair.max(least).min(worth).clamp(self.config.lease_min, self.config.lease_max)
     }
 
     /// The front of `room`, about `len` long, ending on a grain; a crumb behind it comes along.
@@ -154,8 +158,10 @@ impl Planner {
         self.rate_of(worker).shared(usize::from(worker.lanes.now))
     }
 
+    /// What all bring together who are not waiting out a failure or proving themselves.
     pub(crate) fn total_rate(&self) -> Rate {
-        self.workers.values().map(|worker| self.rate_of(worker)).sum()
+        let good = self.workers.values().filter(|worker| worker.standing == Standing::Good);
+        good.map(|worker| self.rate_of(worker)).sum()
     }
 
     /// The worker's rate, or what the others lead to expect of it; never zero.

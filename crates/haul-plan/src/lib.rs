@@ -33,7 +33,8 @@
 //! 2. A worker holds up to two leases per lane, so that a lane never waits for a grant.
 //! 3. A lease is about two seconds of its lane's work, and at most the lane's fair share of half
 //!    of what is pending, so that leases shrink towards the end (factoring: Hummel, Schonberg and
-//!    Flynn, 1992).
+//!    Flynn, 1992); but never below eight request gaps' work, or the gaps would cost more than
+//!    what rule 5 cannot even out. Who stalled has no share.
 //! 4. Pending bytes are granted lowest first, so that the front of the file grows. The response
 //!    that the probe left open goes on where it stands: others start beyond its share.
 //! 5. When nothing is pending, a worker that runs dry steals the tail of the lease that would end
