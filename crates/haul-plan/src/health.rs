@@ -101,7 +101,10 @@ impl Planner {
                 if now >= until && worth && before < worker.lanes.most =>
             {
                 worker.lanes.now = before.saturating_mul(2).min(worker.lanes.most);
-                worker.lanes.trial = LaneTrial::Watching { since: now, before, rate };
+                worker.lanes.trial = match before {
+                    1 => LaneTrial::Settling { until: now + config.lane_trial },
+                    _ => LaneTrial::Watching { since: now, before, rate },
+                };
             }
             LaneTrial::Watching { since, before, rate: former }
                 if now >= since + config.lane_trial =>

@@ -48,8 +48,9 @@
 //! 9. A failed span goes to somebody else if anybody else could take it. A worker that fails in a
 //!    row pauses, doubling each time, and is given up after ten failures without a byte between.
 //! 10. Bad data is a strike and its bytes are pending again; two strikes end the worker's part.
-//! 11. A worker's lanes double while that gains at least 15 %, go back when it does not, and
-//!     halve when the origin throttles.
+//! 11. A worker has two lanes, so that one flows while the other waits for its request. They
+//!     double while that gains at least 15 %, go back when it does not, and halve when the origin
+//!     throttles.
 //! 12. A worker that adds less than 3 % for five seconds is thanked and released.
 
 #![allow(clippy::cast_precision_loss, reason = "rates and shares are estimates")]
