@@ -47,15 +47,12 @@ impl Planner {
     fn is_hungry(&self, now: Duration, id: WorkerId) -> bool {
         let Some(worker) = self.workers.get(&id) else { return false };
         let room = worker.leases.len() < worker.wanted();
-        room && !worker.is_paused(now) && !self.is_suspect(now, id)
+        room && !worker.is_paused(now) && !self.is_suspect(now, worker)
     }
 
-    /// Whether all that the worker is at work on has gone silent.
-    pub(crate) fn is_suspect(&self, now: Duration, id: WorkerId) -> bool {
-        let Some(worker) = self.workers.get(&id) else { return false };
-        let mut active = worker.active().iter().filter_map(|id| self.leases.get(id)).peekable();
-        active.peek().is_some()
-            && active.all(|lease| lease.silence(now) >= self.config.suspect_after)
+    /// Whether nothing comes from the worker any more, on any lease.
+    pub(crate) fn is_suspect(&self, now: Duration, worker: &Worker) -> bool {
+        worker.silence(now) >= self.config.suspect_after
     }
 
     /// The one whose lanes run dry first: fewest leases for its lanes, then lowest id. Who is on

@@ -24,13 +24,12 @@ impl Planner {
     /// Rules 6 and 7.
     fn check_stalls(&mut self, now: Duration, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else { return };
-        let stalled: Vec<LeaseId> =
-            worker.active().iter().copied().filter(|id| self.is_stalled(now, *id)).collect();
-        if stalled.is_empty() || !self.others_could(now, id) {
+        let all = worker.silence(now) >= self.config.stalled_after;
+        let stalled = worker.active().iter().copied().filter(|id| self.is_stalled(now, *id));
+        let lost: Vec<LeaseId> = if all { worker.leases.clone() } else { stalled.collect() };
+        if lost.is_empty() || !self.others_could(now, id) {
             return;
         }
-        let all = stalled.len() == worker.active().len();
-        let lost = if all { worker.leases.clone() } else { stalled };
         for lease in lost {
             self.revoke(now, lease);
         }

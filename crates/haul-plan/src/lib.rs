@@ -39,10 +39,11 @@
 //!    that the probe left open goes on where it stands: others start beyond its share.
 //! 5. When nothing is pending, a worker that runs dry steals the tail of the lease that would end
 //!    last, so much that both end together.
-//! 6. A lease without a byte for 1.5 s counts as never ending, so rule 5 finds it at once; after
+//! 6. A lease without a byte for 1.5 s, or of a worker without one, counts as never ending, so
+//!    rule 5 finds it at once; before that, its silence is expected to last as long again. After
 //!    3 s its rest is pending again, if somebody else could take it.
-//! 7. A worker whose every lane stalled is on probation for 2 s, doubling to 30 s, and comes back
-//!    with one small lease. Nobody is banned for being slow.
+//! 7. A worker that stalled is on probation for 2 s, doubling to 30 s, and comes back with one
+//!    small lease. Nobody is banned for being slow.
 //! 8. What is too little to steal is duplicated when that ends it sooner: at most two requesters,
 //!    at most one hundredth of the file.
 //! 9. A failed span goes to somebody else if anybody else could take it. A worker that fails in a

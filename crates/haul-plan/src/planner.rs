@@ -200,6 +200,7 @@ impl Planner {
         if let Some(state) = self.workers.get_mut(&worker) {
             if state.leases.is_empty() {
                 state.meter.resume(now);
+                state.busy_since = now;
             }
             state.leases.push(lease);
             state.tried = true;

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// A duplicate must end this many times sooner than the lease it doubles.
 const DUPLICATE_GAIN: f64 = 1.5;
 
+/// Silence up to so many request gaps is a request on its way.
+const QUIET_GAPS: u32 = 3;
+
 /// A worker steals from itself only when the lane is this much slower than its others.
 const OWN_LANE_SLOWER: f64 = 0.5;
 
@@ -70,26 +73,31 @@ impl Planner {
         last
     }
 
-    /// When each lease of a worker will end, in seconds from now: lanes take them in order.
+    /// When each lease of a worker will end, in seconds from now: lanes take them in order, and
+    /// one that has been late for a while will be late for as long again.
     fn ends(
         &self,
         now: Duration,
         worker: &Worker,
     ) -> impl Iterator<Item = (LeaseId, Span, f64, Rate)> {
         let lane = self.lane_rate(worker);
+        let suspect = self.is_suspect(now, worker);
         let mut free: Vec<f64> = vec![0.0; usize::from(worker.lanes.now)];
         let leases = worker.leases.iter().filter_map(|id| Some((*id, self.leases.get(id)?)));
         leases.filter_map(move |(id, lease)| {
             let rest = lease.missing()?;
-            let silent = lease.silence(now) >= self.config.suspect_after;
+            let silence = lease.silence(now);
+            let silent = suspect || silence >= self.config.suspect_after;
             let pace = if silent { Rate::ZERO } else { lease.pace(now).unwrap_or(lane) };
+            let overdue = silence.saturating_sub(QUIET_GAPS * self.config.request_gap);
             let next = free.iter_mut().min_by(|a, b| a.total_cmp(b))?;
-            *next += pace.seconds_for(rest.len());
+            *next += overdue.as_secs_f64() + pace.seconds_for(rest.len());
             lease.twin.is_none().then_some((id, rest, *next, pace))
         })
     }
 
     fn take_tail(&mut self, now: Duration, thief: WorkerId, victim: &Victim, bytes: u64) {
+        let suspect = self.workers.get(&victim.worker).is_some_and(|it| self.is_suspect(now, it));
         let at = victim.rest.end() - bytes;
         let tail = if at <= victim.rest.start() {
             self.revoke(now, victim.lease);
@@ -103,7 +111,7 @@ impl Planner {
             self.lease(now, thief, tail);
         }
         self.close_open(victim.worker);
-        if victim.pace == Rate::ZERO && self.is_suspect(now, victim.worker) {
+        if suspect {
             self.put_on_probation(now, victim.worker);
         }
     }

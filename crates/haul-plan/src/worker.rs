@@ -30,6 +30,8 @@ pub(crate) struct Worker {
     pub(crate) own: bool,
     /// When bytes last came.
     pub(crate) last_byte: Option<Duration>,
+    /// Since when it holds leases.
+    pub(crate) busy_since: Duration,
     /// Whether it was ever given a lease.
     pub(crate) tried: bool,
     /// Nothing is granted before this.
@@ -84,6 +86,7 @@ impl Worker {
             meter: Meter::default(),
             own: false,
             last_byte: None,
+            busy_since: now,
             tried: false,
             paused_until: now,
             standing: Standing::Good,
@@ -117,6 +120,12 @@ impl Worker {
     /// Whether a lane of it has nothing to do.
     pub(crate) fn has_idle_lane(&self) -> bool {
         self.leases.len() < self.wanted().min(usize::from(self.lanes.now))
+    }
+
+    /// How long nothing came from it, if something should have.
+    pub(crate) fn silence(&self, now: Duration) -> Duration {
+        let heard = self.last_byte.unwrap_or_default().max(self.busy_since);
+        if self.leases.is_empty() { Duration::ZERO } else { now.saturating_sub(heard) }
     }
 
     /// Whether bytes came within the last second.
