@@ -38,7 +38,7 @@ pub struct Config {
     pub lane_trial: Duration,
     /// The gain that a doubling of lanes must bring.
     pub lane_gain: f64,
-    /// The share of the total rate below which a worker is released; zero keeps everybody.
+    /// The share of the fastest worker's rate below which one is released; zero keeps everybody.
     pub release_below: f64,
     /// How long a worker must have been below it.
     pub release_after: Duration,

@@ -80,7 +80,7 @@ impl Planner {
     /// Rule 3.
     fn lease_len(&self, worker: &Worker) -> u64 {
         let lane = self.lane_rate(worker);
-        let share = lane.bytes_per_second() / (2.0 * self.total_rate().bytes_per_second());
+        let share = lane.of(self.total_rate()) / 2.0;
         let fair = Rate::new(self.pending.bytes() as f64 * share).bytes_in(Duration::from_secs(1));
         let least = lane.bytes_in(LEAST_GAPS * self.config.request_gap).max(self.config.lease_min);
         let proven = worker.standing == Standing::Good && worker.rate().is_some();
@@ -145,8 +145,7 @@ impl Planner {
         else {
             return 0;
         };
-        let share =
-            self.lane_rate(worker).bytes_per_second() / self.total_rate().bytes_per_second();
+        let share = self.lane_rate(worker).of(self.total_rate());
         let bytes = Rate::new(self.pending.bytes() as f64 * share).bytes_in(Duration::from_secs(1));
         at + bytes.min(self.config.open_reserve).min(self.pending.run_from(at))
     }

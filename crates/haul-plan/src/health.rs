@@ -14,10 +14,13 @@ const TRIAL_WORTH: Duration = Duration::from_secs(3);
 impl Planner {
     pub(crate) fn check_health(&mut self, now: Duration) {
         let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
-        for id in ids {
+        for &id in &ids {
             self.check_stalls(now, id);
-            self.try_lanes(now, id);
-            self.check_worth(now, id);
+        }
+        let (total, fastest) = (self.total_rate(), self.fastest());
+        for id in ids {
+            self.try_lanes(now, id, total);
+            self.check_worth(now, id, total, fastest);
         }
     }
 
@@ -86,9 +89,14 @@ impl Planner {
         self.workers.get(&id).is_some_and(|worker| worker.failures > self.config.failures_max)
     }
 
+    fn fastest(&self) -> Rate {
+        let rates = self.workers.values().filter_map(Worker::rate);
+        rates.fold(Rate::ZERO, |a, b| if a < b { b } else { a })
+    }
+
     /// Rule 11.
-    fn try_lanes(&mut self, now: Duration, id: WorkerId) {
-        let worth = self.total_rate().bytes_in(TRIAL_WORTH) < self.pending.bytes();
+    fn try_lanes(&mut self, now: Duration, id: WorkerId, total: Rate) {
+        let worth = total.bytes_in(TRIAL_WORTH) < self.pending.bytes();
         let Self { workers, config, .. } = self;
         let Some(worker) = workers.get_mut(&id) else { return };
         let Some(rate) = worker.rate().filter(|_| worker.standing == Standing::Good) else {
@@ -119,20 +127,20 @@ impl Planner {
         }
     }
 
-    /// Rule 12.
-    fn check_worth(&mut self, now: Duration, id: WorkerId) {
-        let total = self.total_rate().bytes_per_second();
+    /// Rule 12. What is measured against is the fastest worker and not the total, of which even
+    /// the best of forty equal workers brings less than 3 %.
+    fn check_worth(&mut self, now: Duration, id: WorkerId, total: Rate, fastest: Rate) {
         let Self { workers, config, .. } = self;
         let Some(worker) = workers.get_mut(&id).filter(|worker| !worker.own) else { return };
-        let share = worker.rate().map_or(1.0, |rate| rate.bytes_per_second() / total);
-        if share >= config.release_below || worker.is_paused(now) {
+        let Some(rate) = worker.rate() else { return };
+        if rate.of(fastest) >= config.release_below || worker.is_paused(now) {
             worker.idle_since = None;
             return;
         }
         let since = *worker.idle_since.get_or_insert(now);
         let (others, long) = (workers.len() > 1, now >= since + config.release_after);
         if others && long {
-            self.release(now, id, Cause::Idle { share });
+            self.release(now, id, Cause::Idle { share: rate.of(total) });
         }
     }
 }

@@ -52,7 +52,8 @@
 //! 11. A worker has two lanes, so that one flows while the other waits for its request. They
 //!     double while that gains at least 15 %, go back when it does not, and halve when the origin
 //!     throttles.
-//! 12. A worker that adds less than 3 % for five seconds is thanked and released.
+//! 12. A worker that brings less than 3 % of what the fastest brings, for five seconds, is thanked
+//!     and released.
 
 #![allow(clippy::cast_precision_loss, reason = "rates and shares are estimates")]
 

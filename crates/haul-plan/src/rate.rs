@@ -23,6 +23,11 @@ impl Rate {
         Self(self.0 / parts.max(1) as f64)
     }
 
+    /// How much of `whole` this is; all of nothing.
+    pub(crate) fn of(self, whole: Self) -> f64 {
+        if whole.0 > 0.0 { self.0 / whole.0 } else { 1.0 }
+    }
+
     /// Whole bytes in `time`.
     #[expect(
         clippy::cast_possible_truncation,
