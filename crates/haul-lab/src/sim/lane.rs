@@ -209,3 +209,71 @@ impl Lane {
         self.open_since = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRIP: Duration = Duration::from_millis(40);
+    const RATE: f64 = 1e6;
+
+    fn span(start: u64, end: u64) -> Span {
+        Span::new(start, end).unwrap()
+    }
+
+    /// Reads at [`RATE`] until the lease is done; returns when, and how much came for nothing.
+    fn read_on(lane: &mut Lane, mut now: Duration) -> (Duration, f64) {
+        let step = Duration::from_millis(1);
+        let (mut words, mut unwanted) = (Vec::new(), 0.0);
+        while !lane.is_free() {
+            let rate = if lane.limit(now).is_some() { RATE } else { 0.0 };
+            unwanted += lane.read(now, step, rate, &mut words);
+            now += step;
+        }
+        (now, unwanted)
+    }
+
+    fn millis(from: Duration, to: Duration) -> u128 {
+        to.saturating_sub(from).as_millis()
+    }
+
+    #[test]
+    fn a_new_connection_costs_two_round_trips_and_the_next_request_one() {
+        let mut lane = Lane::new(TRIP);
+        lane.take(Duration::ZERO, LeaseId(0), span(0, 100_000), TRIP);
+        let (first, _) = read_on(&mut lane, Duration::ZERO);
+        assert_eq!(millis(Duration::ZERO, first), 180);
+        lane.take(first, LeaseId(1), span(500_000, 600_000), TRIP);
+        let (second, unwanted) = read_on(&mut lane, first);
+        assert_eq!(millis(first, second), 140);
+        assert!(unwanted <= 0.0);
+    }
+
+    #[test]
+    fn the_probe_goes_on_for_free_and_leaving_it_costs_a_connection() {
+        let mut lane = Lane::probe(TRIP, Duration::ZERO, 10_000_000);
+        lane.take(Duration::ZERO, LeaseId(0), span(0, 100_000), TRIP);
+        let (first, _) = read_on(&mut lane, Duration::ZERO);
+        assert_eq!(lane.goes_on_at(), Some(100_000));
+        lane.take(first, LeaseId(1), span(100_000, 200_000), TRIP);
+        let (second, _) = read_on(&mut lane, first);
+        assert_eq!(millis(first, second), 100);
+        lane.take(second, LeaseId(2), span(500_000, 600_000), TRIP);
+        let (third, unwanted) = read_on(&mut lane, second);
+        assert_eq!(millis(second, third), 180);
+        assert!((unwanted - 40_000.0).abs() < 1.0, "{unwanted}");
+    }
+
+    #[test]
+    fn a_trimmed_response_closes_its_connection() {
+        let mut lane = Lane::new(TRIP);
+        let mut words = Vec::new();
+        lane.take(Duration::ZERO, LeaseId(0), span(0, 1_000_000), TRIP);
+        lane.trim(Duration::ZERO, LeaseId(0), 100_000, &mut words);
+        let (first, _) = read_on(&mut lane, Duration::ZERO);
+        lane.take(first, LeaseId(1), span(100_000, 200_000), TRIP);
+        let (second, unwanted) = read_on(&mut lane, first);
+        assert_eq!(millis(first, second), 180);
+        assert!((unwanted - 40_000.0).abs() < 1.0, "{unwanted}");
+    }
+}

@@ -207,14 +207,14 @@ impl<'a> Network<'a> {
     fn flow(&mut self) {
         let (flows, lanes) = self.flows();
         let rates = share(&flows, &self.pipes());
-        let reading: BTreeMap<(usize, usize), f64> = lanes.into_iter().zip(rates).collect();
+        let mut reading = lanes.into_iter().zip(rates).peekable();
         for at in 0..self.machines.len() {
             let Some(worker) = self.machines[at].worker else { continue };
             let mut words = Vec::new();
             let machine = &mut self.machines[at];
             for lane in 0..machine.lanes() {
-                let rate = reading.get(&(at, lane)).copied().unwrap_or_default();
-                machine.read(lane, self.now, STEP, rate, &mut words);
+                let flow = reading.next_if(|(flow, _)| *flow == (at, lane));
+                machine.read(lane, self.now, STEP, flow.map_or(0.0, |(_, rate)| rate), &mut words);
             }
             machine.start_lanes(self.now + STEP);
             self.say(at, worker, words);
