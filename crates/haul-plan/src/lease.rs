@@ -38,9 +38,11 @@ impl Lease {
         self.span.from(self.next)
     }
 
-    /// Notes that `span` arrived; returns the part of it that belongs to this lease.
+    /// Notes that `span` arrived, which must be the very next bytes; returns the part of it that
+    /// belongs to this lease.
     pub(crate) fn take(&mut self, now: Duration, span: Span) -> Option<Span> {
-        let inside = self.missing()?.intersection(span).filter(|part| part.start() == self.next)?;
+        let due = self.missing().filter(|missing| missing.start() == span.start())?;
+        let inside = due.intersection(span)?;
         self.next = inside.end();
         self.last_byte = now;
         Some(inside)

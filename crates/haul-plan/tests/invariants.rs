@@ -116,8 +116,10 @@ impl World {
             }
             Step::Arrive { lease, bytes } => self.deliver(lease, bytes),
             Step::ArriveBeside { lease, start } => {
-                if let Some((id, (worker, _))) = self.pick_lease(lease) {
-                    self.planner.arrive(now, worker, id, Span::of_len(start, 1000).unwrap());
+                let picked = self.pick_lease(lease).filter(|(_, (_, rest))| rest.start() != start);
+                if let Some((id, (worker, _))) = picked {
+                    let beside = Span::of_len(start, 1000).unwrap();
+                    assert_eq!(self.planner.arrive(now, worker, id, beside).fresh, None);
                 }
             }
             Step::Fail { lease, setback } => {
