@@ -46,7 +46,6 @@ pub(crate) struct Hosting {
 /// What sessions tell their job.
 pub(crate) enum News {
     /// A machine was found on the network.
-    #[cfg_attr(not(feature = "scan"), expect(dead_code, reason = "only a scan finds"))]
     Found {
         address: IpAddr,
         how: &'static str,
@@ -115,6 +114,7 @@ async fn meet(secured: Secured, hosting: &Hosting) {
     };
     let worker = hosting.workers.fetch_add(1, Ordering::Relaxed);
     let (name, code) = (greeting.name, greeting.code.to_string());
+    hosting.tell(News::Found { address: address.ip(), how: "ask" }).await;
     hosting.tell(News::Offered).await;
     let (session, lanes) = match admit(greeting.session, hosting, worker, &name, address).await {
         Ok(ready) => ready,
