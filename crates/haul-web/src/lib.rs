@@ -1,1 +1,40 @@
 //! The pages of the leader and the helper, served on loopback.
+//!
+//! A [`LeaderPage`] is a small web server on 127.0.0.1 through which a browser on this machine
+//! starts a download and watches it. The page, its style and its script are part of the program.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), haul_web::Error> {
+//! let page = haul_web::LeaderPage::builder("/home/asha/Downloads").open().await?;
+//! println!("open {}", page.link());
+//! page.serve(std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Other programs, other users of the machine and other pages in the same browser can reach the
+//! port too, so that being on loopback proves nothing:
+//!
+//! * the link holds a one-time token of 256 random bits in its fragment, which browsers never
+//!   send; the page exchanges it for an `HttpOnly`, `SameSite=Strict` cookie;
+//! * every request must name this server as its host, which a rebound name does not;
+//! * every change must come from the page itself, as JSON, and with a header that no form and no
+//!   foreign script can set;
+//! * files land in one folder, under names that cannot lead out of it;
+//! * nothing is run or shown that is not part of the program, and what others named is only ever
+//!   shown as text.
+
+mod asset;
+mod error;
+mod gate;
+mod jobs;
+mod name;
+mod page;
+mod record;
+mod reply;
+mod secret;
+mod site;
+mod stream;
+
+pub use error::Error;
+pub use page::{LeaderPage, LeaderPageBuilder};

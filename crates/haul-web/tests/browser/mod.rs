@@ -1,0 +1,136 @@
+//! A client that sends exactly what it is told to, as a browser or as an attacker.
+
+use haul::{Helpers, Home, Leader};
+use haul_web::LeaderPage;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+/// A page that is served until this is dropped, and the folder that it saves in.
+pub struct Served {
+    pub address: SocketAddr,
+    pub link: String,
+    pub folder: TempDir,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Served {
+    pub async fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let home = Home::at(folder.path().join(".home"));
+        let page = LeaderPage::builder(folder.path())
+            .template(move |url| {
+                Leader::builder(url).home(home.clone()).helpers(Helpers::None).no_scan()
+            })
+            .open()
+            .await
+            .unwrap();
+        let (address, link) = (page.address(), page.link());
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(page.serve(async { drop(stopped.await) }));
+        Self { address, link, folder, _stop: stop }
+    }
+
+    pub fn token(&self) -> &str {
+        self.link.split_once("#t=").unwrap().1
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The fields that the page's own script sends with a change.
+    pub fn own(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("Host", self.address.to_string()),
+            ("Origin", format!("http://{}", self.address)),
+            ("Sec-Fetch-Site", "same-origin".to_owned()),
+            ("Content-Type", "application/json".to_owned()),
+            ("X-Haul", "1".to_owned()),
+        ]
+    }
+
+    /// Opens the link and gives the cookie that it is exchanged for.
+    pub async fn enter(&self) -> String {
+        let body = format!(r#"{{"token":"{}"}}"#, self.token());
+        let answer = self.send("POST", "/session", &self.own(), &body).await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+        let cookie = answer.field("set-cookie").unwrap().to_owned();
+        assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Strict"), "{cookie}");
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// What the page's script sends once it is in.
+    pub async fn post(&self, path: &str, cookie: &str, body: &str) -> Answer {
+        self.send("POST", path, &with(self.own(), "Cookie", cookie), body).await
+    }
+
+    pub async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        fields: &[(&str, String)],
+        body: &str,
+    ) -> Answer {
+        let mut request = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
+        for (name, value) in fields {
+            request += &format!("{name}: {value}\r\n");
+        }
+        if method != "GET" && !fields.iter().any(|(name, _)| *name == "Content-Length") {
+            request += &format!("Content-Length: {}\r\n", body.len());
+        }
+        self.raw(format!("{request}\r\n{body}").as_bytes()).await
+    }
+
+    pub async fn raw(&self, request: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        Answer::parse(&String::from_utf8(answer).unwrap())
+    }
+}
+
+/// `fields` with one of them replaced, or added.
+pub fn with<'a>(
+    fields: Vec<(&'a str, String)>,
+    name: &'a str,
+    value: &str,
+) -> Vec<(&'a str, String)> {
+    let mut fields = without(fields, name);
+    fields.push((name, value.to_owned()));
+    fields
+}
+
+pub fn without<'a>(mut fields: Vec<(&'a str, String)>, name: &str) -> Vec<(&'a str, String)> {
+    fields.retain(|(other, _)| *other != name);
+    fields
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub fields: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let field = |line: &str| {
+            let (name, value) = line.split_once(": ").unwrap();
+            (name.to_ascii_lowercase(), value.to_owned())
+        };
+        Self { status, fields: lines.map(field).collect(), body: body.to_owned() }
+    }
+
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let found = self.fields.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
