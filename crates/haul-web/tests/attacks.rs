@@ -4,13 +4,14 @@
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
+    dead_code,
     unreachable_pub,
     reason = "a test may panic, and its helpers are shared"
 )]
 
 mod browser;
 
-use browser::{Answer, Served, with, without};
+use browser::{Answer, Served, head, with, without};
 use std::fs;
 
 const JOB: &str = r#"{"url":"http://127.0.0.1:9/file","save_as":"file"}"#;
@@ -47,13 +48,13 @@ async fn a_foreign_host_is_refused_on_every_route() {
 async fn a_request_with_two_hosts_or_none_or_a_foreign_target_is_refused() {
     let page = Served::new().await;
     let own = page.address;
-    for head in [
+    for lines in [
         "GET / HTTP/1.1\r\n".to_owned(),
         format!("GET / HTTP/1.1\r\nHost: {own}\r\nHost: evil.example\r\n"),
         format!("GET http://evil.example/ HTTP/1.1\r\nHost: {own}\r\n"),
     ] {
-        let answer = page.raw(format!("{head}Connection: close\r\n\r\n").as_bytes()).await;
-        assert!(matches!(answer.status, 400 | 403), "{head} {answer:?}");
+        let answer = page.raw(format!("{lines}Connection: close\r\n\r\n").as_bytes()).await;
+        assert!(matches!(answer.status, 400 | 403), "{lines} {answer:?}");
     }
 }
 
@@ -244,11 +245,9 @@ async fn a_body_too_long_is_not_read() {
     let own = with(page.own(), "Cookie", &cookie);
     let declared = with(own.clone(), "Content-Length", "99999999999");
     assert_eq!(page.send("POST", "/jobs", &declared, "").await.status, 413);
-    let mut request = "POST /jobs HTTP/1.1\r\nConnection: close\r\n".to_owned();
-    for (name, value) in with(own, "Transfer-Encoding", "chunked") {
-        request += &format!("{name}: {value}\r\n");
-    }
-    request += &format!("\r\n{:x}\r\n{}\r\n", (16 << 10) + 1, " ".repeat((16 << 10) + 1));
+    let head = head("POST", "/jobs", &with(own, "Transfer-Encoding", "chunked"));
+    let long = " ".repeat((16 << 10) + 1);
+    let request = format!("{head}{:x}\r\n{long}\r\n", long.len());
     assert_eq!(page.raw(request.as_bytes()).await.status, 413);
 }
 

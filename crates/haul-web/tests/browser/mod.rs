@@ -75,14 +75,11 @@ impl Served {
         fields: &[(&str, String)],
         body: &str,
     ) -> Answer {
-        let mut request = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
-        for (name, value) in fields {
-            request += &format!("{name}: {value}\r\n");
-        }
+        let mut fields = fields.to_vec();
         if method != "GET" && !fields.iter().any(|(name, _)| *name == "Content-Length") {
-            request += &format!("Content-Length: {}\r\n", body.len());
+            fields.push(("Content-Length", body.len().to_string()));
         }
-        self.raw(format!("{request}\r\n{body}").as_bytes()).await
+        self.raw((head(method, target, &fields) + body).as_bytes()).await
     }
 
     pub async fn raw(&self, request: &[u8]) -> Answer {
@@ -92,6 +89,12 @@ impl Served {
         stream.read_to_end(&mut answer).await.unwrap();
         Answer::parse(&String::from_utf8(answer).unwrap())
     }
+}
+
+/// The head of a request after which the connection is closed.
+pub fn head(method: &str, target: &str, fields: &[(&str, String)]) -> String {
+    let lines: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n{}\r\n", lines.concat())
 }
 
 /// `fields` with one of them replaced, or added.
