@@ -22,6 +22,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Download a file
     Get(Box<Get>),
+    /// Open the page on which files are downloaded in a browser
+    Ui(Ui),
     /// List the live machines on this network
     Scan(Scan),
     /// Print a script that completes commands in your shell
@@ -99,6 +101,17 @@ pub(crate) struct Get {
     /// Print nothing but errors and the path of the file
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Ui {
+    /// Save files in this folder, and nowhere else
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+
+    /// Serve the page on this port of 127.0.0.1; any free one unless told
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    pub(crate) port: u16,
 }
 
 #[derive(clap::Args)]

@@ -7,6 +7,7 @@ mod bars;
 mod get;
 mod scan;
 mod tell;
+mod ui;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     log(args.verbose);
     match args.command {
         Command::Get(get) => get::run(get, args.verbose),
+        Command::Ui(ui) => ui::run(ui),
         Command::Scan(scan) => scan::run(&scan),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "leader", &mut io::stdout());
