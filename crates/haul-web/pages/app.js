@@ -13,8 +13,13 @@ const VERDICTS = {
 
 // What to try, where the page offers something else than the command line does.
 const REMEDIES = {
+  2: "Check the link and the name.",
+  6: "Check the link and this machine's connection, then submit again: it goes on where it was.",
   7: "Submit again: it goes on where it was.",
   13: "Save it under another name.",
+  22: "Submit again later, or give the link of another mirror.",
+  24: "This page cannot sign in; use leader get with -H in a terminal.",
+  41: "Save it under another name to get the new version.",
 };
 
 const job = { size: null, workers: new Map() };
@@ -34,7 +39,8 @@ async function enter() {
   const token = new URLSearchParams(location.hash.slice(1)).get("t");
   if (!token) return;
   history.replaceState(null, "", "/");
-  await post("/session", { token });
+  // A used link is of no harm in a browser that is in already; whether it is shows next.
+  await post("/session", { token }).catch(() => {});
 }
 
 async function showState() {

@@ -64,7 +64,7 @@ impl Jobs {
             let remedy = "give the file a plain name, such as image.iso";
             Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, because, remedy)
         })?;
-        let leader = self.leader(&wanted.url, &name).map_err(|error| Refusal::from(&error))?;
+        let leader = self.leader(&wanted.url, &name)?;
         let mut at_work = self.at_work();
         if at_work.is_some() {
             return Err(conflict("a download is at work", "wait for its end, or cancel it"));
@@ -96,13 +96,14 @@ impl Jobs {
         }
     }
 
-    fn leader(&self, url: &str, name: &FileName) -> Result<Leader, Error> {
+    fn leader(&self, url: &str, name: &FileName) -> Result<Leader, Refusal> {
         let url = url.trim().parse().map_err(|error| {
-            Error::usage(format!(
-                "`{url}` is no address: {error}; one looks like https://example.org/file.iso"
-            ))
+            let because = format!("the URL cannot be read: {error}");
+            let remedy = "copy the whole link; one looks like https://example.org/file.iso";
+            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, &because, remedy)
         })?;
-        (self.template)(url).folder(&self.folder).save_as(name.as_str()).resume().build()
+        let wanted = (self.template)(url).folder(&self.folder).save_as(name.as_str());
+        wanted.resume().build().map_err(|error| Refusal::from(&error))
     }
 
     /// Writes down what the download tells. Whoever hears its last word can start the next one.

@@ -58,6 +58,7 @@ impl LeaderPage {
     }
 
     /// The link that opens it, once: whoever has it may use the page, so it belongs in no log.
+    /// When it has been used, only the address of the page is left of it.
     pub fn link(&self) -> String {
         self.site.gate.link()
     }
@@ -83,6 +84,8 @@ impl LeaderPage {
                 }
             }
         }
+        // Nobody may start another download while the last one ends.
+        connections.shutdown().await;
         self.site.jobs.end().await;
     }
 }
@@ -129,7 +132,14 @@ impl LeaderPageBuilder {
 /// The folder by its full name, which stays the same wherever the program goes.
 fn usable(folder: &PathBuf) -> io::Result<PathBuf> {
     let folder = fs::canonicalize(folder)?;
-    if folder.is_dir() { Ok(folder) } else { Err(io::ErrorKind::NotADirectory.into()) }
+    if !folder.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    if folder.to_str().is_none() {
+        let because = "its name is not Unicode, so that the page could not show it";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, because));
+    }
+    Ok(folder)
 }
 
 async fn speak(stream: TcpStream, site: Arc<Site>) {
