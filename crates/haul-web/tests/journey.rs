@@ -74,6 +74,21 @@ async fn a_failure_is_told_with_what_happened_why_and_what_to_try() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_ends_stops_its_download_and_keeps_what_there_is() {
+    let page = Served::new().await;
+    let slow = Shape::by_peer(Rate::mbit(8));
+    let resource = Resource::of(Payload::new(7, 64 << 20));
+    let origin = Origin::builder().serve("/file.bin", resource).shape(slow).start().unwrap();
+    let cookie = page.enter().await;
+    let mut live = Events::open(&page, &cookie, None).await;
+    assert_eq!(page.post("/jobs", &cookie, &job(&origin, "a.bin")).await.status, 202);
+    live.until("progress").await;
+    let folder = page.end().await;
+    assert!(folder.path().join("a.bin.part").exists());
+    assert!(!folder.path().join("a.bin").exists());
+}
+
 fn job(origin: &Origin, save_as: &str) -> String {
     format!(r#"{{"url":"{}","save_as":"{save_as}"}}"#, origin.url("/file.bin"))
 }

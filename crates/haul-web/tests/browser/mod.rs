@@ -8,13 +8,15 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// A page that is served until this is dropped, and the folder that it saves in.
 pub struct Served {
     pub address: SocketAddr,
     pub link: String,
     pub folder: TempDir,
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
 
 impl Served {
@@ -30,8 +32,15 @@ impl Served {
             .unwrap();
         let (address, link) = (page.address(), page.link());
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(page.serve(async { drop(stopped.await) }));
-        Self { address, link, folder, _stop: stop }
+        let task = tokio::spawn(page.serve(async { drop(stopped.await) }));
+        Self { address, link, folder, stop, task }
+    }
+
+    /// Stops the page, waits until it has ended, and gives the folder.
+    pub async fn end(self) -> TempDir {
+        drop(self.stop);
+        self.task.await.unwrap();
+        self.folder
     }
 
     pub fn token(&self) -> &str {
