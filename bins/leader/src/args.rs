@@ -51,7 +51,7 @@ pub(crate) struct Get {
     pub(crate) dir: Option<PathBuf>,
 
     /// Go on with what a former run left
-    #[arg(short, long = "continue")]
+    #[arg(short = 'c', long = "continue")]
     pub(crate) resume: bool,
 
     /// Replace the file if it exists
