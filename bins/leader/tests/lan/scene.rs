@@ -1,0 +1,145 @@
+//! The stage on which every test plays, one test at a time, as they measure time.
+
+use crate::common::{LEADER, PATIENCE, Ran, program, stored};
+use haul_lab::Payload;
+use haul_lab::lan::{self, Host, Lan, LanBuilder, Nginx, Process};
+use std::io::{Write, stderr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// The network of every origin.
+const ORIGINS: &str = "203.0.113.0/24";
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A LAN, a folder that the origin serves, and one in which machines keep what they keep.
+pub(crate) struct Scene {
+    pub(crate) lan: Lan,
+    served: TempDir,
+    kept: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Scene {
+    /// Builds the LAN when it is this test's turn; `None` where there can be no LAN.
+    pub(crate) fn build(lan: LanBuilder) -> Option<Self> {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reason) = lan::missing(&["nginx", "curl", "python3"]) {
+            lan::skip_or_fail(&reason);
+            return None;
+        }
+        // What a machine keeps is to be on a disk, so that what it writes there is counted.
+        let kept = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let served = TempDir::new().unwrap();
+        Some(Self { lan: lan.build().unwrap(), served, kept, _turn: turn })
+    }
+
+    /// nginx on the origin, for what is put into [`Scene::served`].
+    pub(crate) fn nginx(&self) -> Nginx {
+        Nginx::serving(self.served.path()).start(self.lan.origin()).unwrap()
+    }
+
+    /// nginx on the origin with this payload under `/file.bin`.
+    pub(crate) fn serve(&self, payload: Payload) -> Nginx {
+        payload.write_to(self.served("file.bin")).unwrap();
+        self.nginx()
+    }
+
+    /// A file that the origin serves under this name.
+    pub(crate) fn served(&self, name: &str) -> PathBuf {
+        self.served.path().join(name)
+    }
+
+    /// `helper run` on this machine, which hears asks when this returns.
+    pub(crate) fn helper(&self, host: &Host, accept: &str, more: &[&str]) -> Process {
+        let mut command = self.command(host, &program("helper"));
+        command.args(["run", "--json", "--allow-net", ORIGINS, "--accept", accept]).args(more);
+        let mut helper = Process::spawn(&mut command).unwrap();
+        helper.wait_for(PATIENCE, |out, _| out.contains("listening")).unwrap();
+        helper
+    }
+
+    /// `helper run --accept always` on every machine that is there to help.
+    pub(crate) fn helpers(&self) -> Vec<Process> {
+        self.lan.helpers().iter().map(|host| self.helper(host, "always", &[])).collect()
+    }
+
+    /// `leader get URL --json` with further arguments, saving into a folder of its own.
+    pub(crate) fn get(&self, url: &str, more: &[&str]) -> Get {
+        let folder = TempDir::new_in(self.kept.path()).unwrap();
+        let mut command = self.command(self.lan.leader(), Path::new(LEADER));
+        command.args(["get", url, "--json", "--dir"]).arg(folder.path()).args(more);
+        let process = Process::spawn(&mut command).unwrap();
+        Get { process, began: Instant::now(), folder }
+    }
+
+    /// A command on this machine, whose haul keeps its state apart from all others.
+    fn command(&self, host: &Host, program: &Path) -> Command {
+        let mut command = host.command(program);
+        command.env("HAUL_HOME", self.kept.path().join(host.name()));
+        command
+    }
+}
+
+/// A download under way.
+pub(crate) struct Get {
+    pub(crate) process: Process,
+    began: Instant,
+    folder: TempDir,
+}
+
+impl Get {
+    /// Waits until so many bytes are stored.
+    pub(crate) fn until_stored(&mut self, bytes: u64) {
+        self.process.wait_for(PATIENCE, |out, _| stored(out) >= bytes).unwrap();
+    }
+
+    /// Waits for its end; what it saved goes with what this returns.
+    pub(crate) fn ended(mut self) -> (Ran, Saved) {
+        let ran = Ran::when_ended(&mut self.process, self.began);
+        (ran, Saved(self.folder))
+    }
+
+    /// Waits for a good end, with `payload` saved as `file.bin` and nothing beside it.
+    pub(crate) fn exact(self, payload: Payload) -> Ran {
+        let (ran, saved) = self.ended();
+        ran.done();
+        assert_eq!(saved.names(), ["file.bin"]);
+        assert_eq!(payload.first_difference(saved.path("file.bin")).unwrap(), None);
+        ran
+    }
+}
+
+/// What a download left in its folder.
+pub(crate) struct Saved(TempDir);
+
+impl Saved {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The names of all files in it.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = self.0.path().read_dir().unwrap().map(Result::unwrap);
+        entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
+    }
+}
+
+/// The argument that demands this payload.
+pub(crate) fn checksum(payload: Payload) -> String {
+    format!("--checksum=sha-256={}", payload.sha256())
+}
+
+/// The middle one of an odd number of figures.
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Prints past the test harness, which keeps what passing tests print to itself.
+pub(crate) fn say(line: &str) {
+    let _ = stderr().write_all(format!("{line}\n").as_bytes());
+}
