@@ -111,12 +111,11 @@ impl Crew {
         }
     }
 
-    pub(crate) fn dismiss_helpers(&mut self, reason: ByeReason) {
+    /// Ends the part of every helper; returns those that took part until now.
+    pub(crate) fn dismiss_helpers(&mut self, reason: ByeReason) -> Vec<u32> {
         let helpers: Vec<u32> =
             self.members.keys().copied().filter(|&worker| worker != OWN).collect();
-        for worker in helpers {
-            self.dismiss(worker, reason);
-        }
+        helpers.into_iter().filter(|&worker| self.dismiss(worker, reason)).collect()
     }
 
     pub(crate) fn progress(&self, planner: &Planner) -> Vec<WorkerProgress> {

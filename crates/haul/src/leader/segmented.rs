@@ -94,7 +94,7 @@ impl<'a> Segmented<'a> {
         let mut ticks = interval(Duration::from_millis(250));
         loop {
             if let Some(verified) = job.follow_plan().await? {
-                job.farewell(tasks).await;
+                job.farewell(ByeReason::Done, &mut heard).await;
                 return Ok(job.fetched(verified, length));
             }
             tokio::select! {
@@ -104,8 +104,7 @@ impl<'a> Segmented<'a> {
                 () = sleep_until(job.wake_at()) => job.planner.wake(telling.now()),
                 _ = ticks.tick() => job.tick().await?,
                 () = stop.requested() => {
-                    job.crew.dismiss_helpers(ByeReason::Cancelled);
-                    job.farewell(tasks).await;
+                    job.farewell(ByeReason::Cancelled, &mut heard).await;
                     return Err(interrupted());
                 }
             }
@@ -340,14 +339,21 @@ impl<'a> Segmented<'a> {
     }
 
     /// Tells everybody that it is over and gives the words time to leave.
-    async fn farewell(&mut self, mut tasks: JoinSet<()>) {
-        self.crew.dismiss_helpers(ByeReason::Done);
-        // The tasks serve until they are dropped; what matters is that the words are sent.
-        let _ = timeout(
-            if self.crew.reports().len() > 1 { FAREWELL } else { Duration::ZERO },
-            tasks.join_next(),
-        )
-        .await;
+    async fn farewell(&mut self, reason: ByeReason, heard: &mut mpsc::Receiver<News>) {
+        let mut parting = self.crew.dismiss_helpers(reason);
+        let parted = async {
+            while !parting.is_empty() {
+                match heard.recv().await {
+                    Some(News::Said { worker, said: Said::Gone { .. } }) => {
+                        parting.retain(|&helper| helper != worker);
+                    }
+                    Some(_) => {}
+                    None => return,
+                }
+            }
+        };
+        // Whoever does not take the word by then finds the connection closed.
+        let _ = timeout(FAREWELL, parted).await;
     }
 
     #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
