@@ -91,6 +91,18 @@ fn an_origin_that_does_not_tell_the_length_is_read_to_its_end() {
     }
 }
 
+#[test]
+fn an_origin_that_never_answers_is_given_up_with_a_word_and_no_file() {
+    let Some(scene) = scene() else { return };
+    scene.lan.leader().stall().unwrap();
+    let url = format!("http://{}/file.bin", scene.lan.origin().internet_address());
+    let (ran, saved) = scene.get(&url, &[]).ended();
+    assert_eq!(ran.status.code(), Some(6), "{}", ran.stdout);
+    let failed = ran.events().pop().unwrap();
+    assert!(failed["because"].as_str().unwrap().contains("203.0.113.10"), "{failed}");
+    assert!(saved.names().is_empty(), "{:?}", saved.names());
+}
+
 /// A server that has written `ready`.
 fn listening(command: &mut Command, ready: &str) -> Process {
     let mut server = Process::spawn(command).unwrap();
