@@ -5,6 +5,7 @@ use haul::{Error, Event, Failed, Happening, Leader, LeaderBuilder, Transfer, Ver
 use std::fs;
 use std::io::{self, Write};
 use std::process::{self, ExitCode};
+use std::time::Duration;
 use tokio::signal;
 
 /// Downloads a file and tells about it.
@@ -35,10 +36,7 @@ async fn download(get: Get, verbose: u8) -> Result<(), Error> {
         Ok(transfer) => transfer,
         Err(error) => {
             if json {
-                print_line(&Event {
-                    at: std::time::Duration::ZERO,
-                    what: Happening::Failed(Failed::from(&error)),
-                });
+                print_failed(&error);
             }
             return Err(error);
         }
@@ -179,7 +177,7 @@ fn verdict(report: &haul::Report) -> String {
         Verified::LengthUnverified => "unverified, not even its length: the origin marks no end",
         Verified::Unverified => "unverified: nobody states a checksum",
     };
-    let time = tell::time(std::time::Duration::from_secs_f64(report.seconds));
+    let time = tell::time(Duration::from_secs_f64(report.seconds));
     let helpers =
         report.workers.iter().filter(|worker| worker.worker != 0 && worker.bytes > 0).count();
     let gain = match helpers {
@@ -188,6 +186,11 @@ fn verdict(report: &haul::Report) -> String {
         many => format!(", {} times as fast as alone with {many} helpers", report.speedup),
     };
     format!("{} in {time}{gain}; {checked}", tell::size(report.bytes))
+}
+
+/// The last event of a download that could not begin.
+pub(crate) fn print_failed(error: &Error) {
+    print_line(&Event { at: Duration::ZERO, what: Happening::Failed(Failed::from(error)) });
 }
 
 fn print_line(event: &Event) {

@@ -15,7 +15,10 @@ use std::io;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return unreadable(&error),
+    };
     log(args.verbose);
     match args.command {
         Command::Get(get) => get::run(get, args.verbose),
@@ -27,6 +30,17 @@ fn main() -> ExitCode {
         }
         Command::Man => man(),
     }
+}
+
+/// A command line that cannot be read; whoever asked for events gets their last one.
+fn unreadable(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args().any(|arg| arg == "--json") {
+        let text = error.to_string();
+        let because = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        get::print_failed(&haul::Error::usage(because));
+        return ExitCode::from(haul::ErrorKind::Usage.code());
+    }
+    error.exit()
 }
 
 fn man() -> ExitCode {

@@ -10,8 +10,9 @@ use std::pin::Pin;
 /// One connection to a source that fetches one span at a time, and is kept alive between spans.
 ///
 /// A lane moves only while one of its futures is polled: whoever stops reading stops the origin.
-/// Both futures are cancel safe. Dropping one loses no byte and no request on its way;
-/// [`next`](Self::next) goes on with either. Dropping the lane closes its connection.
+/// Both futures are cancel safe from their first poll on; before it they have done nothing. Dropping
+/// one loses no byte and no request on its way; [`next`](Self::next) goes on with either. Dropping
+/// the lane closes its connection.
 ///
 /// After an error everything before [`position`](Self::position) has been handed out, and the
 /// connection is closed; opening the rest of the span goes on from there over a new one.
