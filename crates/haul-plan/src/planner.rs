@@ -180,7 +180,7 @@ impl Planner {
 
     fn add(&mut self, now: Duration, id: WorkerId, worker: Worker) {
         let lanes = worker.lanes.now;
-        if self.complete || self.workers.contains_key(&id) {
+        if self.workers.contains_key(&id) {
             return;
         }
         self.workers.insert(id, worker);
