@@ -101,7 +101,7 @@ fn a_cap_of_each_connection_holds_whatever_the_link() {
     needs_lan!();
     let lan = Lan::builder().leader(Link::mbit(80)).build().unwrap();
     let folder = TempDir::new().unwrap();
-    Payload::new(6, 1 << 20).write_to(folder.path().join("file")).unwrap();
+    Payload::new(6, 3 << 20).write_to(folder.path().join("file")).unwrap();
     let nginx = Nginx::serving(folder.path()).per_connection(Rate::mbit(4));
     let nginx = nginx.start(lan.origin()).unwrap();
     let rate = measure(lan.leader(), &nginx.url("/file"));
