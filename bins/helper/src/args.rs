@@ -37,7 +37,7 @@ pub(crate) enum Command {
 
 #[derive(clap::Args)]
 pub(crate) struct Run {
-    /// Whom to help: ask you every time, always, or never
+    /// Whom to help: ask you every time, those you know, always, or never
     #[arg(long, value_enum, default_value_t = Accept::Ask)]
     pub(crate) accept: Accept,
 
@@ -71,6 +71,8 @@ pub(crate) struct Run {
 pub(crate) enum Accept {
     /// You are asked on this terminal
     Ask,
+    /// The leaders in the file `leaders` of haul's home are helped, and nobody else
+    Known,
     /// Everybody on this network is helped
     Always,
     /// Nobody is

@@ -4,6 +4,7 @@
 
 mod args;
 mod ask;
+mod known;
 mod run;
 
 use args::{Args, Command};

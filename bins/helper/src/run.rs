@@ -1,6 +1,7 @@
 use crate::args::{Accept, Run};
 use crate::ask::{Terminal, in_words};
-use haul::{Decision, Error, Failed, Helper, HelperBuilder, HelperEvent, Serving};
+use crate::known::Known;
+use haul::{Decision, Error, Failed, Helper, HelperBuilder, HelperEvent, Home, Serving};
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ fn helper(run: Run) -> Result<HelperBuilder, Error> {
     let mut helper = Helper::builder().listen(run.listen);
     helper = match run.accept {
         Accept::Ask if !run.headless => helper.consent(Terminal::new()),
+        Accept::Known => helper.consent(Known::of(&Home::of_user()?)),
         Accept::Always => helper.consent(Decision::Yes),
         Accept::Ask | Accept::Never => helper.consent(Decision::No),
     };
