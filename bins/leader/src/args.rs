@@ -98,6 +98,10 @@ pub(crate) struct Get {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Write a report of the download to this file: one page with its pictures inside
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
+
     /// Print nothing but errors and the path of the file
     #[arg(short, long)]
     pub(crate) quiet: bool,

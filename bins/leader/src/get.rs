@@ -1,9 +1,11 @@
 use crate::args::Get;
 use crate::bars::Bars;
+use crate::report::Story;
 use crate::tell;
-use haul::{Error, Event, Failed, Happening, Leader, LeaderBuilder, Transfer, Verified};
+use haul::{Error, Event, Failed, Happening, Leader, LeaderBuilder, Report, Transfer, Verified};
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::{self, ExitCode};
 use std::time::Duration;
 use tokio::signal;
@@ -31,6 +33,7 @@ pub(crate) fn run(get: Box<Get>, verbose: u8) -> ExitCode {
 async fn download(get: Get, verbose: u8) -> Result<(), Error> {
     let json = get.json;
     let mut face = Face::of(&get, verbose);
+    let mut story = get.report.clone().map(|file| (file, Story::default()));
     let started = leader(get).and_then(LeaderBuilder::build).map(Leader::start);
     let mut transfer = match started {
         Ok(transfer) => transfer,
@@ -41,8 +44,21 @@ async fn download(get: Get, verbose: u8) -> Result<(), Error> {
             return Err(error);
         }
     };
-    follow(&mut transfer, &mut face).await;
-    transfer.finish().await.map(drop)
+    follow(&mut transfer, &mut |event| {
+        if let Some((_, story)) = &mut story {
+            story.note(event);
+        }
+        face.show(event);
+    })
+    .await;
+    let report = transfer.finish().await?;
+    story.map_or(Ok(()), |(file, story)| write_report(&file, &story, &report))
+}
+
+fn write_report(file: &Path, story: &Story, report: &Report) -> Result<(), Error> {
+    fs::write(file, story.page(report, &verdict(report))).map_err(|error| {
+        Error::usage(format!("the report cannot be written to {}: {error}", file.display()))
+    })
 }
 
 fn leader(get: Get) -> Result<LeaderBuilder, Error> {
@@ -89,13 +105,13 @@ fn leader(get: Get) -> Result<LeaderBuilder, Error> {
 }
 
 /// Passes every event on; the first interrupt stops the job cleanly, the second at once.
-async fn follow(transfer: &mut Transfer, face: &mut Face) {
+async fn follow(transfer: &mut Transfer, show: &mut dyn FnMut(&Event)) {
     let mut interrupts = 0;
     let mut stops = Stops::new();
     loop {
         tokio::select! {
             event = transfer.next_event() => match event {
-                Some(event) => face.show(&event),
+                Some(event) => show(&event),
                 None => return,
             },
             () = stops.next() => {
@@ -170,7 +186,7 @@ impl Face {
     }
 }
 
-fn verdict(report: &haul::Report) -> String {
+fn verdict(report: &Report) -> String {
     let checked = match report.verified {
         Verified::Sha256 => "verified by SHA-256",
         Verified::Sha512 => "verified by SHA-512",

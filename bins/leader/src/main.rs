@@ -5,6 +5,7 @@
 mod args;
 mod bars;
 mod get;
+mod report;
 mod scan;
 mod tell;
 mod ui;
