@@ -79,7 +79,6 @@ fn where_nobody_can_answer_the_answer_is_no() {
 }
 
 #[test]
-#[ignore = "takes 45 s"]
 fn silence_is_a_no() {
     let person = Person::at_terminal();
     let job = Job::start(&person, "asha");
