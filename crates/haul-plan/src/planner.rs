@@ -78,10 +78,7 @@ impl Planner {
         let leased = self.leases.get_mut(&id).filter(|lease| lease.worker == worker);
         let inside = leased.and_then(|lease| lease.take(now, span));
         let fresh = inside.and_then(|inside| self.received.gaps(inside).next());
-        let bytes = fresh.map_or(0, Span::len);
-        let wasted = span.len() - bytes;
-        state.bytes += bytes;
-        state.wasted += wasted;
+        let wasted = span.len() - fresh.map_or(0, Span::len);
         if inside.is_some() {
             state.failures = 0;
             state.last_byte = Some(now);
@@ -173,7 +170,7 @@ impl Planner {
         self.leases.iter().filter_map(|(&id, lease)| Some((id, lease.worker, lease.missing()?)))
     }
 
-    /// What a worker has done so far, while it takes part.
+    /// How a worker is doing, while it takes part.
     pub fn facts(&self, worker: WorkerId) -> Option<WorkerFacts> {
         self.workers.get(&worker).map(Worker::facts)
     }

@@ -7,13 +7,9 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub u32);
 
-/// What a worker has done so far.
+/// How a worker is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WorkerFacts {
-    /// Bytes that were stored.
-    pub bytes: u64,
-    /// Bytes that were of no use: received before, or past a lease that was trimmed.
-    pub wasted: u64,
     /// The present rate; zero while it is not known or nothing is leased.
     pub rate: Rate,
     /// How many lanes are at work.
@@ -46,8 +42,6 @@ pub(crate) struct Worker {
     pub(crate) open_at: Option<u64>,
     /// Since when the worker's share of the total rate is too small.
     pub(crate) idle_since: Option<Duration>,
-    pub(crate) bytes: u64,
-    pub(crate) wasted: u64,
 }
 
 /// Whether a worker is trusted to deliver in time.
@@ -95,8 +89,6 @@ impl Worker {
             refused: SpanSet::new(),
             open_at: None,
             idle_since: None,
-            bytes: 0,
-            wasted: 0,
         }
     }
 
@@ -145,11 +137,6 @@ impl Worker {
     pub(crate) fn facts(&self) -> WorkerFacts {
         let rate = if self.leases.is_empty() { None } else { self.rate() };
         let lanes = u8::try_from(self.active().len()).unwrap_or(u8::MAX);
-        WorkerFacts {
-            bytes: self.bytes,
-            wasted: self.wasted,
-            rate: rate.unwrap_or_default(),
-            lanes,
-        }
+        WorkerFacts { rate: rate.unwrap_or_default(), lanes }
     }
 }
