@@ -4,6 +4,8 @@ use super::builder::Settings;
 use super::peer::Hosting;
 #[cfg(feature = "scan")]
 use super::peer::News;
+#[cfg(feature = "scan")]
+use crate::Happening;
 use crate::{Error, Helpers, helpers::resolve};
 use haul_link::{Asker, Interface, PeerId, REPEATS, interfaces};
 use haul_wire::{Ask, SizeClass};
@@ -111,7 +113,7 @@ impl Asking {
         while let Some(finding) = scan.next().await {
             match finding {
                 crate::Finding::Host(crate::Host { address, how, .. }) => {
-                    hosting.tell(News::Found { address, how }).await;
+                    hosting.tell(News::Told(Happening::Found { address, how })).await;
                     self.asker.ask_one(&self.ask, (address, self.port).into());
                 }
                 crate::Finding::Note(text) => debug!(text, "scan"),

@@ -1,6 +1,6 @@
 //! The leader's end of a session with one helper.
 
-use crate::event::Answer;
+use crate::event::{Answer, Happening};
 use bytes::Bytes;
 use haul_fetch::{Lane, Source};
 use haul_link::{
@@ -10,7 +10,7 @@ use haul_span::Span;
 use haul_wire::{ByeReason, Failure, Frame, JobFacts, Offer, Verdict};
 use sha2::{Digest, Sha256};
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -45,20 +45,12 @@ pub(crate) struct Hosting {
 
 /// What sessions tell their job.
 pub(crate) enum News {
-    /// A machine was found on the network.
-    Found {
-        address: IpAddr,
-        how: &'static str,
-    },
+    /// Something to tell that changes nothing: a machine was found, or said yes.
+    Told(Happening),
     /// A machine's owner is being asked.
     Offered,
-    Answered {
-        worker: u32,
-        name: String,
-        address: SocketAddr,
-        answer: Answer,
-        because: Option<String>,
-    },
+    /// A machine that was being asked will not join; what to tell of it.
+    Declined(Happening),
     Joined(Joined),
     Said {
         worker: u32,
@@ -114,7 +106,7 @@ async fn meet(secured: Secured, hosting: &Hosting) {
     };
     let worker = hosting.workers.fetch_add(1, Ordering::Relaxed);
     let (name, code) = (greeting.name, greeting.code.to_string());
-    hosting.tell(News::Found { address: address.ip(), how: "ask" }).await;
+    hosting.tell(News::Told(Happening::Found { address: address.ip(), how: "ask" })).await;
     hosting.tell(News::Offered).await;
     let (session, lanes) = match admit(greeting.session, hosting, worker, &name, address).await {
         Ok(ready) => ready,
@@ -148,10 +140,14 @@ async fn admit(
     if answer.verdict != Verdict::Yes {
         return Err(Turned::Down(answer_of(answer.verdict), None));
     }
-    let yes = Answer::Yes;
-    hosting
-        .tell(News::Answered { worker, name: name.to_owned(), address, answer: yes, because: None })
-        .await;
+    let yes = Happening::Answered {
+        worker,
+        name: name.to_owned(),
+        address,
+        answer: Answer::Yes,
+        because: None,
+    };
+    hosting.tell(News::Told(yes)).await;
     session.send(&Frame::Job(hosting.job.clone())).await?;
     prepare(&mut session, hosting).await?;
     Ok((session, answer.lanes.max(1)))
@@ -197,7 +193,8 @@ impl Hosting {
             Turned::Broken(error) => (Answer::No, Some(error.to_string())),
             Turned::Down(answer, because) => (answer, because),
         };
-        self.tell(News::Answered { worker, name, address, answer, because }).await;
+        let declined = Happening::Answered { worker, name, address, answer, because };
+        self.tell(News::Declined(declined)).await;
     }
 
     /// Reads a part of the file over the own link and digests it.

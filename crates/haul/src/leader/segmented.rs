@@ -8,7 +8,7 @@ use super::setback;
 use super::single::{OWN, wrong_digest};
 use super::transfer::{Snapshot, Stop, Telling, interrupted};
 use crate::disk::{Disk, Stored, Verdict};
-use crate::event::{Answer, Happening};
+use crate::event::Happening;
 use crate::lanes::{Lanes, Order, Word};
 use crate::{Error, ErrorKind, Verified};
 use bytes::Bytes;
@@ -258,11 +258,11 @@ impl<'a> Segmented<'a> {
 
     async fn take_news(&mut self, news: News) {
         match news {
-            News::Found { address, how } => self.telling.tell(Happening::Found { address, how }),
+            News::Told(happening) => self.telling.tell(happening),
             News::Offered => self.undecided += 1,
-            News::Answered { worker, name, address, answer, because } => {
-                self.undecided = self.undecided.saturating_sub(usize::from(answer != Answer::Yes));
-                self.telling.tell(Happening::Answered { worker, name, address, answer, because });
+            News::Declined(happening) => {
+                self.undecided = self.undecided.saturating_sub(1);
+                self.telling.tell(happening);
             }
             News::Joined(joined) => self.take_joined(joined),
             News::Said { worker, said } => self.take_said(worker, said).await,
