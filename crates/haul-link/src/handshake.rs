@@ -23,6 +23,9 @@ const MINOR: u16 = 0;
 /// How long the three frames may take together.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a name in a hello may be, in bytes.
+const NAME_BYTES: usize = 64;
+
 /// How many characters of another machine's name are kept.
 const NAME_MOST: usize = 32;
 
@@ -62,7 +65,7 @@ pub async fn greet(
     let (peer, exporter) = (secured.peer, secured.exporter);
     let commit = digest(&[COMMIT_LABEL, &nonce, &me.0, &peer.0, &exporter]);
     let mut session = Session::new(secured);
-    let hello = LeaderHello { minor: MINOR, features: 0, name: safe_name(name), ask, commit };
+    let hello = LeaderHello { minor: MINOR, features: 0, name: short_name(name), ask, commit };
     let theirs = in_time(async {
         session.send(&Frame::LeaderHello(hello)).await?;
         let theirs = match session.next().await? {
@@ -87,7 +90,7 @@ pub async fn answer(secured: Secured, me: PeerId, name: &str) -> Result<Greeting
             Frame::LeaderHello(hello) => hello,
             other => return Err(unexpected("the leader's hello", &other)),
         };
-        let mine = HelperHello { minor: MINOR, features: 0, name: safe_name(name), nonce };
+        let mine = HelperHello { minor: MINOR, features: 0, name: short_name(name), nonce };
         session.send(&Frame::HelperHello(mine)).await?;
         match session.next().await? {
             Frame::Reveal { nonce } => Ok((hello, nonce)),
@@ -132,6 +135,12 @@ fn code(
     Code(u32::try_from(first % 1_000_000).expect("a remainder of a million fits"))
 }
 
+/// The own name, cut to what a hello carries. Making it safe is the work of whoever shows it.
+fn short_name(name: &str) -> String {
+    let ends = |(at, c): &(usize, char)| at + c.len_utf8();
+    name.char_indices().take_while(|c| ends(c) <= NAME_BYTES).map(|(_, c)| c).collect()
+}
+
 /// What is left of a stranger's name that can be shown without harm.
 fn safe_name(name: &str) -> String {
     let plain = |c: &char| c.is_alphanumeric() || "-_. ".contains(*c);
@@ -151,6 +160,13 @@ mod tests {
         assert_eq!(safe_name("\u{7}\u{200b}"), "unnamed");
         assert_eq!(safe_name(&"x".repeat(10_000)).len(), NAME_MOST);
         assert_eq!(safe_name("Büro-3.lan"), "Büro-3.lan");
+    }
+
+    #[test]
+    fn a_hello_carries_at_most_64_bytes_of_whole_characters() {
+        assert_eq!(short_name("asha\u{202e}"), "asha\u{202e}");
+        assert_eq!(short_name(&"ü".repeat(40)), "ü".repeat(32));
+        assert_eq!(short_name(&format!("x{}", "ü".repeat(40))).len(), 63);
     }
 
     #[test]
