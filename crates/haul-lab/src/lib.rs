@@ -1,7 +1,7 @@
 //! Payloads, origins, simulated and namespace networks for haul's tests.
 //!
 //! Nothing here is part of the product: it is what tests, benches and the demo download from and
-//! download over. Four things stand side by side and need not know each other:
+//! download over. Five things stand side by side; all but the last need not know each other:
 //!
 //! * [`Payload`]: the bytes of a file of any size, made from a seed, whose every block is unlike
 //!   every other, so that a block written at the wrong offset never goes unseen;
@@ -10,7 +10,8 @@
 //! * [`lan`]: a leader, helpers and an origin in network namespaces of their own, joined by a LAN
 //!   and each behind an internet link that the kernel shapes;
 //! * [`sim`]: whole downloads in virtual time, with the real planner over links that exist only as
-//!   numbers.
+//!   numbers;
+//! * [`trial`]: haul and other downloaders, let into the traps of [`origin::Trap`].
 //!
 //! ```
 //! use haul_lab::{Payload, Rate, origin::{Origin, Resource, Shape}};
@@ -31,6 +32,7 @@ mod payload;
 mod rate;
 pub mod sim;
 mod tls;
+pub mod trial;
 
 pub use error::Error;
 pub use payload::Payload;

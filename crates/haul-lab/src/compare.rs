@@ -1,0 +1,90 @@
+//! The table of what downloaders make of the traps, as Markdown.
+
+use clap::Args;
+use haul_lab::origin::Trap;
+use haul_lab::trial::{Tool, Trial};
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+#[derive(Args)]
+pub(crate) struct TrapsArguments {
+    /// Which downloaders: curl, aria2c, haul
+    #[arg(long, value_delimiter = ',', default_value = "curl,aria2c,haul")]
+    against: Vec<String>,
+    /// haul's leader
+    #[arg(long, default_value = "target/release/leader")]
+    leader: PathBuf,
+    /// Only these traps; all unless told
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+impl TrapsArguments {
+    pub(crate) fn compare(&self) -> Result<(), Box<dyn Error>> {
+        let tools =
+            self.against.iter().map(|name| self.tool(name)).collect::<Result<Vec<_>, _>>()?;
+        print_head(&tools);
+        let mut kept = vec![(0, 0); tools.len()];
+        let wanted = |trap: &&Trap| {
+            self.names.is_empty() || self.names.iter().any(|name| *name == trap.name)
+        };
+        for trap in Trap::all().filter(wanted) {
+            let trials = tools.iter().map(|tool| Trial::run(tool, trap));
+            let trials = trials.collect::<Result<Vec<_>, _>>()?;
+            for ((good, all), trial) in kept.iter_mut().zip(&trials) {
+                *good += u32::from(trial.kept());
+                *all += u32::from(trial.was_asked());
+            }
+            let cells: String = trials.iter().map(cell).collect();
+            println!(
+                "| {} | {} | {} | {} |{cells}",
+                trap.number, trap.name, trap.does, trap.promise
+            );
+        }
+        let totals = kept.iter().map(|(good, all)| format!(" **{good} of {all}** |"));
+        println!("| | **promises kept** | | |{}", totals.collect::<String>());
+        Ok(())
+    }
+
+    fn tool(&self, name: &str) -> Result<Tool, String> {
+        match name {
+            "curl" => Ok(Tool::Curl),
+            "aria2c" => Ok(Tool::Aria2c),
+            "haul" => self.leader.canonicalize().map(Tool::Haul).map_err(|error| {
+                format!(
+                    "{}: {error}; build it first: cargo build --release -p leader",
+                    self.leader.display()
+                )
+            }),
+            _ => Err(format!("`{name}` is none of curl, aria2c, haul")),
+        }
+    }
+}
+
+fn print_head(tools: &[Tool]) {
+    for tool in tools {
+        println!("* {}: `{} {}`", version(tool), tool.name(), tool.options().join(" "));
+    }
+    let names: Vec<_> = tools.iter().map(Tool::name).collect();
+    println!("\n| no. | trap | what the origin does | what should be | {} |", names.join(" | "));
+    println!("|---|---|---|---|{}", "---|".repeat(tools.len()));
+}
+
+/// The first line of what it says of itself, as far as the version.
+fn version(tool: &Tool) -> String {
+    let program = match tool {
+        Tool::Haul(path) => path.as_os_str(),
+        Tool::Curl | Tool::Aria2c => tool.name().as_ref(),
+    };
+    let said = Command::new(program).arg("--version").stderr(Stdio::null()).output();
+    let said = said.map_or_else(|_| Vec::new(), |output| output.stdout);
+    let line = String::from_utf8_lossy(&said).lines().next().unwrap_or(tool.name()).to_owned();
+    line.split(" (").next().unwrap_or(tool.name()).to_owned()
+}
+
+fn cell(trial: &Trial) -> String {
+    let mark = if trial.kept() || !trial.was_asked() { "" } else { "**" };
+    let breach = trial.breach.map_or_else(String::new, |breach| format!(", but {breach}"));
+    format!(" {mark}{}{breach}{mark} |", trial.outcome)
+}
