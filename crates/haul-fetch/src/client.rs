@@ -1,3 +1,4 @@
+use crate::host::Hosts;
 use crate::request::Headers;
 use crate::{Error, Guard, Probe, RateLimit, Source, Validator, tls};
 use rustls::ClientConfig;
@@ -19,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) timeouts: Timeouts,
     pub(crate) limit: Option<RateLimit>,
     pub(crate) source_address: Option<IpAddr>,
+    /// What was learned of hosts, for all sources.
+    pub(crate) learned: Hosts,
 }
 
 /// What a [`Client`] is made of; the default is for whoever downloads on their own behalf.
@@ -76,6 +79,7 @@ impl Client {
             timeouts: options.timeouts,
             limit: options.limit,
             source_address: options.source_address,
+            learned: Hosts::default(),
         })))
     }
 

@@ -1,5 +1,6 @@
 use crate::client::Settings;
 use crate::connect::{Stream, connect, host_of, within};
+use crate::host::Seat;
 use crate::request::Get;
 use crate::{Error, Fault, Stage};
 use bytes::Bytes;
@@ -26,19 +27,22 @@ pub(crate) struct Conn {
     origin: Origin,
     host: String,
     peer: SocketAddr,
+    _seat: Seat,
 }
 
 impl Conn {
     pub(crate) async fn open(settings: &Settings, url: &Url) -> Result<Self, Error> {
+        let seat = Seat::at(settings.learned.of(url));
         let (stream, peer) = connect(settings, url).await?;
         let host = host_of(url);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER)
+            .max_headers(MOST_FIELDS)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|source| lost(&host, 0, source))?;
         let driver = Driver(Some(Box::new(connection)));
-        Ok(Self { sender, driver, origin: url.origin(), host, peer })
+        Ok(Self { sender, driver, origin: url.origin(), host, peer, _seat: seat })
     }
 
     pub(crate) fn host(&self) -> &str {
@@ -126,6 +130,9 @@ impl Driver {
         work(context)
     }
 }
+
+/// More fields than any origin sends in earnest.
+const MOST_FIELDS: usize = 1000;
 
 /// Bounds a response's head and what is read ahead of its body, in bytes.
 const BUFFER: usize = 64 << 10;

@@ -27,6 +27,7 @@
 //!
 //! [`Span`]: haul_span::Span
 
+mod backoff;
 mod cidr;
 mod client;
 mod codec;
@@ -37,6 +38,7 @@ mod error;
 mod follow;
 mod guard;
 mod head;
+mod host;
 mod lane;
 mod limit;
 mod name;
@@ -47,6 +49,7 @@ mod source;
 mod tls;
 mod validator;
 
+pub use backoff::Backoff;
 pub use cidr::Cidr;
 pub use client::{Client, Options, Timeouts};
 pub use digest::Digest;

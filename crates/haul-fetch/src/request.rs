@@ -6,8 +6,8 @@ use bytes::Bytes;
 use haul_span::Span;
 use http_body_util::Empty;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, RANGE,
-    USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, IF_RANGE,
+    RANGE, USER_AGENT,
 };
 use hyper::{Method, Request, Uri};
 use url::Url;
@@ -39,16 +39,16 @@ impl Location {
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum Wanted<'a> {
     /// The file, without a word of ranges.
     File,
     /// The range that is the whole file.
     WholeRange,
-    /// One part of the file.
-    Part(Span),
+    /// One part of the file, if the file still has this strong tag (RFC 9110 §13.1.5).
+    Part { span: Span, tag: Option<&'a str> },
 }
 
-pub(crate) fn get(client: &Client, location: &Location, wanted: Wanted) -> Result<Get, Error> {
+pub(crate) fn get(client: &Client, location: &Location, wanted: Wanted<'_>) -> Result<Get, Error> {
     let mut request = Request::new(Empty::new());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = uri(&location.url)?;
@@ -58,6 +58,7 @@ pub(crate) fn get(client: &Client, location: &Location, wanted: Wanted) -> Resul
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.extend(range(wanted).map(|range| (RANGE, range)));
+    headers.extend(condition(wanted).map(|tag| (IF_RANGE, tag)));
     if location.trusted {
         headers.extend(authorization(&location.url).map(|user| (AUTHORIZATION, user)));
         client.0.headers.add_to(headers);
@@ -76,13 +77,18 @@ fn host(url: &Url) -> Result<HeaderValue, Error> {
     HeaderValue::from_str(host).map_err(|_| Error::Url { why: "names no host" })
 }
 
-fn range(wanted: Wanted) -> Option<HeaderValue> {
+fn range(wanted: Wanted<'_>) -> Option<HeaderValue> {
     let text = match wanted {
         Wanted::File => return None,
         Wanted::WholeRange => "bytes=0-".to_owned(),
-        Wanted::Part(span) => format!("bytes={}-{}", span.start(), span.last()),
+        Wanted::Part { span, .. } => format!("bytes={}-{}", span.start(), span.last()),
     };
     HeaderValue::from_str(&text).ok()
+}
+
+fn condition(wanted: Wanted<'_>) -> Option<HeaderValue> {
+    let Wanted::Part { tag, .. } = wanted else { return None };
+    HeaderValue::from_str(tag?).ok()
 }
 
 /// The URL's user and password as basic credentials (RFC 7617).

@@ -1,14 +1,18 @@
 use crate::conn::Conn;
 use crate::follow::{Answer, fetch, is_web};
 use crate::head::{self, ContentRange};
+use crate::host::{DIGESTED_PART, Host};
 use crate::name::file_name;
 use crate::open::Open;
 use crate::request::{Location, Wanted};
 use crate::validator::Version;
-use crate::{Client, Digest, Error, Fault, Validator};
+use crate::{Client, Digest, Error, Fault, Retry, Validator};
 use haul_span::Span;
 use hyper::HeaderMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 use tracing::debug;
 use url::Url;
 
@@ -21,10 +25,13 @@ struct Facts {
     asked: Location,
     /// Where the file was found last; redirects are not followed anew for every span.
     found: Mutex<Location>,
-    /// Held by whoever follows the redirects anew, so that the others can use the result.
-    finding: tokio::sync::Mutex<()>,
+    /// Held by whoever follows the redirects anew, so that the others can use the result: when
+    /// that last brought nothing.
+    finding: tokio::sync::Mutex<Option<Instant>>,
     length: Option<u64>,
     ranges: bool,
+    /// How often in a row the origin has given no part when it was asked for one.
+    refusals: AtomicU32,
     version: Version,
     name: String,
     digests: Vec<Digest>,
@@ -48,9 +55,15 @@ impl Source {
         self.0.length
     }
 
-    /// Whether parts of the file can be fetched: the origin has shown it, not only said so.
+    /// Whether parts of the file can be fetched: the origin has shown it, not only said so, and
+    /// has not given something else since, three times in a row or once beyond doubt.
     pub fn ranges(&self) -> bool {
-        self.0.ranges
+        self.0.ranges && self.0.refusals.load(Ordering::Relaxed) < MOST_REFUSALS
+    }
+
+    /// How many connections to use of so many wanted: fewer if the origin has refused as many.
+    pub fn connections(&self, wanted: u8) -> u8 {
+        self.host().connections(wanted)
     }
 
     /// What names the version of the file; every response is held to it.
@@ -97,6 +110,7 @@ impl Source {
             finding: tokio::sync::Mutex::default(),
             length: Some(length),
             ranges: true,
+            refusals: AtomicU32::default(),
             version: validator.map(Version::named).unwrap_or_default(),
             name: file_name(&HeaderMap::new(), &[url]),
             digests: Vec::new(),
@@ -116,54 +130,135 @@ impl Source {
     ) -> Self {
         let headers = answer.response.headers();
         let text = |name: &str| headers.get(name)?.to_str().ok();
+        if answer.is_of_all(length) && headers.contains_key(CONTENT_DIGEST) {
+            client.0.learned.of(&answer.location.url).digests_parts();
+        }
         Self(Arc::new(Facts {
             client: client.clone(),
             found: Mutex::new(answer.location.clone()),
             finding: tokio::sync::Mutex::default(),
             length,
             ranges,
+            refusals: AtomicU32::default(),
             version: Version::of(headers),
             name: file_name(headers, &[&answer.location.url, &asked.url]),
-            digests: text("repr-digest").map(Digest::parse_all).unwrap_or_default(),
+            digests: stated_digests(headers, answer.is_of_all(length)),
             content_type: text("content-type").map(str::to_owned),
             encoding: head::encoding(headers),
             asked,
         }))
     }
 
-    /// Asks for `span`, over `conn` if it leads there, and checks that the response is a part of
-    /// this file that starts where the span does.
-    pub(crate) async fn read(self, span: Span, conn: Option<Conn>) -> Result<Open, Error> {
-        let wanted = Wanted::Part(span);
+    /// Asks for `span` or the front of it, over `conn` if it leads there, and checks that the
+    /// response is a part of this file that starts where the span does.
+    pub(crate) async fn read(self, span: Span, mut conn: Option<Conn>) -> Result<Open, Error> {
+        let host = self.host();
+        loop {
+            let part = span.first(host.longest_part()).unwrap_or(span);
+            let read = self.read_part(part, conn.take()).await;
+            self.note_refusal(read.as_ref().err());
+            match read {
+                Err(error) if may_be_too_long(&error) && host.refused_part(part.len()) => {
+                    debug!(length = part.len(), "a part was refused; asking for a shorter one");
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn read_part(&self, span: Span, conn: Option<Conn>) -> Result<Open, Error> {
         let from = self.found();
+        let tag = self.0.version.strong_tag().filter(|_| self.host().takes_conditions());
+        let wanted = Wanted::Part { span, tag };
         let mut answer = fetch(self.client(), from.clone(), wanted, conn).await?;
         if is_stale(&answer) && from != self.0.asked {
-            answer = self.find_anew(&from, wanted).await?;
+            answer = self.find_anew(answer, &from, wanted).await?;
+        }
+        if tag.is_some() && self.is_spoiled_by_condition(&answer, span) {
+            debug!(host = answer.conn.host(), "asking again without a condition");
+            self.host().spoils_conditions();
+            let wanted = Wanted::Part { span, tag: None };
+            answer = fetch(self.client(), answer.location, wanted, None).await?;
         }
         let covered = self.covered(&answer, span)?;
-        let Answer { conn, response, location } = answer;
-        self.set_found(location);
-        Ok(Open::new(self.client(), conn, response, covered.start(), Some(covered.end())))
+        self.set_found(&from, &answer.location);
+        Ok(self.opened(answer, covered))
+    }
+
+    /// The part of an answer that brings `covered`; one that says what its digest is and is short
+    /// enough to be held is checked before it is handed out.
+    fn opened(&self, answer: Answer, covered: Span) -> Open {
+        let Answer { conn, response, .. } = answer;
+        let digest = field(response.headers(), CONTENT_DIGEST).and_then(Digest::strongest);
+        if digest.is_some() {
+            self.host().digests_parts();
+        }
+        let open = Open::new(self.client(), conn, response, covered.start(), Some(covered.end()));
+        match digest {
+            Some(digest) if covered.len() <= DIGESTED_PART => open.checked_by(digest),
+            _ => open,
+        }
+    }
+
+    fn host(&self) -> Arc<Host> {
+        self.client().0.learned.of(&self.found().url)
+    }
+
+    /// Counts the answers in a row that show that the origin serves no parts, or none any more.
+    fn note_refusal(&self, error: Option<&Error>) {
+        let Some(error) = error else { return self.0.refusals.store(0, Ordering::Relaxed) };
+        let weight = match error {
+            Error::Broken { fault: Fault::Digest, .. } => 0,
+            Error::NoRange { .. } | Error::Broken { fault: Fault::Message, .. } => 1,
+            Error::Status { .. } => u32::from(error.retry() == Retry::Elsewhere),
+            Error::Broken { .. } => MOST_REFUSALS,
+            _ => 0,
+        };
+        // A sum that overflows would take more answers than a file has parts.
+        self.0.refusals.fetch_add(weight, Ordering::Relaxed);
+    }
+
+    /// Whether the origin would serve the part, were it not for the condition.
+    fn is_spoiled_by_condition(&self, answer: &Answer, span: Span) -> bool {
+        match answer.response.status().as_u16() {
+            200 => span.start() > 0 && self.same_version(answer).is_ok(),
+            400 | 412 | 501 => true,
+            _ => false,
+        }
     }
 
     /// Follows the redirects from the URL that was asked for, unless somebody else just did.
-    async fn find_anew(&self, stale: &Location, wanted: Wanted) -> Result<Answer, Error> {
-        let turn = self.0.finding.lock().await;
+    async fn find_anew(
+        &self,
+        answer: Answer,
+        stale: &Location,
+        wanted: Wanted<'_>,
+    ) -> Result<Answer, Error> {
+        let mut turn = self.0.finding.lock().await;
         let found = self.found();
         if found != *stale {
             drop(turn);
             return fetch(self.client(), found, wanted, None).await;
         }
+        if turn.is_some_and(|failed| failed.elapsed() < FOUND_NOTHING) {
+            return Ok(answer);
+        }
         debug!(host = stale.url.host_str(), "the location went stale");
         let answer = fetch(self.client(), self.0.asked.clone(), wanted, None).await?;
-        if !is_stale(&answer) {
-            self.set_found(answer.location.clone());
+        if is_stale(&answer) {
+            *turn = Some(Instant::now());
+        } else {
+            self.set_found(stale, &answer.location);
         }
         Ok(answer)
     }
 
-    fn set_found(&self, location: Location) {
-        *self.0.found.lock().unwrap_or_else(PoisonError::into_inner) = location;
+    /// Notes where the file was found, unless somebody has found it elsewhere since `from`.
+    fn set_found(&self, from: &Location, location: &Location) {
+        let mut found = self.0.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if *found == *from {
+            found.clone_from(location);
+        }
     }
 
     fn found(&self) -> Location {
@@ -242,6 +337,31 @@ pub(crate) fn asked(client: &Client, url: &Url) -> Result<Location, Error> {
 fn is_stale(answer: &Answer) -> bool {
     matches!(answer.response.status().as_u16(), 400 | 401 | 403 | 404 | 410)
 }
+
+/// Whether a shorter part may be served although this one was not.
+fn may_be_too_long(error: &Error) -> bool {
+    matches!(error, Error::Status { status: 400 | 403 | 413, .. })
+}
+
+/// What the head says of the digest of the whole file (RFC 9530).
+fn stated_digests(headers: &HeaderMap, is_of_all: bool) -> Vec<Digest> {
+    let names = [Some(REPR_DIGEST), is_of_all.then_some(CONTENT_DIGEST)];
+    let fields = names.into_iter().flatten().filter_map(|name| field(headers, name));
+    fields.flat_map(Digest::parse_all).collect()
+}
+
+fn field<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+const CONTENT_DIGEST: &str = "content-digest";
+const REPR_DIGEST: &str = "repr-digest";
+
+/// So many answers in a row that are no part show that the origin serves none.
+const MOST_REFUSALS: u32 = 3;
+
+/// For so long nobody else tries to find what was not found anew.
+const FOUND_NOTHING: Duration = Duration::from_secs(1);
 
 fn no_range(answer: &Answer) -> Error {
     Error::NoRange { host: answer.conn.host().to_owned() }

@@ -86,5 +86,6 @@ fn version(tool: &Tool) -> String {
 fn cell(trial: &Trial) -> String {
     let mark = if trial.kept() || !trial.was_asked() { "" } else { "**" };
     let breach = trial.breach.map_or_else(String::new, |breach| format!(", but {breach}"));
+    eprintln!("{:.1} s", trial.took.as_secs_f64());
     format!(" {mark}{}{breach}{mark} |", trial.outcome)
 }

@@ -173,11 +173,13 @@ fn find_finished(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// By the marks of aria2c, a control file beside the file, and of haul, a name with `.part`.
+/// By the marks of aria2c, a control file beside the file, and of haul, a part file with its
+/// journal.
 fn is_unfinished(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let is_control = path.extension().is_some_and(|extension| extension == "aria2");
-    is_control || path.with_file_name(format!("{name}.aria2")).exists() || name.contains(".part")
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let is_control = matches!(ending, "aria2" | "haul" | "part");
+    is_control || path.with_file_name(format!("{name}.aria2")).exists()
 }
 
 impl Tool {

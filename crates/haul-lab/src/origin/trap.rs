@@ -98,8 +98,8 @@ enum Secured {
 /// The usual size: enough for several lanes to take part, and odd.
 const SIZE: u64 = (8 << 20) + 7;
 
-/// The usual pace of a connection in bytes per second, so that a download lasts a second or so.
-const RATE: u64 = 6 << 20;
+/// The usual pace of a connection in bytes per second, so slow that more of them are worth it.
+const RATE: u64 = 2 << 20;
 
 impl Trap {
     /// All of them, in the order of their numbers.
