@@ -149,6 +149,12 @@ impl std::error::Error for Error {}
 
 impl From<haul_fetch::Error> for Error {
     fn from(error: haul_fetch::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&haul_fetch::Error> for Error {
+    fn from(error: &haul_fetch::Error) -> Self {
         let (kind, remedy) = match error.kind() {
             Kind::NotFound => {
                 (ErrorKind::NotFound, "check the address: the server has no such file")

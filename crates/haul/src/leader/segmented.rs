@@ -49,6 +49,8 @@ pub(crate) struct Segmented<'a> {
     /// Machines whose owner has not answered yet.
     undecided: usize,
     own: Option<OwnStart>,
+    /// How many lanes the own link may use at present.
+    own_lanes: u8,
     own_since: Duration,
     /// The last thing that went wrong on the own link.
     trouble: Option<Error>,
@@ -58,34 +60,46 @@ pub(crate) struct Segmented<'a> {
 /// What the own link needs to start.
 struct OwnStart {
     lanes: Lanes,
+    most: u8,
     open_at: Option<u64>,
 }
 
+/// Where the plan has led.
+enum Plan {
+    Goes,
+    Done(Verified),
+    /// What is missing can only come in one stream.
+    WithoutParts,
+}
+
 impl<'a> Segmented<'a> {
-    /// Fetches the whole file and checks it.
+    /// Fetches the whole file and checks it. Returns nothing, and leaves what is there in `fetch`,
+    /// if the origin turns out to serve no parts and nobody else can fetch any.
     pub(crate) async fn run(
-        fetch: Fetch<'a>,
+        fetch: &mut Fetch<'a>,
         length: u64,
         lane: Lane,
         stop: &mut Stop,
-    ) -> Result<Fetched, Error> {
-        let Fetch { settings, telling, source, stored, disk, mut news } = fetch;
+    ) -> Result<Option<Fetched>, Error> {
+        let Fetch { settings, telling, source, stored, disk, news, workers } = fetch;
+        let (telling, disk, most) = (*telling, *disk, source.connections(OWN_LANES));
         let (say, mut words) = mpsc::channel(QUEUE);
         let (tell, mut heard) = mpsc::channel(QUEUE);
-        let lanes = Lanes::start(&source, OWN_LANES, Some(lane), &say, None);
+        let lanes = Lanes::start(source, most, Some(lane), &say, None);
         let open_at = stored.is_empty().then_some(0);
         let mut tasks = JoinSet::new();
-        look_for_helpers(settings, telling, &source, length, tell, &mut tasks).await;
+        look_for_helpers(settings, telling, source, length, tell, &mut tasks).await;
         let mut job = Self {
             telling,
-            source,
+            source: source.clone(),
             disk,
-            planner: Planner::new(length, stored, Config::default()),
+            planner: Planner::new(length, std::mem::take(stored), Config::default()),
             crew: Crew::default(),
             durable: 0,
             waiting: Some((settings.min_helpers, Vec::new())),
             undecided: 0,
-            own: Some(OwnStart { lanes, open_at }),
+            own: Some(OwnStart { lanes, most, open_at }),
+            own_lanes: most,
             own_since: Duration::ZERO,
             trouble: None,
             repaired: false,
@@ -93,9 +107,17 @@ impl<'a> Segmented<'a> {
         job.start_if_enough();
         let mut ticks = interval(Duration::from_millis(250));
         loop {
-            if let Some(verified) = job.follow_plan().await? {
-                job.farewell(ByeReason::Done, &mut heard).await;
-                return Ok(job.fetched(verified, length));
+            match job.follow_plan().await? {
+                Plan::Goes => {}
+                Plan::Done(verified) => {
+                    job.farewell(ByeReason::Done, &mut heard).await;
+                    return Ok(Some(job.fetched(verified, length)));
+                }
+                Plan::WithoutParts => {
+                    *stored = job.planner.received().clone();
+                    *workers = job.crew.reports();
+                    return Ok(None);
+                }
             }
             tokio::select! {
                 Some(word) = words.recv() => job.take_word(word).await?,
@@ -130,9 +152,9 @@ impl<'a> Segmented<'a> {
         }
         let ready = self.waiting.take().map(|(_, ready)| ready).unwrap_or_default();
         self.own_since = self.now();
-        if let Some(OwnStart { lanes, open_at }) = self.own.take() {
+        if let Some(OwnStart { lanes, most, open_at }) = self.own.take() {
             self.crew.add_own(lanes);
-            self.planner.join_own(self.own_since, WorkerId(OWN), OWN_LANES, open_at);
+            self.planner.join_own(self.own_since, WorkerId(OWN), most, open_at);
         }
         for joined in ready {
             self.join(joined);
@@ -146,8 +168,8 @@ impl<'a> Segmented<'a> {
         self.planner.join(self.now(), WorkerId(worker), lanes);
     }
 
-    /// Does what the planner wants done. Returns what was verified when all of it is there.
-    async fn follow_plan(&mut self) -> Result<Option<Verified>, Error> {
+    /// Does what the planner wants done.
+    async fn follow_plan(&mut self) -> Result<Plan, Error> {
         while let Some(output) = self.planner.poll_output() {
             match output {
                 Output::Grant { worker, lease, span } => {
@@ -160,18 +182,20 @@ impl<'a> Segmented<'a> {
                     self.crew.order(worker.0, Order::Revoke { lease: lease.0 });
                 }
                 Output::Lanes { worker, lanes } => {
+                    self.own_lanes = if worker.0 == OWN { lanes } else { self.own_lanes };
                     self.crew.order(worker.0, Order::Lanes { lanes });
                 }
                 Output::Release { worker, cause } => self.release(worker.0, cause),
+                Output::Stuck if !self.source.ranges() => return Ok(Plan::WithoutParts),
                 Output::Stuck => return Err(self.stuck()),
                 Output::Complete => {
                     if let Some(verified) = self.check().await? {
-                        return Ok(Some(verified));
+                        return Ok(Plan::Done(verified));
                     }
                 }
             }
         }
-        Ok(None)
+        Ok(Plan::Goes)
     }
 
     /// Checks the whole file; what helpers brought of a wrong one is fetched again.
@@ -208,15 +232,8 @@ impl<'a> Segmented<'a> {
     }
 
     fn release(&mut self, worker: u32, cause: Cause) {
-        let (reason, because) = match cause {
-            Cause::Idle { share } => (
-                ByeReason::Released,
-                format!("it added only {:.1} %; thanked and released", share * 100.0),
-            ),
-            Cause::Failed => (ByeReason::Released, "it failed too often in a row".to_owned()),
-            Cause::Spoiled => (ByeReason::Spoiled, "what it delivered failed its check".to_owned()),
-        };
         if worker != OWN {
+            let (reason, because) = setback::parting(cause);
             self.lose(worker, reason, because);
         }
     }
@@ -232,16 +249,22 @@ impl<'a> Segmented<'a> {
         match word {
             Word::Data { lease, offset, bytes } => self.take_data(OWN, lease, offset, bytes).await,
             Word::Done { lease } => self.planner.done(self.now(), WorkerId(OWN), LeaseId(lease)),
-            Word::Failed { lease, error } => {
-                let (kind, setback) = (error.kind(), setback::of_own(&error));
-                let error = Error::from(error);
-                if kind == Kind::Changed {
-                    return Err(error);
-                }
-                self.trouble = Some(error);
-                self.planner.fail(self.now(), WorkerId(OWN), LeaseId(lease), setback);
-            }
+            Word::Failed { lease, error } => self.take_failure(lease, &error)?,
         }
+        Ok(())
+    }
+
+    fn take_failure(&mut self, lease: u32, error: &haul_fetch::Error) -> Result<(), Error> {
+        let setback = setback::of_own(error, self.source.ranges(), self.own_lanes);
+        let (kind, error) = (error.kind(), Error::from(error));
+        if kind == Kind::Changed {
+            return Err(error);
+        }
+        let told = self.trouble.replace(error.clone());
+        if kind == Kind::Busy && told.as_ref() != Some(&error) {
+            self.telling.note(error.because());
+        }
+        self.planner.fail(self.now(), WorkerId(OWN), LeaseId(lease), setback);
         Ok(())
     }
 
