@@ -15,7 +15,7 @@ pub(crate) struct TrapsArguments {
     /// haul's leader
     #[arg(long, default_value = "target/release/leader")]
     leader: PathBuf,
-    /// Only these traps; all unless told
+    /// Only these traps; all that take no longer than a minute unless told
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 }
@@ -26,10 +26,7 @@ impl TrapsArguments {
             self.against.iter().map(|name| self.tool(name)).collect::<Result<Vec<_>, _>>()?;
         print_head(&tools);
         let mut kept = vec![(0, 0); tools.len()];
-        let wanted = |trap: &&Trap| {
-            self.names.is_empty() || self.names.iter().any(|name| *name == trap.name)
-        };
-        for trap in Trap::all().filter(wanted) {
+        for trap in self.traps()? {
             let trials = tools.iter().map(|tool| Trial::run(tool, trap));
             let trials = trials.collect::<Result<Vec<_>, _>>()?;
             for ((good, all), trial) in kept.iter_mut().zip(&trials) {
@@ -45,6 +42,14 @@ impl TrapsArguments {
         let totals = kept.iter().map(|(good, all)| format!(" **{good} of {all}** |"));
         println!("| | **promises kept** | | |{}", totals.collect::<String>());
         Ok(())
+    }
+
+    fn traps(&self) -> Result<Vec<&'static Trap>, String> {
+        if self.names.is_empty() {
+            return Ok(Trap::quick().collect());
+        }
+        let named = |name: &String| Trap::named(name).ok_or(format!("there is no trap `{name}`"));
+        self.names.iter().map(named).collect()
     }
 
     fn tool(&self, name: &str) -> Result<Tool, String> {

@@ -116,6 +116,11 @@ impl Trap {
         tables.into_iter().flatten()
     }
 
+    /// Those whose promise shows within a minute.
+    pub fn quick() -> impl Iterator<Item = &'static Self> {
+        Self::all().filter(|trap| trap.patience <= Duration::from_secs(60))
+    }
+
     /// The one of this name.
     pub fn named(name: &str) -> Option<&'static Self> {
         Self::all().find(|trap| trap.name == name)

@@ -21,4 +21,16 @@ pub(super) const TRAPS: &[Trap] = &[
         Reply::fair(asked, scene).and("X-Padding", "x".repeat(1 << 20))
     })
     .refused(22),
+    Trap::new(
+        80,
+        "long-part-refused",
+        "answers 403 to parts of more than 100 KiB",
+        |asked, scene| {
+            let part = asked.later_part(scene.size()).filter(|part| part.len() > 100 << 10);
+            match part {
+                Some(_) => Reply::status("403 Forbidden"),
+                None => Reply::fair(asked, scene),
+            }
+        },
+    ),
 ];

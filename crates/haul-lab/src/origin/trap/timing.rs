@@ -113,6 +113,18 @@ pub(super) const TRAPS: &[Trap] = &[
             busy(asked, scene, Duration::ZERO, "Mon, 01 Jan 2024 00:00:00 GMT".to_owned())
         },
     ),
+    Trap::new(
+        41,
+        "retry-after-forever",
+        "answers 503 with `Retry-After: 1000000000` once",
+        |asked, scene| {
+            if asked.number > 0 {
+                return Reply::fair(asked, scene);
+            }
+            Reply::status("503 Service Unavailable").with("Retry-After", 1_000_000_000)
+        },
+    )
+    .patience(150),
     Trap::new(42, "busy-at-first", "answers the first three requests with 503", |asked, scene| {
         if asked.number < 3 {
             Reply::status("503 Service Unavailable")
