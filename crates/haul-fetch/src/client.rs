@@ -1,4 +1,5 @@
-use crate::request::Headers;
+use crate::request::{Headers, tells_secrets};
+use crate::ways::{Cookies, Netrc, Proxies};
 use crate::{Error, Guard, Probe, RateLimit, Source, Validator, tls};
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
@@ -19,6 +20,9 @@ pub(crate) struct Settings {
     pub(crate) timeouts: Timeouts,
     pub(crate) limit: Option<RateLimit>,
     pub(crate) source_address: Option<IpAddr>,
+    pub(crate) proxies: Proxies,
+    pub(crate) netrc: Netrc,
+    pub(crate) cookies: Cookies,
 }
 
 /// What a [`Client`] is made of; the default is for whoever downloads on their own behalf.
@@ -39,6 +43,12 @@ pub struct Options {
     pub limit: Option<RateLimit>,
     /// The local address to connect from, on a machine with several links.
     pub source_address: Option<IpAddr>,
+    /// Through whom to connect; not heeded unless the guard is open.
+    pub proxies: Proxies,
+    /// Users and passwords of hosts that the caller names.
+    pub netrc: Netrc,
+    /// Cookies for hosts that the caller names.
+    pub cookies: Cookies,
 }
 
 /// How long a source may keep its client waiting.
@@ -68,6 +78,8 @@ impl Client {
     /// Fails with a usage error on a header that is malformed or that haul must own, such as
     /// `Range` or `Host`, and on root certificates that cannot be read.
     pub fn new(options: Options) -> Result<Self, Error> {
+        let proxies =
+            if options.guard == Guard::Open { options.proxies } else { Proxies::default() };
         Ok(Self(Arc::new(Settings {
             headers: Headers::new(&options.headers)?,
             guard: options.guard,
@@ -76,6 +88,9 @@ impl Client {
             timeouts: options.timeouts,
             limit: options.limit,
             source_address: options.source_address,
+            proxies,
+            netrc: options.netrc,
+            cookies: options.cookies,
         })))
     }
 
@@ -86,6 +101,12 @@ impl Client {
     /// Dropping the future ends the request.
     pub async fn probe(&self, url: &Url) -> Result<Probe, Error> {
         Probe::ask(self, url).await
+    }
+
+    /// Whether requests for `url` tell its origin what is not for everybody: headers of the
+    /// caller, a user, a cookie.
+    pub fn tells_secrets(&self, url: &Url) -> bool {
+        tells_secrets(&self.0, url)
     }
 
     /// A source whose facts are known from elsewhere. Nothing is sent until it is read, and every

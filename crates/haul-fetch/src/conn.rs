@@ -1,6 +1,7 @@
 use crate::client::Settings;
-use crate::connect::{Stream, connect, host_of, within};
-use crate::request::Get;
+use crate::connect::{Connected, Stream, connect, host_of, within};
+use crate::request::{Get, for_proxy};
+use crate::ways::{Proxy, ProxyFault};
 use crate::{Error, Fault, Stage};
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -26,11 +27,13 @@ pub(crate) struct Conn {
     origin: Origin,
     host: String,
     peer: SocketAddr,
+    /// Who reads the requests and passes them on.
+    forward: Option<Proxy>,
 }
 
 impl Conn {
     pub(crate) async fn open(settings: &Settings, url: &Url) -> Result<Self, Error> {
-        let (stream, peer) = connect(settings, url).await?;
+        let Connected { stream, peer, forward } = connect(settings, url).await?;
         let host = host_of(url);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER)
@@ -38,7 +41,7 @@ impl Conn {
             .await
             .map_err(|source| lost(&host, 0, source))?;
         let driver = Driver(Some(Box::new(connection)));
-        Ok(Self { sender, driver, origin: url.origin(), host, peer })
+        Ok(Self { sender, driver, origin: url.origin(), host, peer, forward })
     }
 
     pub(crate) fn host(&self) -> &str {
@@ -56,6 +59,23 @@ impl Conn {
 
     /// Sends a request and waits for the head of its response.
     pub(crate) async fn send(
+        &mut self,
+        settings: &Settings,
+        mut request: Get,
+    ) -> Result<Response<Incoming>, Error> {
+        if let Some(proxy) = &self.forward {
+            for_proxy(&mut request, proxy)?;
+        }
+        let response = self.exchange(settings, request).await?;
+        match &self.forward {
+            Some(proxy) if response.status().as_u16() == 407 => {
+                Err(Error::Proxy { proxy: proxy.name(), fault: ProxyFault::SignIn })
+            }
+            _ => Ok(response),
+        }
+    }
+
+    async fn exchange(
         &mut self,
         settings: &Settings,
         request: Get,

@@ -46,6 +46,7 @@ mod request;
 mod source;
 mod tls;
 mod validator;
+pub mod ways;
 
 pub use cidr::Cidr;
 pub use client::{Client, Options, Timeouts};

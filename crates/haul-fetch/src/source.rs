@@ -3,7 +3,7 @@ use crate::follow::{Answer, fetch, is_web};
 use crate::head::{self, ContentRange};
 use crate::name::file_name;
 use crate::open::Open;
-use crate::request::{Location, Wanted};
+use crate::request::{Location, Trust, Wanted};
 use crate::validator::Version;
 use crate::{Client, Digest, Error, Fault, Validator};
 use haul_span::Span;
@@ -235,7 +235,7 @@ pub(crate) fn asked(client: &Client, url: &Url) -> Result<Location, Error> {
     }
     let host = url.host_str().unwrap_or_default().to_owned();
     client.0.guard.admit_url(url).map_err(|why| Error::Refused { host, why })?;
-    Ok(Location { url: url.clone(), trusted: true })
+    Ok(Location { url: url.clone(), trust: Trust::Origin })
 }
 
 /// Whether the status is that of a link that has expired.

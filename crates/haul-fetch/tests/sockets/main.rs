@@ -10,6 +10,7 @@ mod guarded;
 mod lanes;
 mod origin;
 mod probing;
+mod proxies;
 mod ranges;
 mod redirects;
 mod secure;
