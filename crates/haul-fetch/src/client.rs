@@ -1,5 +1,8 @@
-use crate::request::{Headers, tells_secrets};
-use crate::ways::{Cookies, Netrc, Proxies};
+use crate::open::Open;
+use crate::pool::Pool;
+use crate::request::{Headers, Location, Trust, tells_secrets};
+use crate::source::asked;
+use crate::ways::{Cookies, Mirror, Netrc, Proxies};
 use crate::{Error, Guard, Probe, RateLimit, Source, Validator, tls};
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
@@ -23,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) proxies: Proxies,
     pub(crate) netrc: Netrc,
     pub(crate) cookies: Cookies,
+    pub(crate) pool: Pool,
 }
 
 /// What a [`Client`] is made of; the default is for whoever downloads on their own behalf.
@@ -91,6 +95,7 @@ impl Client {
             proxies,
             netrc: options.netrc,
             cookies: options.cookies,
+            pool: Pool::default(),
         })))
     }
 
@@ -100,7 +105,44 @@ impl Client {
     /// An origin that refuses or garbles a ranged request is asked once more without a range.
     /// Dropping the future ends the request.
     pub async fn probe(&self, url: &Url) -> Result<Probe, Error> {
-        Probe::ask(self, url).await
+        Probe::ask(self, asked(self, url, Trust::Origin)?).await
+    }
+
+    /// As [`probe`](Self::probe), where the file may be in several places: the first that has it, of
+    /// `length` bytes if that is known, is the source, and the others are its mirrors.
+    ///
+    /// If none has it, the error is the one of `url`.
+    pub async fn probe_any(
+        &self,
+        url: &Url,
+        mirrors: &[Mirror],
+        length: Option<u64>,
+    ) -> Result<Probe, Error> {
+        let mut sites = vec![Location { url: url.clone(), trust: Trust::Origin }];
+        sites.extend(mirrors.iter().map(Mirror::location));
+        let mut failure = None;
+        for site in sites {
+            let probed = match asked(self, &site.url, site.trust) {
+                Ok(asked) => Probe::ask(self, asked).await,
+                Err(error) => Err(error),
+            };
+            match probed.and_then(|probe| probe.of_length(length)) {
+                Ok(probe) => {
+                    let mut others = mirrors.to_vec();
+                    others.push(Mirror::named(url.clone()));
+                    return Ok(probe.with_mirrors(&others));
+                }
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        Err(failure.unwrap_or(Error::Url { why: "is missing" }))
+    }
+
+    /// Keeps the connection of a response that was read to its end, for the next request.
+    pub(crate) fn keep(&self, open: Open) {
+        if let Some(conn) = open.into_conn() {
+            self.0.pool.keep(conn);
+        }
     }
 
     /// Whether requests for `url` tell its origin what is not for everybody: headers of the

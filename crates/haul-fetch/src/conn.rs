@@ -52,6 +52,11 @@ impl Conn {
         self.peer
     }
 
+    /// Whether it has not been seen to end.
+    pub(crate) fn is_open(&self) -> bool {
+        self.driver.0.is_some()
+    }
+
     /// Whether requests for `url` may go over this connection.
     pub(crate) fn serves(&self, url: &Url) -> bool {
         self.origin == url.origin()

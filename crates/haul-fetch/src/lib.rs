@@ -41,6 +41,7 @@ mod lane;
 mod limit;
 mod name;
 mod open;
+mod pool;
 mod probe;
 mod request;
 mod source;

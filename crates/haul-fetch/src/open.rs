@@ -1,11 +1,12 @@
 use crate::conn::{Conn, lost};
+use crate::ways::Seat;
 use crate::{Client, Error, Framing, Stage, head};
 use bytes::Bytes;
 use hyper::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::TRANSFER_ENCODING;
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -25,6 +26,8 @@ pub(crate) struct Open {
     overlong: bool,
     /// How long somebody has waited for the next frame.
     waited: Duration,
+    /// The site that it comes from, where there are several.
+    seat: Option<Seat>,
 }
 
 impl Open {
@@ -46,7 +49,16 @@ impl Open {
             end,
             overlong: false,
             waited: Duration::ZERO,
+            seat: None,
         }
+    }
+
+    pub(crate) fn seated(self, seat: Seat) -> Self {
+        Self { seat: Some(seat), ..self }
+    }
+
+    pub(crate) fn seat(&self) -> Option<&Seat> {
+        self.seat.as_ref()
     }
 
     pub(crate) fn conn(&self) -> &Conn {
@@ -83,6 +95,9 @@ impl Open {
             limit.pay(piece).await;
         }
         self.at += piece as u64;
+        if let Some(seat) = &self.seat {
+            seat.count(piece);
+        }
         Ok(Some(self.ready.split_to(piece)))
     }
 
@@ -108,6 +123,7 @@ impl Open {
     /// The data of the next frame; `None` at the end of the body.
     async fn frame(&mut self) -> Result<Option<Bytes>, Error> {
         let idle = self.client.0.timeouts.idle;
+        let idle = self.seat.as_ref().and_then(Seat::patience).map_or(idle, |less| less.min(idle));
         let Self { conn, body, waited, .. } = self;
         let patience = idle.saturating_sub(*waited);
         let waiting = Waiting { total: waited, since: Instant::now() };
@@ -133,14 +149,20 @@ impl Open {
         }
     }
 
+    /// Keeps the connection for others, if it is fit for another request.
+    pub(crate) fn give_back(self) {
+        let client = self.client.clone();
+        client.keep(self);
+    }
+
     /// The connection, if the response was read to its end and left it fit for another request.
-    pub(crate) async fn into_conn(mut self) -> Option<Conn> {
+    pub(crate) fn into_conn(mut self) -> Option<Conn> {
         if self.is_half_read() || self.overlong || self.framing == Framing::Close {
             return None;
         }
         // The end of a chunked body is kept only if it is already here: it is not waited for.
         let Self { conn, body, .. } = &mut self;
-        let here = poll_fn(|context| Poll::Ready(conn.poll_frame(body, context))).await;
+        let here = conn.poll_frame(body, &mut Context::from_waker(Waker::noop()));
         matches!(here, Poll::Ready(None)).then_some(self.conn)
     }
 }

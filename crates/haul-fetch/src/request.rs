@@ -1,15 +1,15 @@
 //! The one kind of request that haul sends.
 
-use crate::codec::{base64_encode, percent_decode};
 use crate::client::Settings;
+use crate::codec::{base64_encode, percent_decode};
 use crate::ways::Proxy;
 use crate::{Client, Error};
 use bytes::Bytes;
 use haul_span::Span;
 use http_body_util::Empty;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, RANGE,
-    USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHORIZATION, RANGE, USER_AGENT,
 };
 use hyper::{Method, Request, Uri};
 use std::time::SystemTime;
@@ -153,8 +153,8 @@ impl Headers {
     pub(crate) fn new(given: &[(String, String)]) -> Result<Self, Error> {
         let mut headers = HeaderMap::new();
         for (name, value) in given {
-            let (name, value) = checked(name, value)
-                .map_err(|why| Error::Header { name: name.clone(), why })?;
+            let (name, value) =
+                checked(name, value).map_err(|why| Error::Header { name: name.clone(), why })?;
             headers.append(name, value);
         }
         Ok(Self(headers))

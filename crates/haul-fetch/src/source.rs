@@ -1,20 +1,23 @@
 use crate::conn::Conn;
+use crate::connect::host_of;
 use crate::follow::{Answer, fetch, is_web};
 use crate::head::{self, ContentRange};
 use crate::name::file_name;
 use crate::open::Open;
 use crate::request::{Location, Trust, Wanted};
 use crate::validator::Version;
-use crate::{Client, Digest, Error, Fault, Validator};
+use crate::ways::{Links, Mirror, Mirrors};
+use crate::{Client, Digest, Error, Fault, Stage, Validator};
 use haul_span::Span;
 use hyper::HeaderMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tracing::debug;
 use url::Url;
 
 /// A file on an origin and what is known of it. Cheap to clone.
 #[derive(Clone)]
-pub struct Source(Arc<Facts>);
+pub struct Source(Arc<Facts>, Arc<Mirrors>);
 
 struct Facts {
     client: Client,
@@ -25,11 +28,14 @@ struct Facts {
     finding: tokio::sync::Mutex<()>,
     length: Option<u64>,
     ranges: bool,
-    version: Version,
+    /// What the first response showed, for a mirror.
+    version: OnceLock<Version>,
     name: String,
     digests: Vec<Digest>,
     content_type: Option<String>,
     encoding: Option<String>,
+    announced: Vec<Mirror>,
+    described_by: Option<Url>,
 }
 
 impl Source {
@@ -55,7 +61,7 @@ impl Source {
 
     /// What names the version of the file; every response is held to it.
     pub fn validator(&self) -> Option<Validator> {
-        self.0.version.validator(self.0.length?)
+        self.0.version.get()?.validator(self.0.length?)
     }
 
     /// The name to save the file under: a single path component of at most 240 bytes that is
@@ -80,6 +86,41 @@ impl Source {
         self.0.encoding.as_deref()
     }
 
+    /// The mirrors that the origin announces (`Link` with `rel=duplicate`, RFC 6249), best first.
+    pub fn announced(&self) -> &[Mirror] {
+        &self.0.announced
+    }
+
+    /// Where a Metalink of the file is, if the origin says so (RFC 6249 §6).
+    pub fn described_by(&self) -> Option<&Url> {
+        self.0.described_by.as_ref()
+    }
+
+    /// The same file, read from `mirrors` too; every lane that starts anew reads where the fewest
+    /// do.
+    ///
+    /// A mirror's bytes count only once a part of it was compared. One that fails is left for
+    /// another, and none of them fails the file while another works. A file that is not served in
+    /// parts is read from here alone.
+    #[must_use]
+    pub fn with_mirrors(self, mirrors: &[Mirror]) -> Self {
+        let mirrors = Arc::new(Mirrors::of(&self, mirrors));
+        Self(self.0, mirrors)
+    }
+
+    pub(crate) fn mirrors(&self) -> &Arc<Mirrors> {
+        &self.1
+    }
+
+    /// The error of a site that was given up after so long.
+    pub(crate) fn too_slow(&self, after: Duration) -> Error {
+        Error::Timeout { host: self.host(), stage: Stage::Head, after }
+    }
+
+    pub(crate) fn host(&self) -> String {
+        host_of(&self.0.asked.url)
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.0.client
     }
@@ -90,20 +131,37 @@ impl Source {
         length: u64,
         validator: Option<&Validator>,
     ) -> Result<Self, Error> {
-        let asked = asked(client, url)?;
-        Ok(Self(Arc::new(Facts {
+        let version = validator.map(Version::named).unwrap_or_default();
+        Self::bare(client, asked(client, url, Trust::Origin)?, length, version.into())
+    }
+
+    /// A mirror of a file of `length` bytes; it is held to the version that it shows first.
+    pub(crate) fn unproven(client: &Client, at: Location, length: u64) -> Result<Self, Error> {
+        Self::bare(client, asked(client, &at.url, at.trust)?, length, OnceLock::new())
+    }
+
+    fn bare(
+        client: &Client,
+        asked: Location,
+        length: u64,
+        version: OnceLock<Version>,
+    ) -> Result<Self, Error> {
+        let facts = Facts {
             client: client.clone(),
             found: Mutex::new(asked.clone()),
             finding: tokio::sync::Mutex::default(),
             length: Some(length),
             ranges: true,
-            version: validator.map(Version::named).unwrap_or_default(),
-            name: file_name(&HeaderMap::new(), &[url]),
+            version,
+            name: file_name(&HeaderMap::new(), &[&asked.url]),
             digests: Vec::new(),
             content_type: None,
             encoding: None,
+            announced: Vec::new(),
+            described_by: None,
             asked,
-        })))
+        };
+        Ok(Self(Arc::new(facts), Arc::default()))
     }
 
     /// The source that a probe's answer shows.
@@ -116,24 +174,28 @@ impl Source {
     ) -> Self {
         let headers = answer.response.headers();
         let text = |name: &str| headers.get(name)?.to_str().ok();
-        Self(Arc::new(Facts {
+        let links = Links::of(headers, &answer.location.url);
+        let facts = Facts {
             client: client.clone(),
             found: Mutex::new(answer.location.clone()),
             finding: tokio::sync::Mutex::default(),
             length,
             ranges,
-            version: Version::of(headers),
+            version: Version::of(headers).into(),
             name: file_name(headers, &[&answer.location.url, &asked.url]),
-            digests: text("repr-digest").map(Digest::parse_all).unwrap_or_default(),
+            digests: Digest::stated(text("repr-digest"), text("digest")),
             content_type: text("content-type").map(str::to_owned),
             encoding: head::encoding(headers),
+            announced: links.mirrors,
+            described_by: links.metalink,
             asked,
-        }))
+        };
+        Self(Arc::new(facts), Arc::default())
     }
 
     /// Asks for `span`, over `conn` if it leads there, and checks that the response is a part of
     /// this file that starts where the span does.
-    pub(crate) async fn read(self, span: Span, conn: Option<Conn>) -> Result<Open, Error> {
+    pub(crate) async fn read_here(self, span: Span, conn: Option<Conn>) -> Result<Open, Error> {
         let wanted = Wanted::Part(span);
         let from = self.found();
         let mut answer = fetch(self.client(), from.clone(), wanted, conn).await?;
@@ -224,18 +286,19 @@ impl Source {
 
     fn same_version(&self, answer: &Answer) -> Result<(), Error> {
         let seen = Version::of(answer.response.headers());
-        self.0.version.conflict(&seen).map_or(Ok(()), |what| Err(changed(answer, what)))
+        let version = self.0.version.get_or_init(|| seen.clone());
+        version.conflict(&seen).map_or(Ok(()), |what| Err(changed(answer, what)))
     }
 }
 
 /// Where to start for a URL that the caller gave.
-pub(crate) fn asked(client: &Client, url: &Url) -> Result<Location, Error> {
+pub(crate) fn asked(client: &Client, url: &Url, trust: Trust) -> Result<Location, Error> {
     if !is_web(url) {
         return Err(Error::Url { why: "must be http or https and name a host" });
     }
     let host = url.host_str().unwrap_or_default().to_owned();
     client.0.guard.admit_url(url).map_err(|why| Error::Refused { host, why })?;
-    Ok(Location { url: url.clone(), trust: Trust::Origin })
+    Ok(Location { url: url.clone(), trust })
 }
 
 /// Whether the status is that of a link that has expired.

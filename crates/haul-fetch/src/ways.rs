@@ -5,16 +5,22 @@
 
 mod cookies;
 mod fault;
+mod link;
+mod mirrors;
 mod netrc;
 mod no_proxy;
 mod proxy;
 mod socks;
+mod standing;
 mod through;
 
 pub use cookies::Cookies;
 pub use fault::ProxyFault;
+pub use link::Links;
+pub use mirrors::Mirror;
 pub use netrc::Netrc;
 pub use no_proxy::NoProxy;
 pub use proxy::{Proxies, Proxy};
 
+pub(crate) use mirrors::{Mirrors, Seat};
 pub(crate) use through::connect_through;

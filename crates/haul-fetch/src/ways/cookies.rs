@@ -101,7 +101,11 @@ impl Cookie {
     }
 
     fn pair(&self) -> String {
-        if self.name.is_empty() { self.value.clone() } else { format!("{}={}", self.name, self.value) }
+        if self.name.is_empty() {
+            self.value.clone()
+        } else {
+            format!("{}={}", self.name, self.value)
+        }
     }
 }
 

@@ -29,7 +29,8 @@ impl Netrc {
         while let Some(word) = words.next()? {
             match word.as_str() {
                 "machine" => {
-                    machines.push(Machine { host: Some(words.value(&word)?), ..Machine::default() });
+                    machines
+                        .push(Machine { host: Some(words.value(&word)?), ..Machine::default() });
                 }
                 "default" => machines.push(Machine::default()),
                 "macdef" => words.skip_macro(),

@@ -235,7 +235,9 @@ mod tests {
 
     #[test]
     fn what_names_no_proxy_is_an_error_and_never_a_way_around_it() {
-        for text in ["socks4://h", "ftp://h", "http://", "socks5://", "http://h:99999", "http://[::1"] {
+        for text in
+            ["socks4://h", "ftp://h", "http://", "socks5://", "http://h:99999", "http://[::1"]
+        {
             let error = proxies(&[("all_proxy", text)]).unwrap_err();
             assert!(matches!(error, Error::Input { what: "proxy", .. }), "{text}: {error}");
         }

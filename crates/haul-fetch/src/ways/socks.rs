@@ -21,7 +21,8 @@ pub(crate) async fn handshake(
     target: &Target,
 ) -> Result<(), ProxyFault> {
     let request = request(target).ok_or(ProxyFault::LongName)?;
-    let methods: &[u8] = if who.is_some() { &[VERSION, 2, OPEN, PASSWORD] } else { &[VERSION, 1, OPEN] };
+    let methods: &[u8] =
+        if who.is_some() { &[VERSION, 2, OPEN, PASSWORD] } else { &[VERSION, 1, OPEN] };
     stream.write_all(methods).await?;
     stream.flush().await?;
     match (read::<2>(stream).await?, who) {
@@ -173,7 +174,10 @@ mod tests {
     #[tokio::test]
     async fn what_follows_the_reply_is_left_for_whoever_reads_next() {
         let (mut here, mut there) = duplex(4096);
-        there.write_all(&[&[5, 0, 5, 0, 0, 3, 1, b'x', 0, 0], &b"hello"[..]].concat()).await.unwrap();
+        there
+            .write_all(&[&[5, 0, 5, 0, 0, 3, 1, b'x', 0, 0], &b"hello"[..]].concat())
+            .await
+            .unwrap();
         handshake(&mut here, None, &named()).await.unwrap();
         drop(there);
         let mut rest = String::new();

@@ -45,7 +45,8 @@ pub(crate) async fn connect_through(
 /// A stream to the proxy itself.
 async fn reach(settings: &Settings, proxy: &Proxy) -> Result<(Box<dyn Stream>, SocketAddr), Error> {
     let reached = async {
-        let (stream, peer) = dial(settings, &proxy.name(), proxy.url().host(), proxy.port()).await?;
+        let (stream, peer) =
+            dial(settings, &proxy.name(), proxy.url().host(), proxy.port()).await?;
         let stream: Box<dyn Stream> = Box::new(stream);
         if !proxy.is_secure() {
             return Ok((stream, peer));

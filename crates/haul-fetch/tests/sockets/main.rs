@@ -8,6 +8,7 @@
 mod bodies;
 mod guarded;
 mod lanes;
+mod mirrors;
 mod origin;
 mod probing;
 mod proxies;

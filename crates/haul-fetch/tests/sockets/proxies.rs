@@ -97,7 +97,9 @@ async fn what_is_no_proxy_is_told_as_such() {
 async fn a_socks_proxy_leads_to_the_origin_which_sees_a_plain_request() {
     let file = payload(100_000);
     let origin = Origin::of(file.clone()).await;
-    for (scheme, host) in [("socks5", "localhost"), ("socks5h", "nowhere.test"), ("socks5h", "127.0.0.1")] {
+    for (scheme, host) in
+        [("socks5", "localhost"), ("socks5h", "nowhere.test"), ("socks5h", "127.0.0.1")]
+    {
         let asked = socks(origin.address).await;
         let client = through(&format!("{scheme}://{}", asked.address));
         let url = format!("http://{host}:{}/f.bin", origin.address.port());
