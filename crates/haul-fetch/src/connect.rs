@@ -35,7 +35,8 @@ pub(crate) struct Connected {
 /// address is then the one that was judged.
 pub(crate) async fn connect(settings: &Settings, url: &Url) -> Result<Connected, Error> {
     if let Some(proxy) = settings.proxies.toward(url) {
-        return connect_through(settings, proxy, url).await;
+        // Boxed, as it is rare and needs much more room than what is usual.
+        return Box::pin(connect_through(settings, proxy, url)).await;
     }
     let host = host_of(url);
     let refused = |why| Error::Refused { host: host.clone(), why };

@@ -331,10 +331,10 @@ impl StdError for Error {
             Self::Roots { source } => Some(source.as_ref()),
             Self::Resolve { source, .. }
             | Self::Connect { source, .. }
-            | Self::Tls { source, .. } => Some(source),
+            | Self::Tls { source, .. }
+            | Self::Proxy { fault: ProxyFault::Lost(source), .. } => Some(source),
             Self::Lost { source, .. } => source.as_ref().map(|source| source as _),
             Self::Proxy { fault: ProxyFault::Unreachable(source), .. } => Some(source.as_ref()),
-            Self::Proxy { fault: ProxyFault::Lost(source), .. } => Some(source),
             _ => None,
         }
     }

@@ -132,20 +132,15 @@ impl Source {
         validator: Option<&Validator>,
     ) -> Result<Self, Error> {
         let version = validator.map(Version::named).unwrap_or_default();
-        Self::bare(client, asked(client, url, Trust::Origin)?, length, version.into())
+        Ok(Self::bare(client, asked(client, url, Trust::Origin)?, length, version.into()))
     }
 
     /// A mirror of a file of `length` bytes; it is held to the version that it shows first.
-    pub(crate) fn unproven(client: &Client, at: Location, length: u64) -> Result<Self, Error> {
-        Self::bare(client, asked(client, &at.url, at.trust)?, length, OnceLock::new())
+    pub(crate) fn unproven(client: &Client, at: &Location, length: u64) -> Result<Self, Error> {
+        Ok(Self::bare(client, asked(client, &at.url, at.trust)?, length, OnceLock::new()))
     }
 
-    fn bare(
-        client: &Client,
-        asked: Location,
-        length: u64,
-        version: OnceLock<Version>,
-    ) -> Result<Self, Error> {
+    fn bare(client: &Client, asked: Location, length: u64, version: OnceLock<Version>) -> Self {
         let facts = Facts {
             client: client.clone(),
             found: Mutex::new(asked.clone()),
@@ -161,7 +156,7 @@ impl Source {
             described_by: None,
             asked,
         };
-        Ok(Self(Arc::new(facts), Arc::default()))
+        Self(Arc::new(facts), Arc::default())
     }
 
     /// The source that a probe's answer shows.

@@ -6,6 +6,7 @@
 mod cookies;
 mod fault;
 mod link;
+mod metalink;
 mod mirrors;
 mod netrc;
 mod no_proxy;
@@ -17,6 +18,7 @@ mod through;
 pub use cookies::Cookies;
 pub use fault::ProxyFault;
 pub use link::Links;
+pub use metalink::{Metalink, MetalinkFile, Pieces};
 pub use mirrors::Mirror;
 pub use netrc::Netrc;
 pub use no_proxy::NoProxy;

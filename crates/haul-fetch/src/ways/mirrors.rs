@@ -81,7 +81,7 @@ impl Mirrors {
         let mut fitting: Vec<&Mirror> = mirrors.iter().filter(fits).collect();
         fitting.sort_by_key(|mirror| mirror.priority);
         let others = fitting.into_iter().filter_map(|mirror| {
-            let source = Source::unproven(source.client(), mirror.location(), length).ok()?;
+            let source = Source::unproven(source.client(), &mirror.location(), length).ok()?;
             Some(Other { source, proven: OnceCell::new() })
         });
         let others: Vec<Other> = others.take(MOST).collect();

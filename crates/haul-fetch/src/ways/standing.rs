@@ -88,7 +88,7 @@ impl Sites {
         site.strikes += 1;
         site.standing = match standing {
             Standing::Rests { until } => {
-                let grown = REST * 2_u32.pow(site.strikes.min(6)) - 2 * REST;
+                let grown = REST * (2_u32.pow(site.strikes.min(6)) - 2);
                 Standing::Rests { until: until + grown }
             }
             other => other,

@@ -142,8 +142,8 @@ async fn targets(settings: &Settings, url: &Url, resolves: bool) -> Result<Vec<T
         return Ok(vec![Target::Name(name.trim_end_matches('.').to_owned(), port)]);
     }
     let limit = settings.timeouts.connect;
-    let resolved = resolve(settings, url.host(), port);
-    let addresses = within(limit, &host_of(url), Stage::Resolve, resolved).await?;
+    let looked_up = resolve(settings, url.host(), port);
+    let addresses = within(limit, &host_of(url), Stage::Resolve, looked_up).await?;
     Ok(interleaved(addresses).into_iter().map(Target::Address).collect())
 }
 

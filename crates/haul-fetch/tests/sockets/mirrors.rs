@@ -21,7 +21,7 @@ fn other_file() -> Vec<u8> {
     file().iter().map(|byte| byte ^ 1).collect()
 }
 
-async fn with_mirrors(client: &Client, origin: &Origin, mirrors: &[Url]) -> Source {
+fn with_mirrors(client: &Client, origin: &Origin, mirrors: &[Url]) -> Source {
     let source = client.source(&origin.url("/f"), LEN, None).unwrap();
     let mirrors: Vec<_> = mirrors.iter().cloned().map(Mirror::named).collect();
     source.with_mirrors(&mirrors)
@@ -51,7 +51,7 @@ fn parts(origin: &Origin) -> usize {
 #[tokio::test]
 async fn lanes_spread_over_all_that_have_the_file() {
     let (one, two) = (Origin::of(file()).await, Origin::of(file()).await);
-    let source = with_mirrors(&client(), &one, &[two.url("/elsewhere")]).await;
+    let source = with_mirrors(&client(), &one, &[two.url("/elsewhere")]);
     assert!(read(&source).await.unwrap() == file());
     assert_eq!((parts(&one), parts(&two)), (2, 2));
 }
@@ -59,7 +59,7 @@ async fn lanes_spread_over_all_that_have_the_file() {
 #[tokio::test]
 async fn a_mirror_with_another_file_of_the_same_length_gives_no_byte() {
     let (one, two) = (Origin::of(file()).await, Origin::of(other_file()).await);
-    let source = with_mirrors(&client(), &one, &[two.url("/f")]).await;
+    let source = with_mirrors(&client(), &one, &[two.url("/f")]);
     assert!(read(&source).await.unwrap() == file());
     assert_eq!((parts(&one), parts(&two)), (4, 0));
     assert_eq!(two.requests().len(), 1);
@@ -68,7 +68,7 @@ async fn a_mirror_with_another_file_of_the_same_length_gives_no_byte() {
 #[tokio::test]
 async fn a_mirror_with_a_file_of_another_length_gives_no_byte() {
     let (one, two) = (Origin::of(file()).await, Origin::of(payload(LEN as usize + 1)).await);
-    let source = with_mirrors(&client(), &one, &[two.url("/f")]).await;
+    let source = with_mirrors(&client(), &one, &[two.url("/f")]);
     assert!(read(&source).await.unwrap() == file());
     assert_eq!(parts(&two), 0);
 }
@@ -83,7 +83,7 @@ async fn dead_broken_and_lying_mirrors_do_no_harm() {
     let silent = Origin::new(|_| reply("200 OK\nContent-Length: 9", b"").stall()).await;
     let dead = format!("http://{closed}/f").parse().unwrap();
     let mirrors = [dead, missing.url("/f"), lying.url("/f"), silent.url("/f")];
-    let source = with_mirrors(&client(), &one, &mirrors).await;
+    let source = with_mirrors(&client(), &one, &mirrors);
     assert!(soon(read(&source)).await.unwrap() == file());
 }
 
@@ -102,7 +102,7 @@ async fn a_mirror_whose_version_changes_is_left_and_the_file_goes_on() {
         }
     })
     .await;
-    let source = with_mirrors(&client(), &one, &[two.url("/f")]).await;
+    let source = with_mirrors(&client(), &one, &[two.url("/f")]);
     assert!(read(&source).await.unwrap() == file());
     assert!(parts(&one) >= 3);
 }
@@ -111,13 +111,16 @@ async fn a_mirror_whose_version_changes_is_left_and_the_file_goes_on() {
 async fn when_the_first_origin_dies_the_mirrors_carry_the_file() {
     let dead = Arc::new(AtomicBool::new(false));
     let is_dead = Arc::clone(&dead);
-    let one = Origin::new(move |request| match is_dead.load(Ordering::SeqCst) {
-        true => reply("404 Gone\nContent-Length: 0", b""),
-        false => serve(request, &file()),
+    let one = Origin::new(move |request| {
+        if is_dead.load(Ordering::SeqCst) {
+            reply("404 Gone\nContent-Length: 0", b"")
+        } else {
+            serve(request, &file())
+        }
     })
     .await;
     let two = Origin::of(file()).await;
-    let source = with_mirrors(&client(), &one, &[two.url("/f")]).await;
+    let source = with_mirrors(&client(), &one, &[two.url("/f")]);
     let mut lanes = [Lane::new(source.clone()), Lane::new(source.clone())];
     for lane in &mut lanes {
         lane.open(span(0, 10)).await.unwrap();
@@ -141,7 +144,7 @@ async fn a_body_that_breaks_goes_on_at_another_mirror_without_a_word() {
     })
     .await;
     let two = Origin::of(file()).await;
-    let source = with_mirrors(&client(), &one, &[two.url("/f")]).await;
+    let source = with_mirrors(&client(), &one, &[two.url("/f")]);
     assert!(read(&source).await.unwrap() == file());
 }
 
