@@ -108,6 +108,16 @@ impl Source {
         Self(self.0, mirrors)
     }
 
+    /// Whether it is read from mirrors too.
+    pub fn has_mirrors(&self) -> bool {
+        !self.1.is_empty()
+    }
+
+    /// Reads from no mirror any more, if the source itself still answers.
+    pub fn leave_mirrors(&self) {
+        self.1.leave();
+    }
+
     pub(crate) fn mirrors(&self) -> &Arc<Mirrors> {
         &self.1
     }

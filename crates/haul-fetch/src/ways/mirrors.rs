@@ -89,6 +89,12 @@ impl Mirrors {
         Self { sites: Sites::new(sites), others, sample: OnceCell::new() }
     }
 
+    pub(crate) fn leave(&self) {
+        for site in 1..=self.others.len() {
+            self.sites.fail(site, Standing::Out);
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.others.is_empty()
     }

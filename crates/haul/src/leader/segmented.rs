@@ -12,9 +12,10 @@ use crate::event::Happening;
 use crate::lanes::{Lanes, Order, Word};
 use crate::{Error, ErrorKind, Verified};
 use bytes::Bytes;
+use haul_fetch::ways::Pieces;
 use haul_fetch::{Kind, Lane, Source};
 use haul_plan::{Cause, Config, LeaseId, Output, Planner, WorkerId};
-use haul_span::Span;
+use haul_span::{Span, SpanSet};
 use haul_wire::ByeReason;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -41,6 +42,8 @@ pub(crate) struct Segmented<'a> {
     telling: &'a Telling,
     source: Source,
     disk: &'a Disk,
+    /// The digests of the file's pieces, if somebody states them.
+    pieces: Option<Pieces>,
     planner: Planner,
     crew: Crew,
     durable: u64,
@@ -80,6 +83,7 @@ impl<'a> Segmented<'a> {
             telling,
             source,
             disk,
+            pieces: settings.pieces.clone(),
             planner: Planner::new(length, stored, Config::default()),
             crew: Crew::default(),
             durable: 0,
@@ -179,21 +183,36 @@ impl<'a> Segmented<'a> {
         if let Verdict::Right(verified) = self.disk.verify().await? {
             return Ok(Some(verified));
         }
-        let foreign = self.disk.forget_all_but(OWN).await?;
-        if foreign.is_empty() {
+        let suspect = self.forget_suspect().await?;
+        if suspect.is_empty() {
             return Err(wrong_digest());
         }
         if std::mem::replace(&mut self.repaired, true) {
-            return Err(beyond_repair());
+            let others_helped = self.crew.reports().len() > 1;
+            return Err(if others_helped { beyond_repair() } else { wrong_digest() });
         }
-        self.telling.note("the file failed its check; what others delivered is fetched again");
+        self.telling.note("the file failed its check; what may be wrong is fetched again");
         self.crew.dismiss_helpers(ByeReason::Spoiled);
-        self.telling.tell(Happening::Repaired { bytes: foreign.bytes() });
+        self.source.leave_mirrors();
+        self.telling.tell(Happening::Repaired { bytes: suspect.bytes() });
         let now = self.now();
-        for span in foreign.iter() {
+        for span in suspect.iter() {
             self.planner.forget(now, span);
         }
         Ok(None)
+    }
+
+    /// Forgets what may be wrong of a file that is: the pieces that are, where there are digests of
+    /// pieces; else what helpers delivered; else all, if mirrors had a part in it.
+    async fn forget_suspect(&self) -> Result<SpanSet, Error> {
+        if let Some(pieces) = &self.pieces {
+            return self.disk.forget_wrong(pieces.clone()).await;
+        }
+        let foreign = self.disk.forget_all_but(OWN).await?;
+        if foreign.is_empty() && self.source.has_mirrors() {
+            return self.disk.forget_all_but(u32::MAX).await;
+        }
+        Ok(foreign)
     }
 
     fn stuck(&mut self) -> Error {

@@ -30,7 +30,7 @@ pub(crate) async fn run(fetch: Fetch<'_>, body: Body, stop: &mut Stop) -> Result
         wasted += disk.forget_all_but(u32::MAX).await?.bytes();
         let mut stream = match body.take() {
             Some(body) => body,
-            None => settings.client.probe(&settings.url).await?.body,
+            None => settings.probe().await?.body,
         };
         let mut meter = Meter::new(telling, source.length());
         match meter.read(&mut stream, disk, &mut news, stop).await {
