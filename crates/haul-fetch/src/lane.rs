@@ -47,7 +47,10 @@ impl Lane {
     /// without a gap, need no request of their own.
     pub fn adopt(&mut self, mut body: Body) {
         if let Some(open) = body.open.take() {
-            self.state = State::Reading(open);
+            self.state = State::Reading(match self.source.seat() {
+                Some(seat) => open.seated(seat),
+                None => open,
+            });
             (self.at, self.end, self.trimmed) = (0, 0, false);
         }
     }

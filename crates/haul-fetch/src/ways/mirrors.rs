@@ -163,6 +163,11 @@ impl Source {
         Err(failure.unwrap_or(Error::Url { why: "has no site" }))
     }
 
+    /// A place at the source itself, if lanes are counted.
+    pub(crate) fn seat(&self) -> Option<Seat> {
+        (!self.mirrors().is_empty()).then(|| Seat::take(self.mirrors(), 0))
+    }
+
     /// The site to ask next: the first time there always is one, afterwards only one that is fit.
     fn choose(&self, tried: &[usize], conn: Option<&Conn>) -> Option<usize> {
         let at_hand = |site: usize| {
