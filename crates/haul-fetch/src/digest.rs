@@ -11,6 +11,20 @@ pub enum Digest {
 }
 
 impl Digest {
+    /// The digests that `Repr-Digest` (RFC 9530) and its predecessor `Digest` (RFC 3230) state.
+    pub(crate) fn stated(repr_digest: Option<&str>, digest: Option<&str>) -> Vec<Self> {
+        let mut digests = repr_digest.map(Self::parse_all).unwrap_or_default();
+        let instance = digest.into_iter().flat_map(|field| field.split(','));
+        digests.extend(instance.filter_map(|member| Self::parse_instance(member.trim())));
+        digests
+    }
+
+    /// One member of `Digest`: `algorithm=base64` (RFC 3230 §4.2, RFC 5843).
+    fn parse_instance(member: &str) -> Option<Self> {
+        let (algorithm, value) = member.split_once('=')?;
+        Self::of(&algorithm.to_ascii_lowercase(), base64_decode(value)?)
+    }
+
     /// The digests in a `Repr-Digest` field that haul can check; others are passed over.
     pub(crate) fn parse_all(field: &str) -> Vec<Self> {
         field.split(',').filter_map(|member| Self::parse(member.trim())).collect()
@@ -35,6 +49,11 @@ impl Digest {
     fn parse(member: &str) -> Option<Self> {
         let (algorithm, value) = member.split_once('=')?;
         let bytes = base64_decode(value.strip_prefix(':')?.strip_suffix(':')?)?;
+        Self::of(algorithm, bytes)
+    }
+
+    /// The digest of that algorithm, by its name in the registry.
+    pub(crate) fn of(algorithm: &str, bytes: Vec<u8>) -> Option<Self> {
         match algorithm {
             "sha-256" => Some(Self::Sha256(bytes.try_into().ok()?)),
             "sha-512" => Some(Self::Sha512(bytes.try_into().ok()?)),

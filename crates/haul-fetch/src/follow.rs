@@ -87,7 +87,8 @@ async fn exchange(
 ) -> Result<(Conn, Response<Incoming>), Error> {
     let settings: &Settings = &client.0;
     settings.learned.of(&location.url).rested().await;
-    if let Some(mut conn) = conn.filter(|conn| conn.serves(&location.url)) {
+    let kept = conn.filter(|conn| conn.serves(&location.url));
+    if let Some(mut conn) = kept.or_else(|| settings.pool.take(&location.url)) {
         match conn.send(settings, request::get(client, location, wanted)?).await {
             Ok(response) => return Ok((conn, response)),
             // A server may close an idle connection while a request is on its way to it.

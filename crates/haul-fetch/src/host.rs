@@ -130,9 +130,9 @@ impl Host {
 }
 
 /// One connection to a host, counted for as long as this lives.
-pub(crate) struct Seat(Arc<Host>);
+pub(crate) struct Place(Arc<Host>);
 
-impl Seat {
+impl Place {
     pub(crate) fn at(host: Arc<Host>) -> Self {
         {
             let mut record = host.record();
@@ -142,7 +142,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut record = self.0.record();
         record.open = record.open.saturating_sub(1);
@@ -191,11 +191,11 @@ mod tests {
     #[test]
     fn the_connection_that_was_one_too_many_is_learned() {
         let host = Arc::new(Host::default());
-        let mut seats: Vec<_> = (0..4).map(|_| Seat::at(Arc::clone(&host))).collect();
+        let mut places: Vec<_> = (0..4).map(|_| Place::at(Arc::clone(&host))).collect();
         assert_eq!(host.connections(8), 8);
         host.is_busy(None, 0.5);
         assert_eq!((host.connections(8), host.connections(2)), (3, 2));
-        seats.truncate(1);
+        places.truncate(1);
         host.is_busy(None, 0.5);
         assert_eq!(host.connections(8), 3);
     }

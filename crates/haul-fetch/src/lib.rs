@@ -43,11 +43,13 @@ mod lane;
 mod limit;
 mod name;
 mod open;
+mod pool;
 mod probe;
 mod request;
 mod source;
 mod tls;
 mod validator;
+pub mod ways;
 
 pub use backoff::Backoff;
 pub use cidr::Cidr;

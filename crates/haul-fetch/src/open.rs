@@ -1,11 +1,12 @@
 use crate::conn::{Conn, lost};
+use crate::ways::Seat;
 use crate::{Client, Digest, Error, Fault, Framing, Stage, head};
 use bytes::{Bytes, BytesMut};
 use hyper::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::TRANSFER_ENCODING;
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -29,6 +30,8 @@ pub(crate) struct Open {
     overlong: bool,
     /// How long somebody has waited for the next frame.
     waited: Duration,
+    /// The site that it comes from, where there are several.
+    seat: Option<Seat>,
 }
 
 impl Open {
@@ -52,14 +55,22 @@ impl Open {
             end,
             overlong: false,
             waited: Duration::ZERO,
+            seat: None,
         }
     }
 
     /// Hands nothing out before all of it is known to be what this names. All of it is held in
     /// memory meanwhile.
-    pub(crate) fn checked_by(mut self, digest: Digest) -> Self {
-        self.digest = Some(digest);
-        self
+    pub(crate) fn checked_by(self, digest: Digest) -> Self {
+        Self { digest: Some(digest), ..self }
+    }
+
+    pub(crate) fn seated(self, seat: Seat) -> Self {
+        Self { seat: Some(seat), ..self }
+    }
+
+    pub(crate) fn seat(&self) -> Option<&Seat> {
+        self.seat.as_ref()
     }
 
     pub(crate) fn conn(&self) -> &Conn {
@@ -115,6 +126,9 @@ impl Open {
             limit.pay(piece).await;
         }
         self.at += piece as u64;
+        if let Some(seat) = &self.seat {
+            seat.count(piece);
+        }
         Ok(Some(self.ready.split_to(piece)))
     }
 
@@ -154,6 +168,7 @@ impl Open {
     /// The data of the next frame; `None` at the end of the body.
     async fn frame(&mut self) -> Result<Option<Bytes>, Error> {
         let idle = self.client.0.timeouts.idle;
+        let idle = self.seat.as_ref().and_then(Seat::patience).map_or(idle, |less| less.min(idle));
         let Self { conn, body, waited, .. } = self;
         let patience = idle.saturating_sub(*waited);
         let waiting = Waiting { total: waited, since: Instant::now() };
@@ -179,14 +194,20 @@ impl Open {
         }
     }
 
+    /// Keeps the connection for others, if it is fit for another request.
+    pub(crate) fn give_back(self) {
+        let client = self.client.clone();
+        client.keep(self);
+    }
+
     /// The connection, if the response was read to its end and left it fit for another request.
-    pub(crate) async fn into_conn(mut self) -> Option<Conn> {
+    pub(crate) fn into_conn(mut self) -> Option<Conn> {
         if self.is_half_read() || self.overlong || self.framing == Framing::Close {
             return None;
         }
         // The end of a chunked body is kept only if it is already here: it is not waited for.
         let Self { conn, body, .. } = &mut self;
-        let here = poll_fn(|context| Poll::Ready(conn.poll_frame(body, context))).await;
+        let here = conn.poll_frame(body, &mut Context::from_waker(Waker::noop()));
         matches!(here, Poll::Ready(None)).then_some(self.conn)
     }
 }

@@ -99,7 +99,7 @@ enum Secured {
 const SIZE: u64 = (8 << 20) + 7;
 
 /// The usual pace of a connection in bytes per second, so slow that more of them are worth it.
-const RATE: u64 = 2 << 20;
+const RATE: u64 = 768 << 10;
 
 impl Trap {
     /// All of them, in the order of their numbers.
@@ -151,7 +151,7 @@ impl Trap {
             size: SIZE,
             saved_as: "file.bin",
             asks: Asks::Nothing,
-            patience: Duration::from_secs(20),
+            patience: Duration::from_secs(30),
             rate: RATE,
             encoded: false,
             secured: None,

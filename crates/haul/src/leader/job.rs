@@ -68,7 +68,7 @@ async fn probe(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Resul
     let mut backoff = Backoff::new(PROBES);
     loop {
         let probed = tokio::select! {
-            probed = settings.client.probe(&settings.url) => probed,
+            probed = settings.probe() => probed,
             () = stop.requested() => return Err(interrupted()),
         };
         let error = match probed {
@@ -181,14 +181,21 @@ fn refuse_existing(path: &Path) -> Result<(), Error> {
 async fn open_store(settings: &Settings, source: &Source, path: &Path) -> Result<Store, Error> {
     let target = Target::new(path)?.clobber(settings.clobber).left(settings.left);
     let job = JobFacts {
-        url: without_secrets(source.url()),
+        url: without_secrets(&settings.url),
         length: source.length(),
-        validator: source.validator().map(|validator| validator.to_string()),
+        validator: own_validator(settings, source),
     };
     let opened = tokio::task::spawn_blocking(move || Store::open(target, job)).await;
     let mut store = opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
     confirm_version(source, &mut store).await?;
     Ok(store)
+}
+
+/// What names the version at the URL that was asked for. Those of its mirrors name it otherwise, so
+/// that what was left is compared instead.
+fn own_validator(settings: &Settings, source: &Source) -> Option<String> {
+    let validator = source.validator().filter(|_| *source.url() == settings.url);
+    validator.map(|validator| validator.to_string())
 }
 
 /// Where nothing names the version, what was left is compared with the origin before it is used;
@@ -228,7 +235,7 @@ fn changed_since() -> Error {
 
 fn expected(settings: &Settings, source: &Source) -> Vec<Digest> {
     let stated = if source.encoding().is_none() { source.digests() } else { &[] };
-    settings.checksum.iter().chain(stated).copied().collect()
+    settings.digests.iter().chain(stated).copied().collect()
 }
 
 /// The URL as it may be kept on disk: without a password, and without what a query may hold.

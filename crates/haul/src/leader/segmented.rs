@@ -1,17 +1,20 @@
 //! The way with parts: the own link from the first second, and whoever joins.
 
+mod repair;
+
 use super::crew::Crew;
 use super::invite::look_for_helpers;
 use super::job::{Fetch, Fetched};
 use super::peer::{Joined, News, Said};
 use super::setback;
-use super::single::{OWN, wrong_digest};
+use super::single::OWN;
 use super::transfer::{Snapshot, Stop, Telling, interrupted};
-use crate::disk::{Disk, Stored, Verdict};
+use crate::disk::{Disk, Stored};
 use crate::event::Happening;
 use crate::lanes::{Lanes, Order, Word};
 use crate::{Error, ErrorKind, Verified};
 use bytes::Bytes;
+use haul_fetch::ways::Pieces;
 use haul_fetch::{Kind, Lane, Source};
 use haul_plan::{Cause, Config, LeaseId, Output, Planner, WorkerId};
 use haul_span::Span;
@@ -41,6 +44,8 @@ pub(crate) struct Segmented<'a> {
     telling: &'a Telling,
     source: Source,
     disk: &'a Disk,
+    /// The digests of the file's pieces, if somebody states them.
+    pieces: Option<Pieces>,
     planner: Planner,
     crew: Crew,
     durable: u64,
@@ -93,6 +98,7 @@ impl<'a> Segmented<'a> {
             telling,
             source: source.clone(),
             disk,
+            pieces: settings.pieces.clone(),
             planner: Planner::new(length, std::mem::take(stored), Config::default()),
             crew: Crew::default(),
             durable: 0,
@@ -196,28 +202,6 @@ impl<'a> Segmented<'a> {
             }
         }
         Ok(Plan::Goes)
-    }
-
-    /// Checks the whole file; what helpers brought of a wrong one is fetched again.
-    async fn check(&mut self) -> Result<Option<Verified>, Error> {
-        if let Verdict::Right(verified) = self.disk.verify().await? {
-            return Ok(Some(verified));
-        }
-        let foreign = self.disk.forget_all_but(OWN).await?;
-        if foreign.is_empty() {
-            return Err(wrong_digest());
-        }
-        if std::mem::replace(&mut self.repaired, true) {
-            return Err(beyond_repair());
-        }
-        self.telling.note("the file failed its check; what others delivered is fetched again");
-        self.crew.dismiss_helpers(ByeReason::Spoiled);
-        self.telling.tell(Happening::Repaired { bytes: foreign.bytes() });
-        let now = self.now();
-        for span in foreign.iter() {
-            self.planner.forget(now, span);
-        }
-        Ok(None)
     }
 
     fn stuck(&mut self) -> Error {
@@ -385,13 +369,4 @@ impl<'a> Segmented<'a> {
         let own_rate = self.crew.own_bytes() as f64 / seconds;
         Fetched { verified, workers: self.crew.reports(), own_rate, bytes }
     }
-}
-
-fn beyond_repair() -> Error {
-    Error::new(
-        ErrorKind::Spoiled,
-        "the file could not be repaired",
-        "helpers' data failed its check twice",
-    )
-    .with_remedy("run it again with --helpers none --overwrite")
 }

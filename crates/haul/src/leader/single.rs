@@ -150,7 +150,7 @@ impl<'a, 'b> Stream<'a, 'b> {
     async fn begin(&self, stop: &mut Stop) -> Result<Body, Error> {
         let Fetch { settings, source, .. } = &*self.fetch;
         let probed = tokio::select! {
-            probed = settings.client.probe(&settings.url) => probed?,
+            probed = settings.probe() => probed?,
             () = stop.requested() => return Err(interrupted()),
         };
         let known = (source.length(), source.validator());
