@@ -36,7 +36,12 @@ pub(crate) struct Conn {
 impl Conn {
     pub(crate) async fn open(settings: &Settings, url: &Url) -> Result<Self, Error> {
         let place = Place::at(settings.learned.of(url));
-        let Connected { stream, peer, forward } = connect(settings, url).await?;
+        Self::over(connect(settings, url).await?, url, place).await
+    }
+
+    /// Speaks HTTP over a stream that leads to where `url` points.
+    pub(crate) async fn over(connected: Connected, url: &Url, place: Place) -> Result<Self, Error> {
+        let Connected { stream, peer, forward } = connected;
         let host = host_of(url);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER)

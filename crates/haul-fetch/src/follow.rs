@@ -102,7 +102,10 @@ async fn exchange(
 }
 
 /// Where a response sends the request on to, if it does.
-fn redirect(from: &Location, response: &Response<Incoming>) -> Result<Option<Location>, Error> {
+pub(crate) fn redirect(
+    from: &Location,
+    response: &Response<Incoming>,
+) -> Result<Option<Location>, Error> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }

@@ -36,6 +36,8 @@ mod connect;
 mod digest;
 mod error;
 mod follow;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guard;
 mod head;
 mod host;

@@ -24,23 +24,18 @@ impl TrapsArguments {
     pub(crate) fn compare(&self) -> Result<(), Box<dyn Error>> {
         let tools =
             self.against.iter().map(|name| self.tool(name)).collect::<Result<Vec<_>, _>>()?;
+        let traps = self.traps()?;
+        let trials = tools.iter().map(|tool| Trial::run_all(tool, &traps, tell));
+        let trials = trials.collect::<Result<Vec<_>, _>>()?;
         print_head(&tools);
-        let mut kept = vec![(0, 0); tools.len()];
-        for trap in self.traps()? {
-            let trials = tools.iter().map(|tool| Trial::run(tool, trap));
-            let trials = trials.collect::<Result<Vec<_>, _>>()?;
-            for ((good, all), trial) in kept.iter_mut().zip(&trials) {
-                *good += u32::from(trial.kept());
-                *all += u32::from(trial.was_asked());
-            }
-            let cells: String = trials.iter().map(cell).collect();
-            println!(
-                "| {} | {} | {} | {} |{cells}",
-                trap.number, trap.name, trap.does, trap.promise
-            );
+        for (at, Trap { number, name, does, promise, .. }) in traps.into_iter().enumerate() {
+            let cells: String = trials.iter().map(|of_tool| cell(&of_tool[at])).collect();
+            println!("| {number} | {name} | {does} | {promise} |{cells}");
         }
-        let totals = kept.iter().map(|(good, all)| format!(" **{good} of {all}** |"));
-        println!("| | **promises kept** | | |{}", totals.collect::<String>());
+        println!(
+            "| | **promises kept** | | |{}",
+            trials.iter().map(|all| total(all)).collect::<String>()
+        );
         Ok(())
     }
 
@@ -88,9 +83,26 @@ fn version(tool: &Tool) -> String {
     line.split(" (").next().unwrap_or(tool.name()).to_owned()
 }
 
+/// How many promises were kept, of those that could be asked for.
+fn total(trials: &[Trial]) -> String {
+    let kept = trials.iter().filter(|trial| trial.kept()).count();
+    let asked = trials.iter().filter(|trial| trial.was_asked()).count();
+    format!(" **{kept} of {asked}** |")
+}
+
+/// Shows on stderr that it goes on.
+#[expect(clippy::print_stderr, reason = "the table alone goes to stdout")]
+fn tell(trap: &Trap, trial: &Trial) {
+    eprintln!(
+        "{:24} {:8} {:5.1} s",
+        trap.name,
+        trial.outcome.to_string(),
+        trial.took.as_secs_f64()
+    );
+}
+
 fn cell(trial: &Trial) -> String {
     let mark = if trial.kept() || !trial.was_asked() { "" } else { "**" };
     let breach = trial.breach.map_or_else(String::new, |breach| format!(", but {breach}"));
-    eprintln!("{:.1} s", trial.took.as_secs_f64());
     format!(" {mark}{}{breach}{mark} |", trial.outcome)
 }

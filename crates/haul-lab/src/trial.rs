@@ -3,11 +3,16 @@
 use crate::Error;
 use crate::lan::Process;
 use crate::origin::{Asks, Hostile, Promise, Trap};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use std::{fmt, fs, io};
+use std::{fmt, fs, io, thread};
 use tempfile::TempDir;
+
+/// How many trials run at once.
+const AT_ONCE: usize = 8;
 
 /// A downloader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +72,38 @@ impl fmt::Display for Outcome {
 }
 
 impl Trial {
+    /// Lets a downloader walk into each of these traps, several at once as they mostly wait. `ended`
+    /// is told of each trial as it ends; the results come in the order of the traps.
+    pub fn run_all(
+        tool: &Tool,
+        traps: &[&'static Trap],
+        ended: impl Fn(&'static Trap, &Self) + Sync,
+    ) -> Result<Vec<Self>, Error> {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(trap) = traps.get(at) else { return done };
+                let trial = Self::run(tool, trap);
+                if let Ok(trial) = &trial {
+                    ended(trap, trial);
+                }
+                done.push((at, trial));
+            }
+        };
+        let mut all = thread::scope(|scope| {
+            let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+            let joined = workers.into_iter().flat_map(|worker| match worker.join() {
+                Ok(done) => done,
+                Err(panic) => resume_unwind(panic),
+            });
+            joined.collect::<Vec<_>>()
+        });
+        all.sort_by_key(|(at, _)| *at);
+        all.into_iter().map(|(_, trial)| trial).collect()
+    }
+
     /// Lets a downloader walk into a trap.
     pub fn run(tool: &Tool, trap: &'static Trap) -> Result<Self, Error> {
         let hostile = trap.spring()?;

@@ -54,8 +54,16 @@ impl Source {
             let wanted = Wanted::Part { span, tag: None };
             answer = fetch(self.client(), answer.location, wanted, None).await?;
         }
+        let location = answer.location.clone();
+        let open = self.accept(answer, span)?;
+        self.set_found(&from, &location);
+        Ok(open)
+    }
+
+    /// What an answer to a request for `span` brings of it, if it is a part of this file that
+    /// starts where the span does.
+    pub(crate) fn accept(&self, answer: Answer, span: Span) -> Result<Open, Error> {
         let covered = self.covered(&answer, span)?;
-        self.set_found(&from, &answer.location);
         Ok(self.opened(answer, covered))
     }
 

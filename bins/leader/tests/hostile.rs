@@ -1,7 +1,12 @@
 //! What a trap's promise does not say: how often an origin was asked, what the user was told, and
 //! what becomes of a download that was broken off.
 
-use crate::common::{LEADER, PATIENCE, Ran, stored};
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
+
+#[expect(dead_code, reason = "other tests use the rest")]
+mod common;
+
+use common::{LEADER, PATIENCE, Ran, stored};
 use haul_lab::lan::Process;
 use haul_lab::origin::{Hostile, Origin, Resource, Shape, Trap};
 use haul_lab::{Payload, Rate};
