@@ -1,6 +1,7 @@
 //! The way with parts: the own link from the first second, and whoever joins.
 
 mod repair;
+mod trouble;
 
 use super::crew::Crew;
 use super::invite::look_for_helpers;
@@ -15,7 +16,7 @@ use crate::lanes::{Lanes, Order, Word};
 use crate::{Error, ErrorKind, Verified};
 use bytes::Bytes;
 use haul_fetch::ways::Pieces;
-use haul_fetch::{Kind, Lane, Source};
+use haul_fetch::{Lane, Source};
 use haul_plan::{Cause, Config, LeaseId, Output, Planner, WorkerId};
 use haul_span::Span;
 use haul_wire::ByeReason;
@@ -57,6 +58,8 @@ pub(crate) struct Segmented<'a> {
     /// How many lanes the own link may use at present.
     own_lanes: u8,
     own_since: Duration,
+    /// The lease for which the own link brought bytes last.
+    flowing: Option<LeaseId>,
     /// The last thing that went wrong on the own link.
     trouble: Option<Error>,
     repaired: bool,
@@ -107,6 +110,7 @@ impl<'a> Segmented<'a> {
             own: Some(OwnStart { lanes, most, open_at }),
             own_lanes: most,
             own_since: Duration::ZERO,
+            flowing: None,
             trouble: None,
             repaired: false,
         };
@@ -204,17 +208,6 @@ impl<'a> Segmented<'a> {
         Ok(Plan::Goes)
     }
 
-    fn stuck(&mut self) -> Error {
-        let nobody = || {
-            Error::new(
-                ErrorKind::Network,
-                "the download stopped",
-                "nobody is left who can fetch the rest",
-            )
-        };
-        self.trouble.take().unwrap_or_else(nobody)
-    }
-
     fn release(&mut self, worker: u32, cause: Cause) {
         if worker != OWN {
             let (reason, because) = setback::parting(cause);
@@ -231,24 +224,13 @@ impl<'a> Segmented<'a> {
 
     async fn take_word(&mut self, word: Word) -> Result<(), Error> {
         match word {
-            Word::Data { lease, offset, bytes } => self.take_data(OWN, lease, offset, bytes).await,
+            Word::Data { lease, offset, bytes } => {
+                self.flowing = Some(LeaseId(lease));
+                self.take_data(OWN, lease, offset, bytes).await;
+            }
             Word::Done { lease } => self.planner.done(self.now(), WorkerId(OWN), LeaseId(lease)),
             Word::Failed { lease, error } => self.take_failure(lease, &error)?,
         }
-        Ok(())
-    }
-
-    fn take_failure(&mut self, lease: u32, error: &haul_fetch::Error) -> Result<(), Error> {
-        let setback = setback::of_own(error, self.source.ranges(), self.own_lanes);
-        let (kind, error) = (error.kind(), Error::from(error));
-        if kind == Kind::Changed {
-            return Err(error);
-        }
-        let told = self.trouble.replace(error.clone());
-        if kind == Kind::Busy && told.as_ref() != Some(&error) {
-            self.telling.note(error.because());
-        }
-        self.planner.fail(self.now(), WorkerId(OWN), LeaseId(lease), setback);
         Ok(())
     }
 
