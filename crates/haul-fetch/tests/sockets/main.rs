@@ -7,6 +7,7 @@
 
 mod bodies;
 mod guarded;
+mod hosts;
 mod lanes;
 mod mirrors;
 mod origin;
