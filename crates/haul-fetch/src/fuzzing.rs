@@ -31,7 +31,9 @@ pub fn fields(lines: &[u8]) {
         Some((name, HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?))
     });
     let mut headers = HeaderMap::new();
-    fields.for_each(|(name, value)| drop(headers.append(name, value)));
+    for (name, value) in fields {
+        headers.append(name, value);
+    }
     if let Some(head::ContentRange::Part { span, total }) = head::content_range(&headers) {
         assert!(total.is_none_or(|total| span.end() <= total));
     }

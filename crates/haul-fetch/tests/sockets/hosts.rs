@@ -156,9 +156,10 @@ async fn an_origin_that_refuses_long_parts_is_asked_for_shorter_ones() {
     assert_eq!(refused, 2, "1 MiB and 256 KiB were refused");
 }
 
+const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 fn content_digest(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in digest.chunks(3) {
         let bits = (0..3).fold(0, |bits, at| bits << 8 | usize::from(*group.get(at).unwrap_or(&0)));
