@@ -54,6 +54,9 @@ fn fault(trap: &Trap, trial: &Trial) -> Option<String> {
             Some(format!("it took {} bytes of memory", trial.peak_memory))
         }
         _ if !trial.kept() => Some(format!("FAILED {:?}: {said}", trial.breach)),
+        Promise::Right if trial.saved_as.as_deref() != Some(trap.saved_as) => {
+            Some(format!("FAILED: it is saved as {:?}", trial.saved_as))
+        }
         Promise::Refused(code) if ended != Some(code.into()) => {
             Some(format!("FAILED: it ended with {ended:?} instead of {code}: {said}"))
         }

@@ -30,6 +30,8 @@ pub enum Tool {
 pub struct Trial {
     /// What became of the file.
     pub outcome: Outcome,
+    /// Under which name something stands.
+    pub saved_as: Option<String>,
     /// What it did besides that it should not have done.
     pub breach: Option<&'static str>,
     /// How long it took.
@@ -46,7 +48,7 @@ pub struct Trial {
 /// What became of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It stands under its final name, byte for byte, and success was told.
+    /// It stands under a final name where it should, byte for byte, and success was told.
     Right,
     /// Failure was told, and nothing stands under a final name.
     Refused,
@@ -118,10 +120,20 @@ impl Trial {
         if status.is_none() {
             process.kill()?;
         }
-        let outcome =
-            status.map_or(Ok(Outcome::TooLong), |status| ground.judge(&hostile, trap, status));
+        let finished = ground.finished().map_err(Error::io("look at what was downloaded"))?;
+        let is_right = |file: &PathBuf| {
+            file.parent() == Some(&ground.place()) && hostile.is_right(file).unwrap_or(false)
+        };
+        let outcome = match (status.map(|status| status.success()), &finished[..]) {
+            (None, _) => Outcome::TooLong,
+            (Some(false), []) => Outcome::Refused,
+            (Some(true), [file]) if is_right(file) => Outcome::Right,
+            _ => Outcome::Wrong,
+        };
+        let name = finished.first().and_then(|file| file.file_name()?.to_str());
         Ok(Self {
-            outcome: outcome.map_err(Error::io("look at what was downloaded"))?,
+            outcome,
+            saved_as: name.map(str::to_owned),
             breach: hostile.breach(),
             took: elapsed,
             status,
@@ -134,6 +146,7 @@ impl Trial {
     fn unasked(trap: &Trap) -> Self {
         Self {
             outcome: Outcome::Unasked,
+            saved_as: None,
             breach: None,
             took: Duration::ZERO,
             status: None,
@@ -183,21 +196,14 @@ impl Ground {
         self.root.path().join("home/authority.pem")
     }
 
-    fn judge(&self, hostile: &Hostile, trap: &Trap, status: ExitStatus) -> io::Result<Outcome> {
-        let wanted = self.place().join(trap.saved_as);
+    /// Every file that stands under a final name.
+    fn finished(&self) -> io::Result<Vec<PathBuf>> {
         let mut finished = Vec::new();
         find_finished(&self.root.path().join("files"), &mut finished)?;
-        Ok(match &finished[..] {
-            [] if !status.success() => Outcome::Refused,
-            [file] if status.success() && *file == wanted && hostile.is_right(file)? => {
-                Outcome::Right
-            }
-            _ => Outcome::Wrong,
-        })
+        Ok(finished)
     }
 }
 
-/// Every file that stands under its final name.
 fn find_finished(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -318,10 +324,11 @@ const ARIA2C: &[&str] = &[
     "--split=8",
     "--max-connection-per-server=8",
     "--min-split-size=1M",
-    "--max-tries=5",
-    "--retry-wait=1",
+    "--max-tries=10",
+    "--retry-wait=2",
     "--connect-timeout=5",
     "--timeout=5",
+    "--lowest-speed-limit=1K",
     "--file-allocation=none",
     "--auto-file-renaming=false",
     "--console-log-level=warn",

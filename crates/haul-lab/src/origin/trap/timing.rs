@@ -167,7 +167,7 @@ pub(super) const TRAPS: &[Trap] = &[
         let fair = Reply::fair(asked, scene);
         if scene.since() < from { fair.cut_after(scene.rate / 2, Then::Reset) } else { fair }
     })
-    .patience(40),
+    .patience(60),
 ];
 
 fn cut(asked: &Asked, scene: &Scene, then: Then) -> Reply {
