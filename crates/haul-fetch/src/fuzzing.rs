@@ -17,7 +17,7 @@ use hyper::header::{CONTENT_DISPOSITION, HeaderMap, HeaderName, HeaderValue};
 use std::io::{self, Cursor};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::SystemTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime;
@@ -122,7 +122,7 @@ async fn drain(open: &mut Open) -> Result<u64, Error> {
 async fn answer(client: &Client, wanted: Wanted<'_>, bytes: &[u8]) -> Result<Answer, Error> {
     let location = Location { url: origin(), trust: Trust::Origin };
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
-    let stream = Box::new(Script(Cursor::new(bytes.to_vec())));
+    let stream = Box::new(Script { says: Cursor::new(bytes.to_vec()), asked: false, waits: None });
     let place = Place::at(client.0.learned.of(&location.url));
     let connected = Connected { stream, peer, forward: None };
     let mut conn = Conn::over(connected, &location.url, place).await?;
@@ -141,8 +141,12 @@ fn origin() -> Url {
     Url::parse("http://origin.example/file").expect("it is a URL")
 }
 
-/// A connection on which everything has been said.
-struct Script(Cursor<Vec<u8>>);
+/// A connection over which everything is said as soon as a request was written.
+struct Script {
+    says: Cursor<Vec<u8>>,
+    asked: bool,
+    waits: Option<Waker>,
+}
 
 impl AsyncRead for Script {
     fn poll_read(
@@ -150,16 +154,24 @@ impl AsyncRead for Script {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, into)
+        if self.asked {
+            return Pin::new(&mut self.says).poll_read(context, into);
+        }
+        self.waits = Some(context.waker().clone());
+        Poll::Pending
     }
 }
 
 impl AsyncWrite for Script {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.asked = true;
+        if let Some(waits) = self.waits.take() {
+            waits.wake();
+        }
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -169,5 +181,25 @@ impl AsyncWrite for Script {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(bytes: &str) -> (Result<(), Error>, Result<(), Error>) {
+        (play_part(bytes.as_bytes()).await, play_probe(bytes.as_bytes()).await)
+    }
+
+    #[tokio::test]
+    async fn a_response_that_is_played_is_read_to_its_end() {
+        let head = "HTTP/1.1 206 P\r\nETag: \"v1\"\r\nContent-Length: 2\r\n";
+        let part = read(&format!("{head}Content-Range: bytes 100-101/1000\r\n\r\nab")).await;
+        part.0.unwrap();
+        part.1.unwrap_err();
+        let probe = read(&format!("{head}Content-Range: bytes 0-1/2\r\n\r\nab")).await;
+        probe.0.unwrap_err();
+        probe.1.unwrap();
     }
 }
