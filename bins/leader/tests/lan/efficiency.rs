@@ -137,18 +137,13 @@ impl Run {
         let size = self.payload.len() as f64;
         let came: f64 = (0..4).map(|place| self.host(place).downloaded().unwrap() as f64).sum();
         let ran = self.get.exact(self.payload);
-        for event in ran.events() {
-            if event["event"] != "progress" && event["event"] != "done" {
-                say(&format!("TMP {event}"));
-            }
-        }
         let done = ran.done();
         let (eta, twice) = (size / self.possible, came * Link::GOODPUT / size - 1.0);
         let workers = done["workers"].as_array().unwrap();
         let wasted: f64 = workers.iter().map(|worker| worker["wasted"].as_f64().unwrap()).sum();
         say(&format!(
             "{what}: {:.2} s, η {eta:.3}, {:.2} % came twice over the links, {:.2} % to the leader",
-            done["seconds"].as_f64().unwrap(),
+            ran.seconds,
             100.0 * twice,
             100.0 * wasted / size
         ));

@@ -8,6 +8,7 @@ use crate::lanes::{Lanes, Order, Word};
 use haul_fetch::{Kind, Retry, Source};
 use haul_link::{FrameReader, FrameWriter, LinkError, Session};
 use haul_wire::{ByeReason, FailReason, Failure, Frame};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,6 +23,9 @@ const QUEUE: usize = 16;
 
 /// How many leases a leader may have out with one helper.
 const LEASES: u64 = 64;
+
+/// How much may be held back while the leader's proof is awaited, in bytes.
+const HELD: usize = 8 << 20;
 
 /// How long a leader may take to prove that it can read the file.
 const PROOF: Duration = Duration::from_secs(20);
@@ -65,7 +69,7 @@ pub(crate) async fn work(
     let lanes = Lanes::start(source, LANES, None, &words, Some(&credit));
     let length = source.length().unwrap_or(0);
     let mut ears = Ears { lanes, credit, replies, proof: Some(proof), length };
-    let mouth = Mouth { writer, said, control, sent };
+    let mouth = Mouth { writer, said, held: Held::default(), control, sent };
     tokio::select! {
         because = ears.hear(reader) => because,
         because = mouth.speak(secret, shown) => because,
@@ -87,7 +91,7 @@ impl Ears {
     async fn hear(&mut self, mut reader: FrameReader) -> Because {
         loop {
             let obeyed = match reader.next_alive().await {
-                Ok(frame) => self.obey(frame),
+                Ok(frame) => self.obey(&frame),
                 Err(error) => return error.into(),
             };
             if let Err(why) = obeyed {
@@ -100,8 +104,8 @@ impl Ears {
     }
 
     /// Does what a frame says, or says why it ends the session.
-    fn obey(&mut self, frame: Frame) -> Result<(), &'static str> {
-        match frame {
+    fn obey(&mut self, frame: &Frame) -> Result<(), &'static str> {
+        match *frame {
             Frame::Grant { span, .. } if span.end() > self.length => {
                 return Err("the leader granted bytes that the file does not have");
             }
@@ -131,13 +135,21 @@ impl Ears {
 struct Mouth<'a> {
     writer: FrameWriter,
     said: mpsc::Receiver<Word>,
+    held: Held,
     control: mpsc::UnboundedReceiver<Frame>,
     sent: &'a AtomicU64,
 }
 
+/// What the lanes fetched before the leader's proof came.
+#[derive(Default)]
+struct Held {
+    words: VecDeque<Word>,
+    bytes: usize,
+}
+
 impl Mouth<'_> {
-    /// Until the leader has shown the secret, gives nothing but signs of life, while the lanes fill
-    /// the queue and stop; then sends what they fetched.
+    /// Until the leader has shown the secret, gives nothing but signs of life; then sends what the
+    /// lanes fetch and have fetched.
     async fn speak(mut self, secret: Secret, shown: oneshot::Receiver<Secret>) -> Because {
         match self.await_proof(shown).await {
             Ok(proof) if proof == secret => self.pass_on().await.into(),
@@ -147,14 +159,17 @@ impl Mouth<'_> {
     }
 
     async fn await_proof(&mut self, shown: oneshot::Receiver<Secret>) -> Result<Secret, LinkError> {
-        let silent = LinkError::Silent { awaiting: "proof", after: PROOF };
         let (mut shown, patience) = (shown, sleep(PROOF));
         tokio::pin!(patience);
         loop {
             let frame = tokio::select! {
                 proof = &mut shown => return proof.map_err(|_| LinkError::Closed),
-                () = &mut patience => return Err(silent),
+                () = &mut patience => return Err(LinkError::Silent { awaiting: "proof", after: PROOF }),
                 Some(frame) = self.control.recv() => frame,
+                Some(word) = self.said.recv(), if self.held.bytes < HELD => {
+                    self.held.push(word);
+                    continue;
+                }
                 () = sleep(Session::PING_AFTER) => Frame::Ping,
             };
             self.writer.send(&frame).await?;
@@ -164,21 +179,23 @@ impl Mouth<'_> {
     /// Sends what the lanes fetched, and a sign of life where there is nothing; returns what broke.
     async fn pass_on(&mut self) -> LinkError {
         loop {
-            let Self { said, control, .. } = self;
-            let next = async {
-                tokio::select! {
-                    biased;
-                    Some(frame) = control.recv() => frame,
-                    Some(word) = said.recv() => frame_of(word),
-                }
-            };
-            let frame = timeout(Session::PING_AFTER, next).await.unwrap_or(Frame::Ping);
+            let frame = timeout(Session::PING_AFTER, self.next()).await.unwrap_or(Frame::Ping);
             if let Err(error) = self.writer.send(&frame).await {
                 return error;
             }
             if let Frame::Data { bytes, .. } = &frame {
                 self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// What is to be sent next; cancel safe.
+    async fn next(&mut self) -> Frame {
+        let Self { said, held, control, .. } = self;
+        tokio::select! {
+            biased;
+            Some(frame) = control.recv() => frame,
+            Some(word) = held.or(said) => frame_of(word),
         }
     }
 
@@ -189,6 +206,23 @@ impl Mouth<'_> {
         let _ = self.writer.send(&bye).await;
         self.writer.close().await;
         Because::said("the leader reads another file there")
+    }
+}
+
+impl Held {
+    fn push(&mut self, word: Word) {
+        if let Word::Data { bytes, .. } = &word {
+            self.bytes += bytes.len();
+        }
+        self.words.push_back(word);
+    }
+
+    /// What was held back longest, or else what `said` brings next.
+    async fn or(&mut self, said: &mut mpsc::Receiver<Word>) -> Option<Word> {
+        match self.words.pop_front() {
+            Some(word) => Some(word),
+            None => said.recv().await,
+        }
     }
 }
 
