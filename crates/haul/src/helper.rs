@@ -5,6 +5,7 @@ mod consent;
 mod event;
 mod serve;
 mod session;
+mod surroundings;
 mod work;
 
 pub use builder::{Helper, HelperBuilder};
