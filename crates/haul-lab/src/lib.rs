@@ -13,7 +13,8 @@
 //!   numbers;
 //! * [`dns`]: a name server that says whatever a test wants, also something else every time;
 //! * [`wire`]: who is dialled from a machine, as seen on the wire;
-//! * [`hostile`]: a leader that asks for what it should not have.
+//! * [`hostile`]: a leader that asks for what it should not have;
+//! * [`trial`]: haul and other downloaders, let into the traps of [`origin::Trap`].
 //!
 //! ```
 //! use haul_lab::{Payload, Rate, origin::{Origin, Resource, Shape}};
@@ -36,6 +37,7 @@ mod payload;
 mod rate;
 pub mod sim;
 mod tls;
+pub mod trial;
 pub mod wire;
 
 pub use error::Error;

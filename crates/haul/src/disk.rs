@@ -3,6 +3,7 @@
 use crate::{Error, ErrorKind, Verified};
 use bytes::Bytes;
 use haul_fetch::Digest;
+use haul_fetch::ways::Pieces;
 use haul_span::{Span, SpanSet};
 use haul_store::{Store, WriteError};
 use sha2::{Digest as _, Sha256, Sha512};
@@ -24,6 +25,7 @@ enum Command {
     SetLength(u64),
     Verify(oneshot::Sender<Result<Verdict, Error>>),
     Forget { workers_but: u32, reply: oneshot::Sender<Result<SpanSet, Error>> },
+    ForgetWrong { pieces: Pieces, reply: oneshot::Sender<Result<SpanSet, Error>> },
     Publish(oneshot::Sender<Result<PathBuf, Error>>),
     Keep(oneshot::Sender<Result<(), Error>>),
 }
@@ -90,6 +92,11 @@ impl Disk {
         self.ask(|reply| Command::Forget { workers_but: worker, reply }).await
     }
 
+    /// Forgets the pieces whose digest is another than it must be; returns what they were.
+    pub(crate) async fn forget_wrong(&self, pieces: Pieces) -> Result<SpanSet, Error> {
+        self.ask(|reply| Command::ForgetWrong { pieces, reply }).await
+    }
+
     /// Gives the file its final name.
     pub(crate) async fn publish(self) -> Result<PathBuf, Error> {
         self.ask(Command::Publish).await
@@ -134,6 +141,7 @@ impl Writer {
                 Command::SetLength(length) => self.store.set_length(length).map_err(Error::from),
                 Command::Verify(reply) => answer(reply, self.verify()),
                 Command::Forget { workers_but, reply } => answer(reply, self.forget(workers_but)),
+                Command::ForgetWrong { pieces, reply } => answer(reply, self.forget_wrong(&pieces)),
                 Command::Publish(reply) => {
                     return drop(reply.send(self.store.publish().map_err(Error::from)));
                 }
@@ -175,6 +183,43 @@ impl Writer {
             .flat_map(|whole| self.store.deliverers(whole))
             .filter(|&(_, worker)| worker != workers_but);
         let spans: SpanSet = others.map(|(span, _)| span).collect();
+        self.forget_spans(spans)
+    }
+
+    fn forget_wrong(&mut self, pieces: &Pieces) -> Result<SpanSet, Error> {
+        let mut wrong = SpanSet::new();
+        for (number, expected) in (0..).zip(&pieces.digests) {
+            let at = pieces.length.saturating_mul(number);
+            if self.sha256(at, pieces.length)? != *expected {
+                let end = at.saturating_add(pieces.length);
+                let stored = Span::new(at, end).into_iter();
+                for span in stored.flat_map(|piece| self.store.stored().parts(piece)) {
+                    wrong.insert(span);
+                }
+            }
+        }
+        self.forget_spans(wrong)
+    }
+
+    /// The digest of what is stored from `at` on, up to `length` bytes of it.
+    fn sha256(&self, at: u64, length: u64) -> Result<[u8; 32], Error> {
+        let mut digest = Sha256::new();
+        let mut step = vec![0; DIGEST_STEP];
+        let mut done = 0;
+        while done < length {
+            let room =
+                usize::try_from(length - done).map_or(DIGEST_STEP, |left| left.min(DIGEST_STEP));
+            let read = self.store.read_at(at + done, &mut step[..room])?;
+            if read == 0 {
+                break;
+            }
+            digest.update(&step[..read]);
+            done += read as u64;
+        }
+        Ok(digest.finalize().into())
+    }
+
+    fn forget_spans(&mut self, spans: SpanSet) -> Result<SpanSet, Error> {
         for span in spans.iter() {
             self.store.forget(span)?;
         }

@@ -149,6 +149,12 @@ impl std::error::Error for Error {}
 
 impl From<haul_fetch::Error> for Error {
     fn from(error: haul_fetch::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&haul_fetch::Error> for Error {
+    fn from(error: &haul_fetch::Error) -> Self {
         let (kind, remedy) = match error.kind() {
             Kind::NotFound => {
                 (ErrorKind::NotFound, "check the address: the server has no such file")
@@ -165,6 +171,14 @@ impl From<haul_fetch::Error> for Error {
             }
             Kind::Http => (ErrorKind::Http, "try again later, or from another mirror of the file"),
             Kind::Refused => (ErrorKind::Refused, "allow the network by name with --allow-net"),
+            Kind::Proxy => (
+                ErrorKind::Network,
+                "check the proxy's address and what it allows, or go without it: --no-proxy",
+            ),
+            Kind::ProxySignIn => (
+                ErrorKind::SignIn,
+                "give the proxy's user and password: --proxy http://USER:PASSWORD@HOST:PORT",
+            ),
             Kind::Usage => (ErrorKind::Usage, "see `leader get --help`"),
             Kind::Busy => (ErrorKind::Http, "the server is busy or down: try again later with -c"),
             _ => (

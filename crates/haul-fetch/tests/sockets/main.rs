@@ -8,8 +8,10 @@
 mod bodies;
 mod guarded;
 mod lanes;
+mod mirrors;
 mod origin;
 mod probing;
+mod proxies;
 mod ranges;
 mod redirects;
 mod secure;

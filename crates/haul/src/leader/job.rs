@@ -7,7 +7,7 @@ use super::transfer::{Stop, Telling, interrupted};
 use crate::disk::{Disk, Stored};
 use crate::event::Happening;
 use crate::{Error, ErrorKind, Report, Verified, WorkerReport};
-use haul_fetch::{Digest, Probe, Source};
+use haul_fetch::{Backoff, Body, Digest, Probe, Source};
 use haul_span::SpanSet;
 use haul_store::{JobFacts, Store, Target};
 use std::path::{Path, PathBuf};
@@ -39,11 +39,7 @@ pub(crate) async fn run(
 
 async fn attempt(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Result<Report, Error> {
     check_place(settings)?;
-    let probed = tokio::select! {
-        probed = settings.client.probe(&settings.url) => probed,
-        () = stop.requested() => return Err(interrupted()),
-    };
-    let Probe { source, body } = probed?;
+    let Probe { source, body } = probe(settings, telling, stop).await?;
     let name = settings.name.clone().unwrap_or_else(|| source.name().to_owned());
     telling.tell(Happening::Probed {
         size: source.length(),
@@ -51,18 +47,13 @@ async fn attempt(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Res
         validator: source.validator().map(|validator| validator.to_string()),
         name: name.clone(),
     });
+    warn(telling, &source);
     let store = open_store(settings, &source, &settings.folder.join(name)).await?;
     let stored = store.stored().clone();
     let (disk, news) = Disk::start(store, expected(settings, &source))?;
-    let fetch = Fetch { settings, telling, source, stored, disk: &disk, news };
-    let fetched = match fetch.source.length() {
-        Some(length) if fetch.source.ranges() && length > 0 => {
-            let lane = Probe { source: fetch.source.clone(), body }.into_lane();
-            Segmented::run(fetch, length, lane, stop).await
-        }
-        _ => single::run(fetch, body, stop).await,
-    };
-    match fetched {
+    let workers = Vec::new();
+    let fetch = Fetch { settings, telling, source, stored, disk: &disk, news, workers };
+    match fetch_all(fetch, body, stop).await {
         Ok(fetched) => finish(telling, disk, fetched).await,
         Err(error) => {
             disk.keep().await?;
@@ -71,15 +62,72 @@ async fn attempt(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Res
     }
 }
 
+/// Asks the origin what the file is, and again if it is busy or breaks off. Who cannot be reached
+/// at all is not called twice: most likely the address is wrong.
+async fn probe(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Result<Probe, Error> {
+    let mut backoff = Backoff::new(PROBES);
+    loop {
+        let probed = tokio::select! {
+            probed = settings.probe() => probed,
+            () = stop.requested() => return Err(interrupted()),
+        };
+        let error = match probed {
+            Err(error) if !is_unreachable(&error) => error,
+            done => return Ok(done?),
+        };
+        let Some(pause) = backoff.fail(error.retry(), Backoff::chance()) else {
+            return Err(error.into());
+        };
+        telling.note(format!("{error}; asking again"));
+        stop.sleep(pause).await?;
+    }
+}
+
+fn is_unreachable(error: &haul_fetch::Error) -> bool {
+    matches!(error, haul_fetch::Error::Resolve { .. } | haul_fetch::Error::Connect { .. })
+}
+
+/// Says what cannot be held against the origin later.
+fn warn(telling: &Telling, source: &Source) {
+    if let Some(coding) = source.encoding() {
+        telling.note(format!(
+            "the origin sends the file in {coding} although nobody asked for that; it is saved as \
+             it comes"
+        ));
+    }
+    if source.ranges() && source.validator().is_none() {
+        telling.note(
+            "the origin does not say which version of the file it sends: a change may go unseen",
+        );
+    }
+}
+
+/// Fetches the file in parts where the origin serves them, and otherwise in one stream.
+async fn fetch_all(mut fetch: Fetch<'_>, body: Body, stop: &mut Stop) -> Result<Fetched, Error> {
+    let body = match fetch.source.length() {
+        Some(length) if fetch.source.ranges() && length > 0 => {
+            let lane = Probe { source: fetch.source.clone(), body }.into_lane();
+            match Segmented::run(&mut fetch, length, lane, stop).await? {
+                Some(fetched) => return Ok(fetched),
+                None => None,
+            }
+        }
+        _ => Some(body),
+    };
+    single::run(fetch, body, stop).await
+}
+
 /// What both ways of fetching need.
 pub(crate) struct Fetch<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) telling: &'a Telling,
     pub(crate) source: Source,
-    /// What a former run has left.
+    /// What is there already, from a former run or from parts.
     pub(crate) stored: SpanSet,
     pub(crate) disk: &'a Disk,
     pub(crate) news: mpsc::UnboundedReceiver<Stored>,
+    /// Who has brought parts.
+    pub(crate) workers: Vec<WorkerReport>,
 }
 
 async fn finish(telling: &Telling, disk: Disk, fetched: Fetched) -> Result<Report, Error> {
@@ -133,9 +181,9 @@ fn refuse_existing(path: &Path) -> Result<(), Error> {
 async fn open_store(settings: &Settings, source: &Source, path: &Path) -> Result<Store, Error> {
     let target = Target::new(path)?.clobber(settings.clobber).left(settings.left);
     let job = JobFacts {
-        url: without_secrets(source.url()),
+        url: without_secrets(&settings.url),
         length: source.length(),
-        validator: source.validator().map(|validator| validator.to_string()),
+        validator: own_validator(settings, source),
     };
     let opened = tokio::task::spawn_blocking(move || Store::open(target, job)).await;
     let mut store = opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
@@ -143,12 +191,24 @@ async fn open_store(settings: &Settings, source: &Source, path: &Path) -> Result
     Ok(store)
 }
 
-/// Where nothing names the version, what was left is compared with the origin before it is used.
+/// What names the version at the URL that was asked for. Those of its mirrors name it otherwise, so
+/// that what was left is compared instead.
+fn own_validator(settings: &Settings, source: &Source) -> Option<String> {
+    let validator = source.validator().filter(|_| *source.url() == settings.url);
+    validator.map(|validator| validator.to_string())
+}
+
+/// Where nothing names the version, what was left is compared with the origin before it is used;
+/// where no part of it can be fetched for that, it is not used.
 async fn confirm_version(source: &Source, store: &mut Store) -> Result<(), Error> {
     let unknown =
         store.resumed().is_some_and(|resumed| resumed.version == haul_store::Version::Unknown);
-    let Some(last) = store.stored().iter().next_back().filter(|_| unknown && source.ranges())
-    else {
+    if unknown && !source.ranges() {
+        for span in store.stored().clone().iter() {
+            store.forget(span)?;
+        }
+    }
+    let Some(last) = store.stored().iter().next_back().filter(|_| unknown) else {
         return Ok(store.confirm()?);
     };
     let overlap = last.from(last.end().saturating_sub(OVERLAP)).unwrap_or(last);
@@ -175,7 +235,7 @@ fn changed_since() -> Error {
 
 fn expected(settings: &Settings, source: &Source) -> Vec<Digest> {
     let stated = if source.encoding().is_none() { source.digests() } else { &[] };
-    settings.checksum.iter().chain(stated).copied().collect()
+    settings.digests.iter().chain(stated).copied().collect()
 }
 
 /// The URL as it may be kept on disk: without a password, and without what a query may hold.
@@ -188,6 +248,9 @@ fn without_secrets(url: &Url) -> String {
     url.set_fragment(None);
     url.into()
 }
+
+/// How often the origin is asked what the file is.
+const PROBES: u32 = 5;
 
 /// How much is fetched again to compare, in bytes.
 const OVERLAP: u64 = 64 << 10;

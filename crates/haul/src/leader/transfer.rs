@@ -5,6 +5,7 @@ use crate::{Error, ErrorKind, Report};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 /// A job at work. Dropping it stops the job and leaves it resumable.
 pub struct Transfer {
@@ -75,6 +76,14 @@ impl Stop {
     pub(crate) async fn requested(&mut self) {
         // An error means that the handle was dropped.
         let _ = self.0.wait_for(|stop| *stop).await;
+    }
+
+    /// Waits so long, unless the job is to stop.
+    pub(crate) async fn sleep(&mut self, pause: Duration) -> Result<(), Error> {
+        tokio::select! {
+            () = sleep(pause) => Ok(()),
+            () = self.requested() => Err(interrupted()),
+        }
     }
 }
 
