@@ -25,6 +25,7 @@ pub(crate) struct Conn {
     sender: http1::SendRequest<Empty<Bytes>>,
     driver: Driver,
     origin: Origin,
+    /// Who answers, for messages.
     host: String,
     peer: SocketAddr,
     /// Who reads the requests and passes them on.
@@ -34,7 +35,10 @@ pub(crate) struct Conn {
 impl Conn {
     pub(crate) async fn open(settings: &Settings, url: &Url) -> Result<Self, Error> {
         let Connected { stream, peer, forward } = connect(settings, url).await?;
-        let host = host_of(url);
+        let host = match &forward {
+            Some(proxy) => format!("{} through the proxy {}", host_of(url), proxy.name()),
+            None => host_of(url),
+        };
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER)
             .handshake(TokioIo::new(stream))

@@ -1,7 +1,7 @@
 //! Payloads, origins, simulated and namespace networks for haul's tests.
 //!
 //! Nothing here is part of the product: it is what tests, benches and the demo download from and
-//! download over. Four things stand side by side and need not know each other:
+//! download over. Five things stand side by side and need not know each other:
 //!
 //! * [`Payload`]: the bytes of a file of any size, made from a seed, whose every block is unlike
 //!   every other, so that a block written at the wrong offset never goes unseen;
@@ -9,6 +9,7 @@
 //!   or without TLS, over links that it shapes itself;
 //! * [`lan`]: a leader, helpers and an origin in network namespaces of their own, joined by a LAN
 //!   and each behind an internet link that the kernel shapes;
+//! * [`servers`]: web servers and proxies of others, as they are installed, on loopback;
 //! * [`sim`]: whole downloads in virtual time, with the real planner over links that exist only as
 //!   numbers.
 //!
@@ -29,6 +30,7 @@ pub mod lan;
 pub mod origin;
 mod payload;
 mod rate;
+pub mod servers;
 pub mod sim;
 mod tls;
 
