@@ -22,7 +22,7 @@ pub enum ProxyKind {
 /// One of them at work on loopback.
 #[derive(Debug)]
 pub struct Relay {
-    _process: Process,
+    process: Option<Process>,
     recipe: Recipe,
     state: TempDir,
 }
@@ -46,7 +46,7 @@ impl ProxyKind {
         let program = find(self.program()).unwrap_or_else(|| self.program().into());
         let recipe = Recipe { program, arguments, ports: vec![port] };
         let process = recipe.start(state.path())?;
-        Ok(Relay { _process: process, recipe, state })
+        Ok(Relay { process: Some(process), recipe, state })
     }
 
     const fn program(self) -> &'static str {
@@ -66,6 +66,7 @@ impl ProxyKind {
         who: Option<(&str, &str)>,
     ) -> Result<Vec<String>, Error> {
         let port_text = port.to_string();
+        let service;
         let arguments: &[&str] = match self {
             Self::Dante => {
                 write(state, "danted.conf", &dante(state, port))?;
@@ -73,7 +74,8 @@ impl ProxyKind {
             }
             Self::Squid => {
                 write(state, "squid.conf", &squid(state, port))?;
-                &["-N", "-f", "squid.conf"]
+                service = service_name(port);
+                &["-N", "-n", &service, "-f", "squid.conf"]
             }
             Self::Tinyproxy => {
                 write(state, "tinyproxy.conf", &tinyproxy(state, port, who))?;
@@ -88,6 +90,11 @@ impl ProxyKind {
         };
         Ok(arguments.iter().map(|&argument| argument.to_owned()).collect())
     }
+}
+
+/// What squid calls its shared memory after.
+fn service_name(port: u16) -> String {
+    format!("haullab{port}")
 }
 
 fn dante(state: &Path, port: u16) -> String {
@@ -160,5 +167,19 @@ impl Relay {
     /// What it wrote down; microsocks writes nothing.
     pub fn log(&self) -> String {
         fs::read_to_string(self.state.path().join("log")).unwrap_or_default()
+    }
+}
+
+/// squid cannot do without shared memory, which outlives it when it is killed.
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.process = None;
+        let begin = format!("{}-", service_name(self.address().port()));
+        for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&begin) {
+                // Whoever finds it gone has what they want.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 }
