@@ -1,3 +1,4 @@
+use crate::ways::Ways;
 use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
 use haul::{ByteRate, Helpers};
@@ -38,9 +39,30 @@ pub(crate) enum Command {
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Get {
-    /// Where the file is: an address that begins with http:// or https://
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
+    /// Where the file is: an address that begins with http:// or https://, or a Metalink file whose
+    /// name ends with .meta4
+    #[arg(value_name = "URL", required_unless_present = "input")]
+    pub(crate) url: Option<String>,
+
+    /// Download the files in this list, or in the one on standard input if it is `-`: a line for
+    /// each with its addresses, tabs between them, and below it ` out=NAME`, ` dir=DIR` or
+    /// ` checksum=sha-256=HEX`
+    #[arg(
+        short,
+        long = "input-file",
+        id = "input",
+        value_name = "FILE",
+        conflicts_with_all = ["url", "output", "checksum", "report"],
+    )]
+    pub(crate) input: Option<PathBuf>,
+
+    /// Download up to so many files of less than 8 MiB side by side; larger ones come one after
+    /// another
+    #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = jobs)]
+    pub(crate) jobs: usize,
+
+    #[command(flatten)]
+    pub(crate) ways: Ways,
 
     /// Save the file under this name
     #[arg(short, long, value_name = "FILE", alias = "out")]
@@ -127,6 +149,11 @@ pub(crate) struct Scan {
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    let jobs = text.parse().ok().filter(|jobs| (1..=64).contains(jobs));
+    jobs.ok_or_else(|| "give a number from 1 to 64".to_owned())
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -4,11 +4,15 @@
 
 mod args;
 mod bars;
+mod batch;
 mod get;
+mod list;
 mod report;
 mod scan;
+mod tally;
 mod tell;
 mod ui;
+mod ways;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};

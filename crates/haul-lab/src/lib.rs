@@ -9,6 +9,7 @@
 //!   or without TLS, over links that it shapes itself;
 //! * [`lan`]: a leader, helpers and an origin in network namespaces of their own, joined by a LAN
 //!   and each behind an internet link that the kernel shapes;
+//! * [`servers`]: web servers and proxies of others, as they are installed, on loopback;
 //! * [`sim`]: whole downloads in virtual time, with the real planner over links that exist only as
 //!   numbers;
 //! * [`dns`]: a name server that says whatever a test wants, also something else every time;
@@ -35,6 +36,7 @@ pub mod lan;
 pub mod origin;
 mod payload;
 mod rate;
+pub mod servers;
 pub mod sim;
 mod tls;
 pub mod trial;
