@@ -1,4 +1,5 @@
 use crate::disk::{Disk, DiskFile, Entry, Readers, Reserved};
+use crate::hashing::Hashing;
 use crate::journal::{self, Claims, Journal, Recovered, Replay};
 use crate::piece::{MIB, Piece};
 use crate::store::{Opened, Store};
@@ -34,13 +35,14 @@ pub(crate) fn open<D: Disk>(disk: D, target: Target, job: JobFacts) -> Result<St
     let claimed = claim(&disk, &target)?;
     let begun_here = !claimed.left;
     let names = claimed.names.clone();
-    let opened = if claimed.left && target.left == Left::Continue {
-        go_on(&disk, claimed, job)
-    } else {
-        begin(&disk, claimed, job)
-    };
+    let hashing = Hashing::start().map_err(Error::io("start a thread for", names.part_path()));
+    let opened = hashing.and_then(|hashing| {
+        let goes_on = claimed.left && target.left == Left::Continue;
+        let opened = if goes_on { go_on(&disk, claimed, job) } else { begin(&disk, claimed, job) };
+        Ok((opened?, hashing))
+    });
     match opened {
-        Ok(opened) => Ok(Store::new(disk, target, names, opened)),
+        Ok((opened, hashing)) => Ok(Store::new(disk, target, names, opened, hashing)),
         Err(error) => {
             if begun_here {
                 remove_both(&disk, &names);

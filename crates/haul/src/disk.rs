@@ -129,7 +129,7 @@ impl Writer {
     fn run(mut self, mut orders: mpsc::Receiver<Command>) {
         while let Some(command) = orders.blocking_recv() {
             let done = match command {
-                Command::Write { worker, offset, bytes } => self.write(worker, offset, &bytes),
+                Command::Write { worker, offset, bytes } => self.write(worker, offset, bytes),
                 Command::Sync { now } => self.sync(now),
                 Command::SetLength(length) => self.store.set_length(length).map_err(Error::from),
                 Command::Verify(reply) => answer(reply, self.verify()),
@@ -150,9 +150,10 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, worker: u32, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        self.store.write(offset, bytes, worker).map_err(of_write)?;
-        self.tell(Stored::Written { worker, bytes: bytes.len() as u64 });
+    fn write(&mut self, worker: u32, offset: u64, bytes: Bytes) -> Result<(), Error> {
+        let len = bytes.len() as u64;
+        self.store.write_shared(offset, bytes, worker).map_err(of_write)?;
+        self.tell(Stored::Written { worker, bytes: len });
         Ok(())
     }
 
