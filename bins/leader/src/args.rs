@@ -26,6 +26,12 @@ pub(crate) enum Command {
     Ui(Ui),
     /// List the live machines on this network
     Scan(Scan),
+    /// List the downloads that can be gone on with
+    List(List),
+    /// Go on with a download that a former run left
+    Resume(Resume),
+    /// Give up a download that a former run left, and remove what it stored
+    Cancel(Cancel),
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell
@@ -127,6 +133,61 @@ pub(crate) struct Scan {
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct List {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Resume {
+    /// Which one, as `leader list` names it; need not be said if there is only one
+    pub(crate) id: Option<String>,
+
+    /// Fetch the rest from this address of the same file
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+
+    /// Send this header to the origin, as it is never kept; the download then runs without helpers
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+
+    /// Check the file against this digest and not the one that was given before
+    #[arg(long, value_name = "sha-256=HEX")]
+    pub(crate) checksum: Option<String>,
+
+    /// Fetch no faster than this over the own link: 500k, 2M, 16Mbit
+    #[arg(long, value_name = "RATE")]
+    pub(crate) limit_rate: Option<ByteRate>,
+
+    /// Whom to ask: auto, none, or addresses separated by commas
+    #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
+    pub(crate) helpers: Helpers,
+
+    /// Trust the root certificates in this PEM file too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_cert: Option<PathBuf>,
+
+    /// Print one JSON event a line on standard output, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors and the path of the file
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Cancel {
+    /// Which one, as `leader list` names it; need not be said if there is only one
+    pub(crate) id: Option<String>,
+
+    /// Do not ask whether that is meant
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

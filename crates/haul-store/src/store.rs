@@ -55,8 +55,18 @@ impl Store {
     /// target allows; checks that the file fits on the disk. Until the store is dropped, no other
     /// can be opened for the same target.
     pub fn open(target: Target, job: JobFacts) -> Result<Self, Error> {
+        Self::open_watched(target, job, &mut |_| {})
+    }
+
+    /// As [`open`](Store::open); tells how many bytes of a left part were checked so far, after
+    /// each piece: reading them all again takes its time.
+    pub fn open_watched(
+        target: Target,
+        job: JobFacts,
+        checked: &mut dyn FnMut(u64),
+    ) -> Result<Self, Error> {
         let folder = Folder::open(&target.folder).map_err(Error::io("open", &target.folder))?;
-        Self::open_on(folder, target, job)
+        open::open(folder, target, job, checked)
     }
 }
 
@@ -74,7 +84,7 @@ impl<D: Disk> Store<D> {
     /// As [`open`](Store::open), in the folder that `disk` is; that of the target only shows up
     /// in messages.
     pub fn open_on(disk: D, target: Target, job: JobFacts) -> Result<Self, Error> {
-        open::open(disk, target, job)
+        open::open(disk, target, job, &mut |_| {})
     }
 
     pub(crate) fn new(

@@ -29,6 +29,7 @@ mod helpers;
 mod home;
 mod lanes;
 mod leader;
+mod register;
 mod report;
 #[cfg(feature = "scan")]
 mod scan;
@@ -41,6 +42,7 @@ pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Re
 pub use helpers::Helpers;
 pub use home::Home;
 pub use leader::{Leader, LeaderBuilder, Snapshot, Transfer};
+pub use register::LeftJob;
 pub use report::{Report, Verified, WorkerReport};
 #[cfg(feature = "scan")]
 pub use scan::{Finding, Host, HostScan};
