@@ -48,7 +48,7 @@ pub(crate) struct Get {
     #[arg(value_name = "URL")]
     pub(crate) url: String,
 
-    /// Save the file under this name
+    /// Save the file under this name; with `-` write it to standard output, and keep nothing
     #[arg(short, long, value_name = "FILE", alias = "out")]
     pub(crate) output: Option<PathBuf>,
 

@@ -1,5 +1,6 @@
 use crate::args::Get;
 use crate::bars::Bars;
+use crate::pipe;
 use crate::report::Story;
 use crate::tell;
 use haul::{Error, Event, Failed, Happening, Leader, LeaderBuilder, Report, Transfer, Verified};
@@ -20,8 +21,13 @@ pub(crate) fn run(get: Box<Get>, verbose: u8) -> ExitCode {
         }
     };
     let json = get.json;
-    match runtime.block_on(download(*get, verbose)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let ended = if pipe::is_wanted(&get) {
+        runtime.block_on(pipe::download(*get, verbose))
+    } else {
+        runtime.block_on(download(*get, verbose)).map(|()| ExitCode::SUCCESS)
+    };
+    match ended {
+        Ok(code) => code,
         Err(error) if json => ExitCode::from(error.kind().code()),
         Err(error) => {
             tell::error(&error);
@@ -61,7 +67,7 @@ fn write_report(file: &Path, story: &Story, report: &Report) -> Result<(), Error
     })
 }
 
-fn leader(get: Get) -> Result<LeaderBuilder, Error> {
+pub(crate) fn leader(get: Get) -> Result<LeaderBuilder, Error> {
     let url = get.url.parse().map_err(|error| {
         Error::usage(format!(
             "`{}` is no address: {error}; one looks like https://example.org/file.iso",
@@ -105,7 +111,7 @@ fn leader(get: Get) -> Result<LeaderBuilder, Error> {
 }
 
 /// Passes every event on; the first interrupt stops the job cleanly, the second at once.
-async fn follow(transfer: &mut Transfer, show: &mut dyn FnMut(&Event)) {
+pub(crate) async fn follow(transfer: &mut Transfer, show: &mut dyn FnMut(&Event)) {
     let mut interrupts = 0;
     let mut stops = Stops::new();
     loop {
@@ -186,7 +192,7 @@ impl Face {
     }
 }
 
-fn verdict(report: &Report) -> String {
+pub(crate) fn verdict(report: &Report) -> String {
     let checked = match report.verified {
         Verified::Sha256 => "verified by SHA-256",
         Verified::Sha512 => "verified by SHA-512",

@@ -6,6 +6,7 @@ mod args;
 mod bars;
 mod get;
 mod left;
+mod pipe;
 mod report;
 mod scan;
 mod tell;

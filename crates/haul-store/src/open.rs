@@ -43,11 +43,8 @@ pub(crate) fn open<D: Disk>(
     let hashing = Hashing::start().map_err(Error::io("start a thread for", names.part_path()));
     let opened = hashing.and_then(|hashing| {
         let goes_on = claimed.left && target.left == Left::Continue;
-        let opened = if goes_on {
-            go_on(&disk, claimed, job, checked)
-        } else {
-            begin(&disk, claimed, job)
-        };
+        let opened =
+            if goes_on { go_on(&disk, claimed, job, checked) } else { begin(&disk, claimed, job) };
         Ok((opened?, hashing))
     });
     match opened {

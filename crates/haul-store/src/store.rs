@@ -10,6 +10,7 @@ use crate::{Error, WriteError};
 use bytes::Bytes;
 use haul_span::{Span, SpanSet};
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -67,6 +68,12 @@ impl Store {
     ) -> Result<Self, Error> {
         let folder = Folder::open(&target.folder).map_err(Error::io("open", &target.folder))?;
         open::open(folder, target, job, checked)
+    }
+
+    /// Another handle on the part file, for reading up to the [`front`](Self::front). It stays good
+    /// when the file gets its name, and keeps the target locked.
+    pub fn part_handle(&self) -> Result<File, Error> {
+        self.part.handle().map_err(Error::io("open", self.part_path()))
     }
 }
 
@@ -268,15 +275,39 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
+    /// How many bytes from the start on are in the part file, and nothing before them is missing.
+    pub fn front(&self) -> u64 {
+        let stored = self.stored.run_from(0);
+        self.writer.first_waiting().map_or(stored, |waiting| stored.min(waiting))
+    }
+
+    /// Writes all that waits in memory to the part file, without making it durable.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        let flushed = self.writer.flush(&self.part);
+        let flushed = flushed.map_err(|lost| self.lose(lost, "write to"));
+        self.unrecorded.extend(self.writer.take_written());
+        flushed
+    }
+
+    /// Gives the job up: takes the part and the journal away.
+    pub fn discard(mut self) -> Result<(), Error> {
+        self.published = true;
+        for (name, path) in [
+            (&self.names.journal, self.names.journal_path()),
+            (&self.names.part, self.names.part_path()),
+        ] {
+            self.disk.remove(name).map_err(Error::io("remove", path))?;
+        }
+        Ok(())
+    }
+
     /// Makes all that is stored durable and closes the files; the job can be resumed.
     pub fn keep(mut self) -> Result<(), Error> {
         Ok(self.make_durable()?)
     }
 
     pub(crate) fn make_durable(&mut self) -> Result<(), WriteError> {
-        let flushed = self.writer.flush(&self.part);
-        let flushed = flushed.map_err(|lost| self.lose(lost, "write to"));
-        self.unrecorded.extend(self.writer.take_written());
+        let flushed = self.flush();
         // What could be flushed is made durable even if some could not.
         let recorded = self.record();
         match (flushed, recorded) {

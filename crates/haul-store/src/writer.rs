@@ -85,6 +85,12 @@ impl Writer {
         waiting.map(|run| run.written).min()
     }
 
+    /// The lowest byte that only the memory has.
+    pub(crate) fn first_waiting(&self) -> Option<u64> {
+        let waiting = self.runs.values().filter(|run| run.waiting.len > 0);
+        waiting.map(|run| run.written).min()
+    }
+
     fn append_to_run(
         &mut self,
         file: &impl DiskFile,

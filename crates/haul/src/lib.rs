@@ -29,6 +29,7 @@ mod helpers;
 mod home;
 mod lanes;
 mod leader;
+mod reader;
 mod register;
 mod report;
 #[cfg(feature = "scan")]
@@ -42,6 +43,7 @@ pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Re
 pub use helpers::Helpers;
 pub use home::Home;
 pub use leader::{Leader, LeaderBuilder, Snapshot, Transfer};
+pub use reader::Reader;
 pub use register::LeftJob;
 pub use report::{Report, Verified, WorkerReport};
 #[cfg(feature = "scan")]

@@ -44,6 +44,13 @@ impl Folder {
     }
 }
 
+impl FolderFile {
+    /// Another handle on the same open file.
+    pub(crate) fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+}
+
 impl Disk for Folder {
     type File = FolderFile;
 

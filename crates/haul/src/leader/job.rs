@@ -6,6 +6,7 @@ use super::single;
 use super::transfer::{Snapshot, Stop, Telling, interrupted};
 use crate::disk::{Disk, Stored};
 use crate::event::Happening;
+use crate::reader::Grown;
 use crate::register::Entry;
 use crate::{Error, ErrorKind, Report, Verified, WorkerReport};
 use haul_fetch::{Digest, Lane, Probe, Source};
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::interval;
 use url::Url;
 
@@ -33,8 +34,9 @@ pub(crate) async fn run(
     settings: Settings,
     telling: Telling,
     mut stop: Stop,
+    grown: watch::Sender<Grown>,
 ) -> Result<Report, Error> {
-    let ended = attempt(&settings, &telling, &mut stop).await;
+    let ended = attempt(&settings, &telling, &mut stop, grown).await;
     telling.tell(match &ended {
         Ok(report) => Happening::Done(report.clone()),
         Err(error) => Happening::Failed(error.into()),
@@ -42,7 +44,12 @@ pub(crate) async fn run(
     ended
 }
 
-async fn attempt(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Result<Report, Error> {
+async fn attempt(
+    settings: &Settings,
+    telling: &Telling,
+    stop: &mut Stop,
+    grown: watch::Sender<Grown>,
+) -> Result<Report, Error> {
     check_place(settings)?;
     let probed = tokio::select! {
         probed = settings.client.probe(&settings.url) => probed,
@@ -57,9 +64,9 @@ async fn attempt(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Res
         name: name.clone(),
     });
     let store = open_store(settings, telling, &source, &settings.folder.join(name), stop).await?;
-    let entry = settings.home.note_job(&store.path(), settings.checksum.as_ref());
+    let entry = note_job(settings, &store);
     let stored = store.stored().clone();
-    let (disk, news) = Disk::start(store, expected(settings, &source))?;
+    let (disk, news) = Disk::start(store, expected(settings, &source), grown)?;
     let fetch = Fetch { settings, telling, source, stored, disk: &disk, news };
     let fetched = match fetch.source.length() {
         Some(length) if fetch.source.ranges() && length > 0 => {
@@ -70,13 +77,13 @@ async fn attempt(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Res
     };
     match fetched {
         Ok(fetched) => {
-            let report = finish(telling, disk, fetched).await?;
+            let report = finish(settings, telling, disk, fetched).await?;
             entry.into_iter().for_each(Entry::strike);
             Ok(report)
         }
         Err(error) => {
-            disk.keep().await?;
-            Err(error)
+            let left = if settings.is_spooled { disk.discard().await } else { disk.keep().await };
+            left.and(Err(error))
         }
     }
 }
@@ -92,7 +99,22 @@ pub(crate) struct Fetch<'a> {
     pub(crate) news: mpsc::UnboundedReceiver<Stored>,
 }
 
-async fn finish(telling: &Telling, disk: Disk, fetched: Fetched) -> Result<Report, Error> {
+/// What is kept for nobody but a reader cannot be gone on with.
+fn note_job(settings: &Settings, store: &Store) -> Option<Entry> {
+    let lasts = !settings.is_spooled;
+    lasts.then(|| settings.home.note_job(&store.path(), settings.checksum.as_ref())).flatten()
+}
+
+async fn finish(
+    settings: &Settings,
+    telling: &Telling,
+    disk: Disk,
+    fetched: Fetched,
+) -> Result<Report, Error> {
+    if settings.is_spooled {
+        disk.hand_over().await?;
+        return Ok(report(telling, PathBuf::from("-"), fetched));
+    }
     let path = disk.publish().await?;
     telling.tell(Happening::Published { path: path.clone() });
     Ok(report(telling, path, fetched))
@@ -120,6 +142,9 @@ fn tenth(times: f64) -> f64 {
 /// Refuses early what the store would refuse after the first request.
 fn check_place(settings: &Settings) -> Result<(), Error> {
     let folder = &settings.folder;
+    if settings.is_spooled {
+        return settings.home.clear_spool();
+    }
     if !folder.is_dir() {
         let because = format!("the folder {} does not exist", folder.display());
         return Err(Error::new(ErrorKind::Disk, "the file cannot be saved", because)
