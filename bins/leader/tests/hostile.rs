@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
 
-#[expect(dead_code, reason = "other tests use the rest")]
 mod common;
 
 use common::{LEADER, PATIENCE, Ran, stored};

@@ -86,7 +86,7 @@ impl Client {
     /// `Range` or `Host`, and on root certificates that cannot be read.
     pub fn new(options: Options) -> Result<Self, Error> {
         let proxies =
-            if options.guard == Guard::Open { options.proxies } else { Proxies::default() };
+            if matches!(options.guard, Guard::Open) { options.proxies } else { Proxies::default() };
         Ok(Self(Arc::new(Settings {
             headers: Headers::new(&options.headers)?,
             guard: options.guard,

@@ -26,6 +26,7 @@ pub(crate) struct Conn {
     sender: http1::SendRequest<Empty<Bytes>>,
     driver: Driver,
     origin: Origin,
+    /// Who answers, for messages.
     host: String,
     peer: SocketAddr,
     /// Who reads the requests and passes them on.
@@ -42,7 +43,10 @@ impl Conn {
     /// Speaks HTTP over a stream that leads to where `url` points.
     pub(crate) async fn over(connected: Connected, url: &Url, place: Place) -> Result<Self, Error> {
         let Connected { stream, peer, forward } = connected;
-        let host = host_of(url);
+        let host = match &forward {
+            Some(proxy) => format!("{} through the proxy {}", host_of(url), proxy.name()),
+            None => host_of(url),
+        };
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER)
             .max_headers(MOST_FIELDS)

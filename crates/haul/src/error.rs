@@ -103,6 +103,12 @@ impl Error {
             .with_remedy("see --help")
     }
 
+    /// What was fetched could not be written where the caller wanted it.
+    pub fn output(because: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Disk, "the file could not be written", because)
+            .with_remedy("see that what it is written to has room, and run the same command again")
+    }
+
     pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self

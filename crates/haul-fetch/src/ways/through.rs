@@ -83,7 +83,8 @@ async fn tunnel(
         let response = sender.send_request(request).await.map_err(of_hyper)?;
         match response.status().as_u16() {
             200..300 => upgrade::on(response).await.map_err(of_hyper),
-            407 => Err(ProxyFault::SignIn),
+            // Some answer with the status of an origin to a wrong password.
+            401 | 407 => Err(ProxyFault::SignIn),
             status => Err(ProxyFault::Refused { status }),
         }
     });

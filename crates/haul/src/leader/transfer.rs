@@ -1,6 +1,7 @@
 use super::builder::Settings;
 use super::job;
 use crate::event::{Event, Happening, WorkerProgress};
+use crate::reader::{Grown, Reader};
 use crate::{Error, ErrorKind, Report};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -12,6 +13,7 @@ pub struct Transfer {
     events: mpsc::UnboundedReceiver<Event>,
     snapshot: watch::Receiver<Snapshot>,
     stop: watch::Sender<bool>,
+    grown: watch::Receiver<Grown>,
     job: JoinHandle<Result<Report, Error>>,
 }
 
@@ -36,8 +38,9 @@ impl Transfer {
         let (shower, snapshot) = watch::channel(Snapshot::default());
         let (stop, stopped) = watch::channel(false);
         let telling = Telling { began: Instant::now(), events: teller, snapshot: shower };
-        let job = tokio::spawn(job::run(settings, telling, Stop(stopped)));
-        Self { events, snapshot, stop, job }
+        let (grow, grown) = watch::channel(Grown::default());
+        let job = tokio::spawn(job::run(settings, telling, Stop(stopped), grow));
+        Self { events, snapshot, stop, grown, job }
     }
 
     /// The next event; `None` after the last. Cancel safe.
@@ -48,6 +51,11 @@ impl Transfer {
     /// How far the job is.
     pub fn snapshot(&self) -> Snapshot {
         self.snapshot.borrow().clone()
+    }
+
+    /// Reads the file from its first byte on while it grows.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.grown.clone())
     }
 
     /// Stops the job and leaves it resumable; [`finish`](Self::finish) then tells so.
