@@ -54,7 +54,8 @@ struct Target {
     tries: u32,
     first_sent: Duration,
     last_sent: Duration,
-    /// Whoever claimed the address; nobody has as long as it is empty.
+    is_up: bool,
+    /// Whoever claimed the address.
     macs: Vec<Mac>,
 }
 
@@ -81,7 +82,8 @@ pub(crate) enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) address: Ipv4Addr,
-    pub(crate) mac: Mac,
+    /// Where the link has such addresses, and the way of asking shows them.
+    pub(crate) mac: Option<Mac>,
     pub(crate) evidence: Evidence,
 }
 
@@ -97,7 +99,7 @@ pub(crate) enum Evidence {
 /// What was new about a sign of life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
-    Up { address: Ipv4Addr, mac: Mac, rtt: Option<Duration> },
+    Up { address: Ipv4Addr, mac: Option<Mac>, rtt: Option<Duration> },
     Conflict { address: Ipv4Addr, macs: Vec<Mac> },
 }
 
@@ -112,7 +114,7 @@ impl Engine {
             places,
             fresh: 0,
             asked: VecDeque::new(),
-            pacer: Pacer::new(tuning.speed),
+            pacer: Pacer::new(tuning.speed, tuning.rest),
             loss: Loss::new(tuning.usual_loss),
             tuning,
             phase: Phase::Asking,
@@ -156,15 +158,16 @@ impl Engine {
         let place = *self.places.get(&heard.address)?;
         self.stats.received += 1;
         let Heard { address, mac, .. } = heard;
-        let macs = &mut self.targets[place].macs;
-        if macs.contains(&mac) || macs.len() == MOST_MACS {
+        let target = &mut self.targets[place];
+        let is_other = target.claimed_by(mac);
+        if target.is_up && is_other {
+            return Some(Finding::Conflict { address, macs: target.macs.clone() });
+        }
+        if target.is_up {
             self.stats.duplicates += 1;
             return None;
         }
-        macs.push(mac);
-        if macs.len() > 1 {
-            return Some(Finding::Conflict { address, macs: macs.clone() });
-        }
+        target.is_up = true;
         self.stats.found += 1;
         self.last_news = now;
         Some(Finding::Up { address, mac, rtt: self.measure(now, place, heard.evidence) })
@@ -172,7 +175,12 @@ impl Engine {
 
     /// Those that have shown no sign of life.
     pub(crate) fn silent(&self) -> impl Iterator<Item = Ipv4Addr> {
-        self.targets.iter().filter(|target| !target.is_up()).map(|target| target.address)
+        self.targets.iter().filter(|target| !target.is_up).map(|target| target.address)
+    }
+
+    /// Whether a machine with this hardware address was found.
+    pub(crate) fn has_found(&self, mac: Mac) -> bool {
+        self.targets.iter().any(|target| target.macs.contains(&mac))
     }
 
     /// The figures so far.
@@ -201,19 +209,19 @@ impl Engine {
         if now < settles {
             return Step::Wait(settles);
         }
-        self.phase = Phase::Lingering { until: now + self.tuning.linger };
+        self.phase = Phase::Lingering { until: now + self.linger() };
         Step::Settled
     }
 
     /// Who is to be asked next, and the earliest time for it.
     fn next_target(&mut self) -> Option<(usize, Duration)> {
-        while self.targets.get(self.fresh).is_some_and(Target::is_up) {
+        while self.targets.get(self.fresh).is_some_and(|target| target.is_up) {
             self.fresh += 1;
         }
         if self.fresh < self.targets.len() {
             return Some((self.fresh, Duration::ZERO));
         }
-        while self.asked.front().is_some_and(|&place| self.targets[place].is_up()) {
+        while self.asked.front().is_some_and(|&place| self.targets[place].is_up) {
             self.asked.pop_front();
         }
         // Everyone behind the front was asked later, and so at least as often.
@@ -221,6 +229,12 @@ impl Engine {
         let target = &self.targets[place];
         let due = target.last_sent + self.loss.repeat_interval();
         (target.tries < self.tries()).then_some((place, due))
+    }
+
+    /// For how long late answers are heard.
+    fn linger(&self) -> Duration {
+        let linger = self.tuning.linger;
+        if self.loss.is_smooth() { linger.smooth } else { linger.troubled }
     }
 
     fn tries(&self) -> u32 {
@@ -243,11 +257,21 @@ impl Engine {
 impl Target {
     const fn new(address: Ipv4Addr) -> Self {
         let never = Duration::ZERO;
-        Self { address, tries: 0, first_sent: never, last_sent: never, macs: Vec::new() }
+        Self {
+            address,
+            tries: 0,
+            first_sent: never,
+            last_sent: never,
+            is_up: false,
+            macs: Vec::new(),
+        }
     }
 
-    const fn is_up(&self) -> bool {
-        !self.macs.is_empty()
+    /// Takes note of a claimant; whether there is room for it and it is not known yet.
+    fn claimed_by(&mut self, mac: Option<Mac>) -> bool {
+        let new = mac.filter(|mac| !self.macs.contains(mac) && self.macs.len() < MOST_MACS);
+        self.macs.extend(new);
+        new.is_some()
     }
 
     const fn sent(&mut self, now: Duration) {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
 
 use haul_lab::lan::{self, Host, Lan, Link, Process};
-use haul_scan::{Event, Pace, Policy, interfaces, scan};
+use haul_scan::{Event, Linger, Pace, Policy, interfaces, scan};
 use std::collections::BTreeSet;
 use std::io::{Write, stdout};
 use std::net::{IpAddr, Ipv4Addr};
@@ -117,7 +117,8 @@ fn scanner() {
     let way = env::var(WAY).unwrap_or_default();
     let interfaces = interfaces(&[&name]).unwrap();
     let pace = if way == "gentle" { Pace::Gentle } else { Pace::Normal };
-    let policy = Policy { pace, linger: Duration::from_millis(200), ..Policy::default() };
+    let policy =
+        Policy { pace, linger: Linger::For(Duration::from_millis(200)), ..Policy::default() };
     let mut scan = scan(&interfaces.fit[0], policy).unwrap();
     while let Some(event) = scan.next() {
         if way == "cancelling" && matches!(event, Event::Up { .. }) {

@@ -96,11 +96,11 @@ fn a_second_claimant_is_a_conflict_and_a_flood_of_them_is_bounded() {
     let mut engine = engine(10, Policy::default(), 1);
     let address = targets(10)[0];
     let heard =
-        |n| Heard { address, mac: Mac::new([2, 0, 0, 0, 0, n]), evidence: Evidence::Chatter };
+        |n| Heard { address, mac: Some(Mac::new([2, 0, 0, 0, 0, n])), evidence: Evidence::Chatter };
     let up = Finding::Up { address, mac: heard(1).mac, rtt: None };
     assert_eq!(engine.heard(MS, heard(1)), Some(up));
     assert_eq!(engine.heard(MS, heard(1)), None);
-    let macs = vec![heard(1).mac, heard(2).mac];
+    let macs = [heard(1).mac, heard(2).mac].into_iter().flatten().collect();
     assert_eq!(engine.heard(MS, heard(2)), Some(Finding::Conflict { address, macs }));
     let conflicts = (3..=250).filter_map(|n| engine.heard(MS, heard(n))).count();
     assert_eq!(conflicts, MOST_MACS - 2);
@@ -109,7 +109,7 @@ fn a_second_claimant_is_a_conflict_and_a_flood_of_them_is_bounded() {
 #[test]
 fn who_is_heard_unasked_is_up_and_never_asked_and_a_stranger_is_nothing() {
     let mut engine = engine(10, Policy::default(), 1);
-    let mac = Mac::new([2, 0, 0, 0, 0, 1]);
+    let mac = Some(Mac::new([2, 0, 0, 0, 0, 1]));
     let heard = |address| Heard { address, mac, evidence: Evidence::Chatter };
     assert_eq!(engine.heard(MS, heard(Ipv4Addr::new(192, 0, 2, 1))), None);
     for address in targets(9) {
@@ -188,7 +188,7 @@ fn simulate(count: u32, lan: Lan, policy: Policy, seed: u64) -> Trace {
     loop {
         while let Some(&(at, address)) = on_the_way.first().filter(|(at, _)| *at <= now) {
             on_the_way.remove(&(at, address));
-            let mac = Mac::new([2, 0, 0, 0, 0, 1]);
+            let mac = Some(Mac::new([2, 0, 0, 0, 0, 1]));
             engine.heard(now, Heard { address, mac, evidence: Evidence::Answer });
             trace.found.insert(address);
         }

@@ -1,6 +1,6 @@
 use super::pnet::{Seen, seen};
 use crate::interface::{Carrier, Device, Reach};
-use crate::{Error, Medium, Network};
+use crate::{Error, Medium, Network, icmp};
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ fn device(seen: Seen, routes: &str) -> Device {
         carrier: carrier(seen.flags),
         reach: reach(seen.flags),
         networks: seen.addresses.iter().filter_map(network).collect(),
+        link_local: seen.addresses.iter().find_map(|(address, _)| icmp::link_local(*address)),
         default_route: default_route(routes, &seen.name),
         name: seen.name,
         index: seen.index,

@@ -89,7 +89,7 @@ impl Sweep {
 
     fn heard(&self, neighbour: Neighbour, evidence: Evidence) -> Option<Heard> {
         let Neighbour { interface, address, mac, .. } = neighbour;
-        (interface == self.interface.index()).then_some(Heard { address, mac, evidence })
+        (interface == self.interface.index()).then_some(Heard { address, mac: Some(mac), evidence })
     }
 
     /// A socket to send one more datagram from.
