@@ -1,4 +1,4 @@
-//! ICMP echo (RFC 792), and ICMPv6 echo to all nodes of a link (RFC 4443), to bytes and from them.
+//! ICMP echo (RFC 792), and `ICMPv6` echo to all nodes of a link (RFC 4443), to bytes and from them.
 
 use crate::Mac;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,7 +15,7 @@ const REPLY: u8 = 0;
 const REQUEST_6: u8 = 128;
 const REPLY_6: u8 = 129;
 
-/// The `EtherType` of IPv6, and the number of ICMPv6 in its header.
+/// The `EtherType` of IPv6, and the number of `ICMPv6` in its header.
 const ETHERTYPE: [u8; 2] = [0x86, 0xdd];
 const ICMPV6: u8 = 58;
 

@@ -31,6 +31,9 @@ mod drive;
 mod engine;
 mod error;
 mod event;
+#[cfg(all(fuzzing, target_os = "linux"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod icmp;
 mod interface;
 mod link;

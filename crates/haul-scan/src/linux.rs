@@ -4,7 +4,7 @@ mod devices;
 mod drops;
 mod echo;
 mod neighbours;
-mod netlink;
+pub(crate) mod netlink;
 mod pnet;
 mod sweep;
 

@@ -132,7 +132,7 @@ fn scanner() {
 fn line(event: Event) -> String {
     match event {
         Event::Up { address, mac, via, rtt, interface } => {
-            format!("up {address} {via} {mac} {rtt:?} {interface}")
+            format!("up {address} {via} {mac:?} {rtt:?} {interface}")
         }
         Event::Conflict { address, macs } => format!("conflict {address} {}", macs.len()),
         Event::Degraded { from, to, why, remedy } => {

@@ -88,6 +88,20 @@ impl Host {
         Ok(bytes.trim().parse().unwrap_or(0))
     }
 
+    pub(super) fn namespace_name(&self) -> &str {
+        self.namespace.name()
+    }
+
+    /// Runs `ip` on this machine.
+    pub(super) fn ip(&self, arguments: &str) -> Result<String, Error> {
+        self.namespace.ip(arguments)
+    }
+
+    /// Sets kernel parameters of this machine, named by their paths below `/proc/sys`.
+    pub(super) fn set(&self, parameters: &[(&str, &str)]) -> Result<(), Error> {
+        self.namespace.set(parameters)
+    }
+
     pub(super) fn on_lan(
         name: &str,
         place: u8,

@@ -71,9 +71,9 @@ const fn has(flags: u32, flag: i32) -> bool {
 }
 
 /// Whether its hardware addresses are those of Ethernet (`ARPHRD_ETHER`); Wi-Fi's are, a tunnel's
-/// or `InfiniBand`'s are not.
+/// or `InfiniBand`'s are not. Where `/sys` is another network namespace's, six octets have to do.
 fn is_ethernet(name: &str) -> bool {
-    fs::read_to_string(about(name).join("type")).is_ok_and(|kind| kind.trim() == "1")
+    fs::read_to_string(about(name).join("type")).map_or(true, |kind| kind.trim() == "1")
 }
 
 fn medium(name: &str) -> Medium {

@@ -59,10 +59,9 @@ impl Prober for Echo {
         let to = SocketAddrV4::new(target, 0);
         let flags = SendFlags::DONTROUTE | SendFlags::DONTWAIT;
         match sendto(&self.socket, &icmp::request(self.token), flags, &to) {
-            Ok(_) => Ok(()),
             Err(Errno::NOBUFS | Errno::AGAIN) => Err(io::ErrorKind::WouldBlock.into()),
             // The kernel tells of an earlier probe that nobody is there, and sends this one not.
-            Err(Errno::HOSTUNREACH) => Ok(()),
+            Ok(_) | Err(Errno::HOSTUNREACH) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

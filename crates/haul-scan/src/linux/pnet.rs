@@ -23,7 +23,7 @@ const BUFFER: usize = 4 << 20;
 pub(super) enum Protocol {
     /// ARP for IPv4 over Ethernet.
     Arp,
-    /// Answers to ICMPv6 echoes.
+    /// Answers to `ICMPv6` echoes.
     Echo6,
 }
 
@@ -37,7 +37,7 @@ const ARP: [SockFilter; 6] = [
     SockFilter::new(RETURN, 0, 0, 64),
     SockFilter::new(RETURN, 0, 0, 0),
 ];
-/// Lets in what begins as IPv6 with an ICMPv6 echo reply and no header between them.
+/// Lets in what begins as IPv6 with an `ICMPv6` echo reply and no header between them.
 const ECHO_6: [SockFilter; 8] = [
     SockFilter::new(LOAD_HALF, 0, 0, 12),
     SockFilter::new(JUMP_IF_EQUAL, 0, 5, 0x86dd),

@@ -1,0 +1,209 @@
+//! `leader scan` in LANs of network namespaces: every machine is found, with fewer packets and in a
+//! fraction of the time of arp-scan and nmap, with privileges and without, and nothing is sent over
+//! an interface that is not to be scanned.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a test may panic"
+)]
+
+use haul_lab::lan::{self, Lan, Link, Neighbourhood, Timed};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const LEADER: &str = env!("CARGO_BIN_EXE_leader");
+
+/// They measure time, so one runs after the other.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Waits for a test's turn, or says why there can be no LAN.
+macro_rules! needs {
+    ($($program:literal),*) => {{
+        if let Some(reason) = lan::missing(&[$($program),*]) {
+            return lan::skip_or_fail(&reason);
+        }
+        turn()
+    }};
+}
+
+#[test]
+fn on_a_24_all_are_found_in_twenty_runs_for_fewer_packets_and_in_a_twentieth_of_arp_scans_time() {
+    let _turn = needs!("arp-scan", "nmap");
+    let lan = Neighbourhood::build(24, 60, 20).unwrap();
+    let ours = || lan.leader().time(scan(&["--interface", "lan0"])).unwrap();
+    let arp_scan = || lan.leader().time(arp_scan()).unwrap();
+    let nmap = || lan.leader().time(nmap(&lan.network())).unwrap();
+    let ours: Vec<_> = (0..20).map(|_| ours()).collect();
+    for scan in &ours {
+        assert_eq!(found(scan), *lan.live(), "{scan:?}");
+    }
+    let (theirs, nmap) = (several(arp_scan), several(nmap));
+    let (most, least) =
+        (ours.iter().map(|scan| scan.sent).max(), theirs.iter().map(|scan| scan.sent).min());
+    assert!(most <= least, "{most:?} packets, where arp-scan needs {least:?}");
+    let walls = [&ours, &theirs, &nmap].map(|scans| median(scans));
+    assert!(walls[0] * 20 <= walls[1], "ours, arp-scan, nmap: {walls:?}");
+    assert!(walls[0] * 4 <= walls[2], "ours, arp-scan, nmap: {walls:?}");
+}
+
+#[test]
+fn nobody_finds_all_of_a_24_in_300_ms_and_is_told_which_command_would_do_better() {
+    let _turn = needs!("setpriv");
+    let lan = Neighbourhood::build(24, 60, 20).unwrap();
+    let (_folder, command) = nobodys_scan();
+    let scans = several(|| lan.leader().time(command()).unwrap());
+    for scan in &scans {
+        assert_eq!(found(scan), *lan.live(), "{scan:?}");
+        assert!(scan.stdout.lines().all(|line| line.contains(r#""how":"neighbour""#)), "{scan:?}");
+        assert!(scan.stderr.contains("without CAP_NET_RAW"), "{scan:?}");
+        assert!(scan.stderr.contains("sudo setcap cap_net_raw+ep /"), "{scan:?}");
+    }
+    assert!(median(&scans) <= Duration::from_millis(300), "{:?}", median(&scans));
+}
+
+#[test]
+fn nobody_finds_99_of_100_on_a_22() {
+    let _turn = needs!("setpriv");
+    let lan = Neighbourhood::build(22, 300, 100).unwrap();
+    let (_folder, command) = nobodys_scan();
+    let scan = lan.leader().time(command()).unwrap();
+    let found = found(&scan);
+    assert!(
+        found.is_subset(lan.live()) && found.len() >= 297,
+        "{} of 300: {}",
+        found.len(),
+        scan.stderr
+    );
+}
+
+#[test]
+fn the_right_interfaces_are_scanned_and_the_others_have_their_reasons_and_carry_nothing() {
+    let _turn = needs!();
+    let lan = Lan::builder().helper("asha", Link::UNSHAPED).helper("ben", Link::UNSHAPED);
+    let lan = lan.build().unwrap();
+    let (leader, asha) = (lan.leader(), lan.helper("asha"));
+    // A second network, a VLAN and a /16 with a machine on each; then what is not to be scanned.
+    for (host, last) in [(leader, 1), (asha, 11)] {
+        ip(host, &format!("address add 10.78.0.{last}/22 dev lan0"));
+        ip(host, "link add link lan0 name lan0.5 type vlan id 5");
+        ip(host, &format!("address add 10.79.0.{last}/24 dev lan0.5"));
+        ip(host, "link set lan0.5 up");
+    }
+    let veth = |name: &str, address: &str| {
+        ip(leader, &format!("link add {name} type veth peer name peer-{name}"));
+        ip(leader, &format!("address add {address} dev {name}"));
+        ip(leader, &format!("link set {name} up"));
+        ip(leader, &format!("link set peer-{name} up"));
+    };
+    veth("big0", "10.80.0.1/16");
+    veth("pair0", "10.81.0.0/31");
+    ip(leader, "link add docker0 type bridge");
+    ip(leader, "address add 172.17.0.1/16 dev docker0");
+    ip(leader, "link set docker0 up");
+    ip(leader, "tuntap add dev vpn0 mode tun");
+    ip(leader, "address add 10.82.0.1/24 dev vpn0");
+    ip(leader, "link set vpn0 up");
+    let quiet = ["pair0", "docker0", "vpn0", "peer-big0", "peer-pair0"];
+    let before = quiet.map(|name| carried(leader, name));
+
+    let scan = leader.time(scan(&["--max-hosts", "1000"])).unwrap();
+
+    assert_eq!(quiet.map(|name| carried(leader, name)), before);
+    let at = |interface: &str| hosts(&scan).filter(|host| host["interface"] == interface).count();
+    assert_eq!((at("lan0"), at("lan0.5"), at("big0")), (3, 1, 0), "{scan:?}");
+    let reasons = [
+        "lo is not scanned: it leads to this machine alone",
+        "docker0 is not scanned: its name is that of a virtual network; name it to use it",
+        "pair0 is not scanned: 10.81.0.0/31 is not between /16 and /30",
+        "peer-pair0 is not scanned: it has no IPv4 address",
+        "vpn0 is not scanned: it is not connected",
+        "64533 more addresses of big0 were not looked at",
+    ];
+    for reason in reasons {
+        assert!(scan.stderr.contains(reason), "{reason}: {}", scan.stderr);
+    }
+}
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `leader scan --json`.
+fn scan(arguments: &[&str]) -> Command {
+    let mut command = Command::new(LEADER);
+    command.args(["scan", "--json"]).args(arguments);
+    command
+}
+
+fn arp_scan() -> Command {
+    let mut command = Command::new("arp-scan");
+    command.args(["--localnet", "--interface", "lan0"]);
+    command
+}
+
+fn nmap(network: &str) -> Command {
+    let mut command = Command::new("nmap");
+    command.args(["-sn", "-n", network]);
+    command
+}
+
+/// `leader scan` as a user without any privilege, and the folder in which that user may run it.
+fn nobodys_scan() -> (TempDir, impl Fn() -> Command) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let program = folder.path().join("leader");
+    fs::copy(LEADER, &program).unwrap();
+    (folder, move || as_nobody(&program))
+}
+
+fn as_nobody(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+    command.args(["scan", "--json", "--interface", "lan0"]);
+    command
+}
+
+fn several(run: impl FnMut() -> Timed) -> Vec<Timed> {
+    std::iter::repeat_with(run).take(5).collect()
+}
+
+fn median(scans: &[Timed]) -> Duration {
+    let mut walls: Vec<_> = scans.iter().map(|scan| scan.wall).collect();
+    walls.sort_unstable();
+    walls[walls.len() / 2]
+}
+
+/// The addresses that `leader scan --json` told of, each once.
+fn found(scan: &Timed) -> BTreeSet<Ipv4Addr> {
+    let addresses = hosts(scan).map(|host| host["address"].as_str().unwrap().parse().unwrap());
+    let mut found = BTreeSet::new();
+    addresses.for_each(|address| assert!(found.insert(address), "{address} is told twice"));
+    found
+}
+
+fn hosts(scan: &Timed) -> impl Iterator<Item = Value> {
+    scan.stdout.lines().map(|line| serde_json::from_str(line).unwrap())
+}
+
+fn ip(host: &lan::Host, arguments: &str) {
+    let mut command = Command::new("ip");
+    command.args(arguments.split_whitespace());
+    let done = host.time(command).unwrap();
+    assert_eq!(done.stderr, "", "ip {arguments}");
+}
+
+/// How many frames an interface has sent.
+fn carried(host: &lan::Host, interface: &str) -> String {
+    let mut command = host.command("cat");
+    command.arg(format!("/sys/class/net/{interface}/statistics/tx_packets"));
+    String::from_utf8(command.output().unwrap().stdout).unwrap()
+}
