@@ -94,6 +94,8 @@ pub(crate) enum Evidence {
     Answer,
     /// Something else that only a live machine says, asked or not.
     Chatter,
+    /// The kernel's word that it was there a short while ago.
+    Record,
 }
 
 /// What was new about a sign of life.
@@ -244,7 +246,10 @@ impl Engine {
     /// Learns from the first answer of a target; the time from its last probe to that answer.
     fn measure(&mut self, now: Duration, place: usize, evidence: Evidence) -> Option<Duration> {
         let target = &self.targets[place];
-        if evidence == Evidence::Chatter || target.tries == 0 {
+        if evidence == Evidence::Record {
+            self.loss.recorded();
+        }
+        if evidence != Evidence::Answer || target.tries == 0 {
             return None;
         }
         let rtt = now.saturating_sub(target.last_sent);

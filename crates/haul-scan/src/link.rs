@@ -4,6 +4,7 @@ use crate::engine::{Evidence, Heard};
 use crate::{Interface, Mac};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Ethernet frames to and from the network that an interface is on.
@@ -30,9 +31,10 @@ pub(crate) trait Prober {
     /// The next sign of life, or `None` if none came within `timeout` or something else did.
     fn hear(&mut self, timeout: Duration) -> io::Result<Option<Heard>>;
 
-    /// For how long after the last probe an answer can come that the kernel asked for by itself.
-    fn patience(&self) -> Duration {
-        Duration::ZERO
+    /// For how long after the last probe an answer can come that the kernel asks for by itself: if
+    /// nothing gets lost, and if something does.
+    fn patience(&self) -> RangeInclusive<Duration> {
+        Duration::ZERO..=Duration::ZERO
     }
 
     /// Machines that have answered by IPv6, each told once. It does not wait.

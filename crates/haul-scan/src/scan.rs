@@ -151,7 +151,7 @@ fn look(
         (Via::Arp, _) => Tuning::arp(policy, interface.medium()),
         (_, None) => Tuning::echo(policy),
         (Via::Neighbour | Via::Icmp, Some(_)) => {
-            Tuning::sweep(policy, interface.medium(), prober.patience())
+            Tuning::sweep(policy, interface.medium(), &prober.patience())
         }
     };
     let mut engine = Engine::new(targets.addresses.clone(), tuning, random::seed());

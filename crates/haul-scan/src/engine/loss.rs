@@ -22,6 +22,8 @@ pub(super) struct Loss {
     /// The share of probes expected to be lost before the first answer; it weighs as one answer.
     usual: f64,
     answers: u32,
+    /// Machines that need not answer, as the kernel knows them.
+    records: u32,
     /// Those of them that came to a repeated probe, so that an earlier one must have been lost.
     repeated: u32,
     /// The longest time to an answer of those that came to a first probe.
@@ -33,7 +35,14 @@ pub(super) struct Loss {
 impl Loss {
     pub(super) const fn new(usual: f64) -> Self {
         let none = Duration::ZERO;
-        Self { usual, answers: 0, repeated: 0, longest_rtt: none, longest_latency: none }
+        Self {
+            usual,
+            answers: 0,
+            records: 0,
+            repeated: 0,
+            longest_rtt: none,
+            longest_latency: none,
+        }
     }
 
     /// A target answered for the first time: after so many probes, so long after the last of them
@@ -49,10 +58,15 @@ impl Loss {
         }
     }
 
-    /// Whether somebody has answered, and everybody at once: no probe seems to get lost and nobody
-    /// to sleep.
+    /// Whether somebody is there, and everybody answered at once: no probe seems to get lost and
+    /// nobody to sleep.
     pub(super) fn is_smooth(&self) -> bool {
-        self.answers > 0 && self.repeated == 0 && self.longest_latency <= PROMPT
+        self.answers + self.records > 0 && self.repeated == 0 && self.longest_latency <= PROMPT
+    }
+
+    /// A target need not answer, as the kernel knows it.
+    pub(super) const fn recorded(&mut self) {
+        self.records += 1;
     }
 
     /// The estimated share of probes that get lost or whose answer does.

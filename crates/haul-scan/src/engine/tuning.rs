@@ -73,13 +73,17 @@ impl Tuning {
     }
 
     /// For probes that are datagrams, for which the kernel sends and repeats ARP requests itself,
-    /// so that answers come for as long as `patience`.
-    pub(crate) fn sweep(policy: &Policy, medium: Medium, patience: Duration) -> Self {
+    /// so that answers come for as long as `patience`: if nothing gets lost, and if something does.
+    pub(crate) fn sweep(
+        policy: &Policy,
+        medium: Medium,
+        patience: &RangeInclusive<Duration>,
+    ) -> Self {
         Self {
             speed: speed(policy.pace, GENTLE_SWEEP),
             tries: 1..=1,
             quiet: Duration::from_millis(50)..=LONGEST_QUIET,
-            linger: Lingering::of(policy.linger, medium, LINGER.max(patience)),
+            linger: Lingering::of(policy.linger, medium, LINGER).at_least(patience),
             rest: Some(SWEEP_REST),
             usual_loss: 0.01,
         }
@@ -109,6 +113,15 @@ impl Lingering {
             (Linger::AsNeeded, Medium::Wired) => Self { troubled: long, smooth: BRIEF_LINGER },
             (Linger::AsNeeded, Medium::Wireless) => Self { troubled: long, smooth: long },
             (Linger::For(time), _) => Self { troubled: time, smooth: time },
+        }
+    }
+
+    /// The same, unless that is too short for the kernel; who wants no time at all gets none.
+    fn at_least(self, patience: &RangeInclusive<Duration>) -> Self {
+        let longer = |time: Duration, least| if time.is_zero() { time } else { time.max(least) };
+        Self {
+            smooth: longer(self.smooth, *patience.start()),
+            troubled: longer(self.troubled, *patience.end()),
         }
     }
 }
