@@ -163,8 +163,8 @@ fn a_machine_that_only_ipv6_reaches_is_found_and_no_other_twice() {
     }
     ip(lan.helper("ben"), "-4 address flush dev lan0");
     // An address is used when the kernel has seen that nobody else has it.
-    let is_tentative = || text(lan.leader(), "ip -6 address show tentative").contains("inet6");
-    while is_tentative() {
+    let is_tentative = |host| text(host, "ip -6 address show tentative").contains("inet6");
+    while is_tentative(lan.leader()) || lan.helpers().iter().any(is_tentative) {
         std::thread::sleep(Duration::from_millis(50));
     }
     let scan = lan.leader().time(scan(&["--interface", "lan0"])).unwrap();

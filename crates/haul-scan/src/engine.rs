@@ -211,7 +211,7 @@ impl Engine {
         if now < settles {
             return Step::Wait(settles);
         }
-        self.phase = Phase::Lingering { until: now + self.linger() };
+        self.phase = Phase::Lingering { until: self.last_news + self.linger() };
         Step::Settled
     }
 
@@ -233,7 +233,7 @@ impl Engine {
         (target.tries < self.tries()).then_some((place, due))
     }
 
-    /// For how long late answers are heard.
+    /// For how long after the last probe, or the last machine found, late answers are heard.
     fn linger(&self) -> Duration {
         let linger = self.tuning.linger;
         if self.loss.is_smooth() { linger.smooth } else { linger.troubled }

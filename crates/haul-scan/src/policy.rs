@@ -9,7 +9,7 @@ pub struct Policy {
     ///
     /// By default the 1022 hosts of a /22. Without privileges never more than those.
     pub max_targets: usize,
-    /// For how long late answers are still heard after all has been asked and gone quiet.
+    /// For how long late answers are still heard after the last question or the last machine found.
     pub linger: Linger,
 }
 
@@ -17,7 +17,7 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Linger {
     /// For 600 ms, as machines asleep on Wi-Fi hear broadcasts a few times a second; but only for
-    /// 20 ms on a cable on which every answer came to the first question within 10 ms.
+    /// 25 ms on a cable on which every answer came at once, to the first question.
     #[default]
     AsNeeded,
     /// For this long, whatever was heard.

@@ -4,8 +4,11 @@ use std::time::Duration;
 /// How many live machines a scan may be expected to miss.
 const MISS_GOAL: f64 = 0.02;
 
-/// No answer of a machine that is awake and near takes longer.
-const PROMPT: Duration = Duration::from_millis(10);
+/// Over a cable hardly any answer takes longer, and none longer than the other; over Wi-Fi many do.
+const PROMPT: Duration = Duration::from_millis(2);
+const LONGEST_PROMPT: Duration = Duration::from_millis(10);
+/// One answer in so many may have had to wait for this machine itself.
+const SELDOM: u32 = 20;
 
 /// When a silent target is asked again, as long as nobody has answered.
 const FIRST_REPEAT: Duration = Duration::from_millis(20);
@@ -22,10 +25,12 @@ pub(super) struct Loss {
     /// The share of probes expected to be lost before the first answer; it weighs as one answer.
     usual: f64,
     answers: u32,
-    /// Machines that need not answer, as the kernel knows them.
-    records: u32,
     /// Those of them that came to a repeated probe, so that an earlier one must have been lost.
     repeated: u32,
+    /// Those of them that took longer than answers do over a cable.
+    slow: u32,
+    /// Machines that need not answer, as the kernel knows them.
+    records: u32,
     /// The longest time to an answer of those that came to a first probe.
     longest_rtt: Duration,
     /// The longest time from a target's first probe to its answer.
@@ -38,8 +43,9 @@ impl Loss {
         Self {
             usual,
             answers: 0,
-            records: 0,
             repeated: 0,
+            slow: 0,
+            records: 0,
             longest_rtt: none,
             longest_latency: none,
         }
@@ -52,6 +58,7 @@ impl Loss {
         let is_late = rtt > self.repeat_interval();
         self.answers += 1;
         self.repeated += u32::from(tries > 1 && !is_late);
+        self.slow += u32::from(latency > PROMPT);
         self.longest_latency = self.longest_latency.max(latency);
         if tries == 1 {
             self.longest_rtt = self.longest_rtt.max(rtt);
@@ -61,7 +68,9 @@ impl Loss {
     /// Whether somebody is there, and everybody answered at once: no probe seems to get lost and
     /// nobody to sleep.
     pub(super) fn is_smooth(&self) -> bool {
-        self.answers + self.records > 0 && self.repeated == 0 && self.longest_latency <= PROMPT
+        let is_prompt =
+            self.longest_latency <= LONGEST_PROMPT && self.slow * SELDOM <= self.answers;
+        self.answers + self.records > 0 && self.repeated == 0 && is_prompt
     }
 
     /// A target need not answer, as the kernel knows it.
@@ -127,6 +136,21 @@ mod tests {
             loss.tries(60, &(2..=8))
         };
         assert_eq!([tries(0), tries(2), tries(7), tries(20), tries(59)], [2, 3, 4, 8, 8]);
+    }
+
+    #[test]
+    fn a_cable_is_smooth_and_neither_silence_nor_loss_nor_sleep_nor_wifi_is() {
+        let is_smooth = |more: &[(u32, Duration)]| {
+            let mut loss = Loss::new(0.01);
+            (0..60).for_each(|_| loss.answered(1, MS, MS));
+            more.iter().for_each(|&(tries, rtt)| loss.answered(tries, rtt, rtt));
+            loss.is_smooth()
+        };
+        assert!(is_smooth(&[(1, 9 * MS)]));
+        assert!(!is_smooth(&[(2, MS)]));
+        assert!(!is_smooth(&[(1, 90 * MS)]));
+        assert!(!is_smooth(&[(1, 5 * MS); 6]));
+        assert!(!Loss::new(0.01).is_smooth());
     }
 
     #[test]

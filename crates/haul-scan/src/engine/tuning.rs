@@ -11,7 +11,7 @@ const ECHO: Duration = Duration::from_millis(1);
 
 /// For how long machines that sleep are waited for, and those that do not seem to be there.
 const LINGER: Duration = Duration::from_millis(600);
-const BRIEF_LINGER: Duration = Duration::from_millis(20);
+const BRIEF_LINGER: Duration = Duration::from_millis(25);
 
 /// One try every 75 ms is at most 14 in any second, with 50 ms to spare for probes that the kernel
 /// sends late.
