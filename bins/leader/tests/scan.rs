@@ -8,6 +8,7 @@
     reason = "a test may panic"
 )]
 
+use haul_lab::crowd::{Crowd, Habits, Responder};
 use haul_lab::lan::{self, Lan, Link, Neighbourhood, Process, Timed};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -53,6 +54,26 @@ fn on_a_24_all_are_found_in_twenty_runs_for_fewer_packets_and_in_a_twentieth_of_
     let walls = [&ours, &theirs, &nmap].map(|scans| median(scans));
     assert!(walls[0] * 20 <= walls[1], "ours, arp-scan, nmap: {walls:?}");
     assert!(walls[0] * 4 <= walls[2], "ours, arp-scan, nmap: {walls:?}");
+}
+
+#[test]
+fn over_wifi_that_loses_broadcasts_more_are_found_than_by_arp_scan_in_three_fifths_of_its_time() {
+    let _turn = needs!("arp-scan");
+    let lan = Lan::builder().helper("asha", Link::UNSHAPED).build().unwrap();
+    let live: BTreeSet<_> = (0..60).map(|n| Ipv4Addr::new(10, 77, 0, 12 + 4 * n)).collect();
+    ip(lan.helper("asha"), "address flush dev lan0");
+    let crowd = Crowd::new(live.iter().copied(), Habits::WIFI, 1);
+    let _responder = Responder::start(lan.helper("asha"), crowd).unwrap();
+    let ours = several(|| lan.leader().time(scan(&["--interface", "lan0"])).unwrap());
+    let theirs = several(|| lan.leader().time(arp_scan()).unwrap());
+    assert!(ours.iter().all(|scan| found(scan).is_subset(&live)), "{ours:?}");
+    let counts = [
+        ours.iter().map(|scan| found(scan).len()).sum::<usize>(),
+        theirs.iter().map(|scan| scan.stdout.matches("\t02:77:").count()).sum(),
+    ];
+    assert!(counts[0] >= 299 && counts[0] >= counts[1], "of 300, ours and arp-scan's: {counts:?}");
+    let walls = [median(&ours), median(&theirs)];
+    assert!(walls[0].as_secs_f64() <= 0.6 * walls[1].as_secs_f64(), "{walls:?}");
 }
 
 #[test]
