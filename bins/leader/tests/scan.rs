@@ -128,10 +128,18 @@ fn the_right_interfaces_are_scanned_and_the_others_have_their_reasons_and_carry_
     let _tunnel = tunnel(leader);
     let quiet = ["pair0", "docker0", "vpn0", "peer-big0", "peer-pair0"];
     let before = quiet.map(|name| carried(leader, name));
+    let witness = Responder::start(asha, Crowd::new([], Habits::WIRED, 1)).unwrap();
 
     let scan = leader.time(scan(&["--max-hosts", "1000"])).unwrap();
 
     assert_eq!(quiet.map(|name| carried(leader, name)), before);
+    let asked = witness.asked().requests;
+    let is_on_link = |target: &Ipv4Addr| {
+        let [a, b, c, _] = target.octets();
+        (a, b) == (10, 77) && c == 0 || (a, b) == (10, 78) && c < 4 || (a, b, c) == (10, 79, 0)
+    };
+    assert!(asked.len() > 1000, "{}", asked.len());
+    assert!(asked.iter().all(|(_, target)| is_on_link(target)), "{asked:?}");
     let at = |interface: &str| hosts(&scan).filter(|host| host["interface"] == interface).count();
     assert_eq!((at("lan0"), at("lan0.5"), at("net0"), at("big0")), (3, 1, 1, 0), "{scan:?}");
     let reasons = [

@@ -143,7 +143,9 @@ mod tests {
         let is_smooth = |more: &[(u32, Duration)]| {
             let mut loss = Loss::new(0.01);
             (0..60).for_each(|_| loss.answered(1, MS, MS));
-            more.iter().for_each(|&(tries, rtt)| loss.answered(tries, rtt, rtt));
+            for &(tries, rtt) in more {
+                loss.answered(tries, rtt, rtt);
+            }
             loss.is_smooth()
         };
         assert!(is_smooth(&[(1, 9 * MS)]));
