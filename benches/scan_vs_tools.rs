@@ -1,8 +1,8 @@
 //! `leader scan` beside arp-scan and nmap in LANs of network namespaces, the figures of
 //! docs/SCAN.md: `cargo bench -p haul-benches --bench scan_vs_tools`, as root.
 //!
-//! A row tells how many machines were found in all runs together, the most frames that left the
-//! scanning machine in a run, and the median of the runs' times, from the start of the program to
+//! A row tells how many machines were found in all runs together, the least and the most frames that
+//! left the scanning machine in a run, and the median of the runs' times, from the start of the program to
 //! its end. Criterion can't take turns; here the programs do, so that all are disturbed alike.
 
 #![allow(clippy::print_stdout, reason = "the figures are what this is for")]
@@ -35,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     let sizes = [(24, 60, 20), (22, 300, 100), (20, 1000, 300)];
     let sizes = if is_smoke() { &sizes[..1] } else { &sizes[..] };
     println!(
-        "{:<34} {:<12} {:>12} {:>7} {:>10} {:>7}",
+        "{:<34} {:<12} {:>12} {:>13} {:>10} {:>7}",
         "network", "program", "found", "frames", "wall", "ratio"
     );
     for &(prefix, live, deaf) in sizes {
@@ -100,12 +100,14 @@ fn compare(name: &str, host: &Host, live: usize, scanners: &[Scanner<'_>]) -> an
     let ours = median(&all[0]);
     for (scanner, scans) in scanners.iter().zip(&all) {
         let found: usize = scans.iter().map(found).sum();
-        let frames = scans.iter().map(|scan| scan.sent).max().context("no run")?;
+        let sent = || scans.iter().map(|scan| scan.sent);
+        let frames =
+            format!("{}-{}", sent().min().context("no run")?, sent().max().context("no run")?);
         let (wall, of) = (median(scans), live * scanner.runs);
         let ratio = wall.as_secs_f64() / ours.as_secs_f64();
         let wall = wall.as_secs_f64() * 1e3;
         println!(
-            "{name:<34} {:<12} {found:>5}/{of:<6} {frames:>7} {wall:>7.0} ms {ratio:>7.1}",
+            "{name:<34} {:<12} {found:>5}/{of:<6} {frames:>13} {wall:>7.0} ms {ratio:>7.1}",
             scanner.name
         );
     }

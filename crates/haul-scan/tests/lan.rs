@@ -220,7 +220,8 @@ fn download(lan: &Lan, received: Arc<AtomicU64>) -> [JoinHandle<()>; 2] {
         let listener = TcpListener::bind(from).unwrap();
         listening.send(()).unwrap();
         let (mut stream, _) = listener.accept().unwrap();
-        while stream.write_all(&[0; 64 << 10]).is_ok() {}
+        let zeros = vec![0; 64 << 10];
+        while stream.write_all(&zeros).is_ok() {}
     };
     let fetch = move || {
         is_listening.recv().unwrap();

@@ -168,7 +168,7 @@ proptest! {
         live_one_in in 1..300_u32,
     ) {
         let policy = Policy { pace: Pace::Gentle, ..Policy::default() };
-        let trace = simulate(targets, Lan { loss, slowest, live_one_in, ..WIRED }, policy, seed);
+        let trace = simulate(targets, Lan { live_one_in, loss, slowest, ..WIRED }, policy, seed);
         let times: Vec<_> = trace.probes.iter().map(|(at, _)| *at).collect();
         prop_assert!(most_in_a_second(times) <= 14);
     }
@@ -183,7 +183,7 @@ proptest! {
         let policy = Policy { pace: Pace::Gentle, ..Policy::default() };
         let tuning = Tuning::sweep(&policy, Medium::Wired, &(Duration::ZERO..=1200 * MS));
         let engine = Engine::new(self::targets(targets), tuning, seed);
-        let lan = Lan { slowest, live_one_in, ..WIRED };
+        let lan = Lan { live_one_in, slowest, ..WIRED };
         let (mut random, mut free) = (Random::new(seed), Duration::ZERO);
         let trace = play(engine, |now, address| lan.answer(now, address, &mut free, &mut random));
         // The kernel asks three times, one second apart, of whoever stays silent.
