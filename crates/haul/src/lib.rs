@@ -39,6 +39,8 @@ mod size;
 pub use error::{Error, ErrorKind, Retry};
 pub use event::{Answer, Event, Failed, Happening, WorkerProgress};
 pub use haul_fetch::Cidr;
+#[cfg(feature = "scan")]
+pub use haul_scan::{Linger as ScanLinger, Pace as ScanPace, Policy as ScanPolicy};
 pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Request, Serving};
 pub use helpers::Helpers;
 pub use home::Home;
