@@ -213,9 +213,9 @@ mod tests {
             for (one, other) in [(before, after), (after, before)] {
                 let mac = one.proof(Side::Helper, bond(&[9; 32]));
                 assert!(other.proves(Side::Helper, bond(&[9; 32]), &mac), "{one:?} {other:?}");
-                let mut marked = ask();
-                one.mark(&mut marked, 5);
-                assert!(other.vouches(&marked, 5));
+                let mut sent = ask();
+                one.mark(&mut sent, 5);
+                assert!(other.vouches(&sent, 5));
             }
         }
     }
