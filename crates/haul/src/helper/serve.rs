@@ -2,13 +2,14 @@
 
 use super::builder::Settings;
 use super::event::HelperEvent;
+use super::refused::Refusals;
 use super::session::help;
 use crate::trust::{Group, Role, Trust, group_of, minute};
 use crate::{Error, ErrorKind};
 use haul_link::{Admission, Heard, Identity, Interface, Listener, PeerId, interfaces};
 use haul_wire::Ask;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -63,6 +64,8 @@ pub(crate) struct Helping {
     pub(crate) events: mpsc::UnboundedSender<HelperEvent>,
     /// Whether a leader is helped at this moment: one at a time.
     pub(crate) busy: AtomicBool,
+    /// Who named files that this helper does not get.
+    pub(crate) refused: Mutex<Refusals>,
 }
 
 impl Helping {
@@ -107,6 +110,7 @@ pub(crate) async fn serve(
         group,
         events,
         busy: AtomicBool::new(false),
+        refused: Mutex::default(),
     });
     helping.tell(HelperEvent::Listening { address });
     let began = Instant::now();

@@ -230,7 +230,9 @@ impl<'a> Segmented<'a> {
 
     async fn take_word(&mut self, word: Word) -> Result<(), Error> {
         match word {
-            Word::Data { lease, offset, bytes } => self.take_data(OWN, lease, offset, bytes).await,
+            Word::Data { lease, offset, bytes, .. } => {
+                self.take_data(OWN, lease, offset, bytes).await
+            }
             Word::Done { lease } => self.planner.done(self.now(), WorkerId(OWN), LeaseId(lease)),
             Word::Failed { lease, error } => {
                 let (kind, setback) = (error.kind(), setback::of_own(&error));
