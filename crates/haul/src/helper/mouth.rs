@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -48,11 +48,31 @@ pub(super) struct Mouth<'a> {
     held: Held,
     /// Failures that are told later than they happened.
     late: JoinSet<Frame>,
-    control: mpsc::UnboundedReceiver<Frame>,
-    shown: mpsc::UnboundedReceiver<[u8; 32]>,
-    challenged: Arc<AtomicBool>,
+    heard: Heard,
     proven: Proven,
     sent: &'a AtomicU64,
+}
+
+/// What the other half heard.
+pub(super) struct Heard {
+    /// What is to be said for it.
+    pub(super) control: mpsc::UnboundedReceiver<Frame>,
+    /// The leader's proofs.
+    pub(super) shown: mpsc::UnboundedReceiver<[u8; 32]>,
+    /// Whether a proof is awaited.
+    pub(super) challenged: Arc<AtomicBool>,
+    /// That the leader wants a sign of life.
+    pub(super) pinged: Arc<Notify>,
+}
+
+impl Heard {
+    /// What is to be said for it next; cancel safe.
+    async fn reply(&mut self) -> Frame {
+        tokio::select! {
+            Some(frame) = self.control.recv() => frame,
+            () = self.pinged.notified() => Frame::Pong,
+        }
+    }
 }
 
 /// What the lanes fetched before the leader's proof came.
@@ -87,14 +107,12 @@ impl<'a> Mouth<'a> {
         writer: FrameWriter,
         source: &'a Source,
         said: mpsc::Receiver<Word>,
-        control: mpsc::UnboundedReceiver<Frame>,
-        shown: mpsc::UnboundedReceiver<[u8; 32]>,
-        challenged: Arc<AtomicBool>,
+        heard: Heard,
         sent: &'a AtomicU64,
     ) -> Self {
         let (held, late) = (Held::default(), JoinSet::new());
         let proven = Proven { from: BTreeSet::new(), host: host_of(source), left: PROVEN };
-        Self { writer, source, said, held, late, control, shown, challenged, proven, sent }
+        Self { writer, source, said, held, late, heard, proven, sent }
     }
 
     /// Until the leader has shown the secret, gives nothing but signs of life; then sends what the
@@ -113,7 +131,7 @@ impl<'a> Mouth<'a> {
             match paused {
                 Pause::Ended(because) => return because,
                 Pause::Challenge(span, next) => {
-                    self.challenged.store(true, Ordering::Release);
+                    self.heard.challenged.store(true, Ordering::Release);
                     if let Err(error) = self.writer.send(&Frame::Challenge { span }).await {
                         return error.into();
                     }
@@ -129,9 +147,10 @@ impl<'a> Mouth<'a> {
         let silent = LinkError::Silent { awaiting: "proof", after: PROOF };
         loop {
             let frame = tokio::select! {
-                Some(proof) = self.shown.recv() => return Ok(proof),
+                Some(proof) = self.heard.shown.recv() => return Ok(proof),
                 () = &mut patience => return Err(silent.into()),
-                Some(frame) = self.control.recv() => frame,
+                Some(frame) = self.heard.control.recv() => frame,
+                () = self.heard.pinged.notified() => Frame::Pong,
                 Some(word) = self.said.recv(), if self.held.bytes < HELD => {
                     self.held.push(word);
                     continue;
@@ -159,10 +178,10 @@ impl<'a> Mouth<'a> {
 
     /// What is to be sent next; cancel safe.
     async fn next(&mut self) -> Next {
-        let Self { said, held, late, control, .. } = self;
+        let Self { said, held, late, heard, .. } = self;
         tokio::select! {
             biased;
-            Some(frame) = control.recv() => Next::Frame(frame),
+            frame = heard.reply() => Next::Frame(frame),
             Some(Ok(frame)) = late.join_next() => Next::Frame(frame),
             Some(word) = held.or(said) => Next::Word(word),
         }

@@ -2,7 +2,7 @@
 
 use super::consent::Request;
 use super::event::HelperEvent;
-use super::mouth::{Mouth, Secret};
+use super::mouth::{Heard, Mouth, Secret};
 use super::serve::Helping;
 use super::session::reason_text;
 use crate::lanes::{Lanes, Order};
@@ -13,7 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{interval, timeout};
 
 /// How many connections a helper opens to an origin at the most.
@@ -80,12 +80,13 @@ pub(crate) async fn work(
     let (words, said) = mpsc::channel(QUEUE);
     let (replies, control) = mpsc::unbounded_channel();
     let (proofs, shown) = mpsc::unbounded_channel();
-    let challenged = Arc::new(AtomicBool::new(true));
+    let (challenged, pinged) = (Arc::new(AtomicBool::new(true)), Arc::new(Notify::new()));
     let credit = Arc::new(Semaphore::new(0));
     let lanes = Lanes::start(source, LANES, None, &words, Some(&credit));
     let length = source.length().unwrap_or(0);
-    let mouth = Mouth::new(writer, source, said, control, shown, Arc::clone(&challenged), sent);
-    let mut ears = Ears { lanes, credit, replies, proofs, challenged, length };
+    let heard = Heard { control, shown, challenged: challenged.clone(), pinged: pinged.clone() };
+    let mouth = Mouth::new(writer, source, said, heard, sent);
+    let mut ears = Ears { lanes, credit, replies, proofs, challenged, pinged, length };
     let mut speaking = pin!(mouth.speak(secret));
     let because = tokio::select! {
         because = ears.hear(reader) => because,
@@ -109,6 +110,8 @@ struct Ears {
     proofs: mpsc::UnboundedSender<[u8; 32]>,
     /// Whether one is awaited.
     challenged: Arc<AtomicBool>,
+    /// That the leader wants a sign of life: one answers many pings.
+    pinged: Arc<Notify>,
     length: u64,
 }
 
@@ -146,7 +149,7 @@ impl Ears {
                 // A mouth that does not listen has ended, and the session with it.
                 let _ = self.proofs.send(sha256);
             }
-            Frame::Ping => drop(self.replies.send(Frame::Pong)),
+            Frame::Ping => self.pinged.notify_one(),
             Frame::Pong => {}
             Frame::Bye { reason } => return Err(End::Told(reason)),
             _ => return Err(End::Wrong("the leader sent a frame that does not belong here")),

@@ -8,8 +8,8 @@ use haul_wire::{ByeReason, Frame};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{sleep, timeout};
 
 /// How many challenges a helper may set in a session.
 const CHALLENGES: u32 = 256;
@@ -26,6 +26,8 @@ pub(super) struct Guest<'a> {
     /// What it challenged for and was not told yet.
     pub(super) proofs: Proofs,
     pub(super) ledger: Mutex<Ledger>,
+    /// That it wants a sign of life: one answers many pings.
+    pub(super) pinged: Notify,
 }
 
 /// Why a session ended, and what the helper is told.
@@ -77,13 +79,19 @@ impl Guest<'_> {
                 Some(proof) = proofs.join_next() => {
                     match proof.unwrap_or_else(|error| Err(error.to_string())) {
                         Ok(sha256) => drop(self.replies.send(Frame::Proof { sha256 })),
-                        Err(because) => return End { because, farewell: None },
+                        Err(because) => {
+                            return End { because, farewell: Some(ByeReason::Unproven) };
+                        }
                     }
                     continue;
                 }
             };
             let heard = match frame {
-                Ok(Frame::Challenge { span }) if proofs.is_empty() && challenges < CHALLENGES => {
+                Ok(Frame::Challenge { span })
+                    if proofs.is_empty()
+                        && challenges < CHALLENGES
+                        && self.hosting.may_be_read(span) =>
+                {
                     challenges += 1;
                     self.challenged(span, &mut proofs);
                     Ok(())
@@ -118,7 +126,7 @@ impl Guest<'_> {
                 Said::Failed { lease, failure }
             }
             Frame::Ping => {
-                let _ = self.replies.send(Frame::Pong);
+                self.pinged.notify_one();
                 return Ok(());
             }
             Frame::Pong => return Ok(()),
@@ -141,10 +149,13 @@ impl Guest<'_> {
         mut frames: mpsc::UnboundedReceiver<Frame>,
     ) -> String {
         loop {
-            let frame = match timeout(Session::PING_AFTER, frames.recv()).await {
-                Ok(Some(frame)) => frame,
-                Ok(None) => return "the job let it go".into(),
-                Err(_) => Frame::Ping,
+            let frame = tokio::select! {
+                frame = frames.recv() => match frame {
+                    Some(frame) => frame,
+                    None => return "the job let it go".into(),
+                },
+                () = self.pinged.notified() => Frame::Pong,
+                () = sleep(Session::PING_AFTER) => Frame::Ping,
             };
             self.ledger().note(&frame);
             if let Err(error) = writer.send(&frame).await {

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::debug;
@@ -146,7 +146,8 @@ async fn meet(secured: Secured, hosting: &Arc<Hosting>) {
     let (frames, outgoing) = mpsc::unbounded_channel();
     let replies = frames.clone();
     hosting.tell(News::Joined(Joined { worker, name, address, code, peer, lanes, frames })).await;
-    let guest = Guest { worker, hosting, replies, proofs, ledger: Mutex::default() };
+    let guest =
+        Guest { worker, hosting, replies, proofs, ledger: Mutex::default(), pinged: Notify::new() };
     let because = guest.work_with(greeting.session, outgoing).await;
     hosting.tell(News::Said { worker, said: Said::Gone { because } }).await;
 }
@@ -240,9 +241,14 @@ impl Hosting {
         self.tell(News::Declined(declined)).await;
     }
 
+    /// Whether this is a part of the file that a helper may challenge for.
+    pub(super) const fn may_be_read(&self, span: Span) -> bool {
+        span.len() <= CHALLENGE_MOST && span.end() <= self.offer.size
+    }
+
     /// Reads a part of the file over the own link and digests it.
     pub(super) async fn prove(&self, span: Span) -> Result<[u8; 32], String> {
-        if span.len() > CHALLENGE_MOST || span.end() > self.offer.size {
+        if !self.may_be_read(span) {
             return Err("it challenged for more than a challenge may".into());
         }
         let mut digest = Sha256::new();
