@@ -72,12 +72,8 @@ impl Mirrors {
         let Some(length) = source.length().filter(|_| source.ranges()) else {
             return Self::default();
         };
-        let secure = source.url().scheme() == "https";
-        let fits = |mirror: &&Mirror| {
-            let downgrade =
-                secure && mirror.url.scheme() == "http" && mirror.trust == Trust::Stranger;
-            !downgrade && mirror.url != *source.url() && mirror.url != source.final_url()
-        };
+        let fits =
+            |mirror: &&Mirror| mirror.url != *source.url() && mirror.url != source.final_url();
         let mut fitting: Vec<&Mirror> = mirrors.iter().filter(fits).collect();
         fitting.sort_by_key(|mirror| mirror.priority);
         let others = fitting.into_iter().filter_map(|mirror| {
@@ -97,6 +93,22 @@ impl Mirrors {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.others.is_empty()
+    }
+}
+
+/// Keeps other lanes away from a site while one finds out whether it has the file.
+struct Proving<'a>(&'a Sites, usize);
+
+impl<'a> Proving<'a> {
+    fn begin(sites: &'a Sites, site: usize) -> Self {
+        sites.set_proving(site, true);
+        Self(sites, site)
+    }
+}
+
+impl Drop for Proving<'_> {
+    fn drop(&mut self) {
+        self.0.set_proving(self.1, false);
     }
 }
 
@@ -151,7 +163,7 @@ impl Source {
         let mut failure = None;
         while let Some(site) = self.choose(&tried, conn.as_ref()) {
             let seat = Seat::take(self.mirrors(), site);
-            match self.read_at(site, span, conn.take()).await {
+            match self.read_in_time(&seat, span, conn.take()).await {
                 Ok(open) => return Ok(open.seated(seat)),
                 Err(error) => {
                     seat.fail(&error);
@@ -181,17 +193,27 @@ impl Source {
         site.checked_sub(1).map_or(self, |at| &self.mirrors().others[at].source)
     }
 
+    /// Asks at the seat's site, and for a short time only while another may do better.
+    async fn read_in_time(
+        &self,
+        seat: &Seat,
+        span: Span,
+        conn: Option<Conn>,
+    ) -> Result<Open, Error> {
+        let reading = self.read_at(seat.site, span, conn);
+        let Some(patience) = seat.patience() else { return reading.await };
+        let slow = |_| Err(self.site(seat.site).too_slow(patience));
+        timeout(patience, reading).await.unwrap_or_else(slow)
+    }
+
     async fn read_at(&self, site: usize, span: Span, conn: Option<Conn>) -> Result<Open, Error> {
         let Some(at) = site.checked_sub(1) else {
             return self.clone().read_here(span, conn).await;
         };
         let other = &self.mirrors().others[at];
         if !other.proven.initialized() {
-            self.mirrors().sites.set_proving(site, true);
-            let proof = other.proven.get_or_try_init(|| self.prove(&other.source));
-            let proven = timeout(PATIENCE, proof).await;
-            self.mirrors().sites.set_proving(site, false);
-            proven.unwrap_or_else(|_| Err(other.source.too_slow(PATIENCE)))?;
+            let _proving = Proving::begin(&self.mirrors().sites, site);
+            other.proven.get_or_try_init(|| self.prove(&other.source)).await?;
         }
         other.source.clone().read_here(span, conn).await
     }
