@@ -27,6 +27,12 @@ pub(crate) enum Command {
     Ui(Ui),
     /// List the live machines on this network
     Scan(Scan),
+    /// List the downloads that can be gone on with
+    List(List),
+    /// Go on with a download that a former run left
+    Resume(Box<Resume>),
+    /// Give up a download that a former run left, and remove what it stored
+    Cancel(Cancel),
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell
@@ -52,7 +58,7 @@ pub(crate) struct Get {
         long = "input-file",
         id = "input",
         value_name = "FILE",
-        conflicts_with_all = ["url", "output", "checksum", "report"],
+        conflicts_with_all = ["url", "mirror", "output", "checksum", "report"],
     )]
     pub(crate) input: Option<PathBuf>,
 
@@ -64,7 +70,7 @@ pub(crate) struct Get {
     #[command(flatten)]
     pub(crate) ways: Ways,
 
-    /// Save the file under this name
+    /// Save the file under this name; with `-` write it to standard output, and keep nothing
     #[arg(short, long, value_name = "FILE", alias = "out")]
     pub(crate) output: Option<PathBuf>,
 
@@ -154,6 +160,64 @@ pub(crate) struct Scan {
 fn jobs(text: &str) -> Result<usize, String> {
     let jobs = text.parse().ok().filter(|jobs| (1..=64).contains(jobs));
     jobs.ok_or_else(|| "give a number from 1 to 64".to_owned())
+}
+
+#[derive(clap::Args)]
+pub(crate) struct List {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Resume {
+    /// Which one, as `leader list` names it; need not be said if there is only one
+    pub(crate) id: Option<String>,
+
+    /// Fetch the rest from this address of the same file
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) ways: Ways,
+
+    /// Send this header to the origin, as it is never kept; the download then runs without helpers
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+
+    /// Check the file against this digest and not the one that was given before
+    #[arg(long, value_name = "sha-256=HEX")]
+    pub(crate) checksum: Option<String>,
+
+    /// Fetch no faster than this over the own link: 500k, 2M, 16Mbit
+    #[arg(long, value_name = "RATE")]
+    pub(crate) limit_rate: Option<ByteRate>,
+
+    /// Whom to ask: auto, none, or addresses separated by commas
+    #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
+    pub(crate) helpers: Helpers,
+
+    /// Trust the root certificates in this PEM file too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_cert: Option<PathBuf>,
+
+    /// Print one JSON event a line on standard output, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors and the path of the file
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Cancel {
+    /// Which one, as `leader list` names it; need not be said if there is only one
+    pub(crate) id: Option<String>,
+
+    /// Do not ask whether that is meant
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -2,6 +2,7 @@ use crate::args::Get;
 use crate::bars::Bars;
 use crate::batch::{self, Item, Manner};
 use crate::list::{self, Entry};
+use crate::pipe;
 use crate::report::Story;
 use crate::tell;
 use crate::ways::{Secrets, address};
@@ -25,7 +26,12 @@ pub(crate) fn run(get: Box<Get>, verbose: u8) -> ExitCode {
         }
     };
     let json = get.json;
-    match runtime.block_on(fetch(*get, verbose)) {
+    let ended = if pipe::is_wanted(&get) {
+        runtime.block_on(pipe::download(*get, verbose))
+    } else {
+        runtime.block_on(fetch(*get, verbose))
+    };
+    match ended {
         Ok(code) => code,
         Err(error) if json => ExitCode::from(error.kind().code()),
         Err(error) => {
@@ -98,6 +104,13 @@ async fn wanted(get: &Get) -> Result<Vec<Item>, Error> {
     Ok((1..).zip(leaders).map(item).collect())
 }
 
+/// The one download that was asked for.
+pub(crate) async fn only(get: &Get) -> Result<LeaderBuilder, Error> {
+    let mut items = wanted(get).await?;
+    let item = items.pop().filter(|_| items.is_empty());
+    item.map(|item| item.leader).ok_or_else(|| Error::usage("the Metalink has not just one file"))
+}
+
 fn is_metalink(path: &str) -> bool {
     Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("meta4"))
 }
@@ -151,7 +164,7 @@ fn configured(get: &Get, secrets: &Secrets, leader: LeaderBuilder) -> Result<Lea
 }
 
 /// Passes every event on; the first interrupt stops the job cleanly, the second at once.
-async fn follow(transfer: &mut Transfer, show: &mut dyn FnMut(&Event)) {
+pub(crate) async fn follow(transfer: &mut Transfer, show: &mut dyn FnMut(&Event)) {
     let mut interrupts = 0;
     let mut stops = Stops::new();
     loop {

@@ -6,7 +6,9 @@ mod args;
 mod bars;
 mod batch;
 mod get;
+mod left;
 mod list;
+mod pipe;
 mod report;
 mod scan;
 mod tally;
@@ -29,6 +31,9 @@ fn main() -> ExitCode {
         Command::Get(get) => get::run(get, args.verbose),
         Command::Ui(ui) => ui::run(ui),
         Command::Scan(scan) => scan::run(&scan),
+        Command::List(list) => left::list(&list),
+        Command::Resume(resume) => left::resume(*resume, args.verbose),
+        Command::Cancel(cancel) => left::cancel(&cancel),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "leader", &mut io::stdout());
             ExitCode::SUCCESS

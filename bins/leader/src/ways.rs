@@ -7,7 +7,7 @@ use std::{env, fs};
 #[derive(clap::Args)]
 pub(crate) struct Ways {
     /// Read from this address of the same file too; may be given several times
-    #[arg(long, value_name = "URL", conflicts_with = "input")]
+    #[arg(long, value_name = "URL")]
     mirror: Vec<String>,
 
     /// Take what the address leads to for a Metalink, if it says that it is one

@@ -1,3 +1,4 @@
+use crate::host::Hosts;
 use crate::open::Open;
 use crate::pool::Pool;
 use crate::request::{Headers, Location, Trust, tells_secrets};
@@ -23,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) timeouts: Timeouts,
     pub(crate) limit: Option<RateLimit>,
     pub(crate) source_address: Option<IpAddr>,
+    /// What was learned of hosts, for all sources.
+    pub(crate) learned: Hosts,
     pub(crate) proxies: Proxies,
     pub(crate) netrc: Netrc,
     pub(crate) cookies: Cookies,
@@ -83,7 +86,7 @@ impl Client {
     /// `Range` or `Host`, and on root certificates that cannot be read.
     pub fn new(options: Options) -> Result<Self, Error> {
         let proxies =
-            if options.guard == Guard::Open { options.proxies } else { Proxies::default() };
+            if matches!(options.guard, Guard::Open) { options.proxies } else { Proxies::default() };
         Ok(Self(Arc::new(Settings {
             headers: Headers::new(&options.headers)?,
             guard: options.guard,
@@ -92,6 +95,7 @@ impl Client {
             timeouts: options.timeouts,
             limit: options.limit,
             source_address: options.source_address,
+            learned: Hosts::default(),
             proxies,
             netrc: options.netrc,
             cookies: options.cookies,

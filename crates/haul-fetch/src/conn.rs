@@ -1,5 +1,6 @@
 use crate::client::Settings;
 use crate::connect::{Connected, Stream, connect, host_of, within};
+use crate::host::Place;
 use crate::request::{Get, for_proxy};
 use crate::ways::{Proxy, ProxyFault};
 use crate::{Error, Fault, Stage};
@@ -30,22 +31,30 @@ pub(crate) struct Conn {
     peer: SocketAddr,
     /// Who reads the requests and passes them on.
     forward: Option<Proxy>,
+    _place: Place,
 }
 
 impl Conn {
     pub(crate) async fn open(settings: &Settings, url: &Url) -> Result<Self, Error> {
-        let Connected { stream, peer, forward } = connect(settings, url).await?;
+        let place = Place::at(settings.learned.of(url));
+        Self::over(connect(settings, url).await?, url, place).await
+    }
+
+    /// Speaks HTTP over a stream that leads to where `url` points.
+    pub(crate) async fn over(connected: Connected, url: &Url, place: Place) -> Result<Self, Error> {
+        let Connected { stream, peer, forward } = connected;
         let host = match &forward {
             Some(proxy) => format!("{} through the proxy {}", host_of(url), proxy.name()),
             None => host_of(url),
         };
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER)
+            .max_headers(MOST_FIELDS)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|source| lost(&host, 0, source))?;
         let driver = Driver(Some(Box::new(connection)));
-        Ok(Self { sender, driver, origin: url.origin(), host, peer, forward })
+        Ok(Self { sender, driver, origin: url.origin(), host, peer, forward, _place: place })
     }
 
     pub(crate) fn host(&self) -> &str {
@@ -155,6 +164,9 @@ impl Driver {
         work(context)
     }
 }
+
+/// More fields than any origin sends in earnest.
+const MOST_FIELDS: usize = 1000;
 
 /// Bounds a response's head and what is read ahead of its body, in bytes.
 const BUFFER: usize = 64 << 10;

@@ -224,6 +224,8 @@ pub enum Fault {
     Encoded,
     /// Several parts in answer to a request for one.
     Multipart,
+    /// A part that is not what its `Content-Digest` says.
+    Digest,
 }
 
 impl Error {
@@ -260,7 +262,12 @@ impl Error {
             Self::Connect { .. } | Self::NoRange { .. } | Self::Resolve { .. } => {
                 Retry::After(PAUSE)
             }
-            Self::Lost { .. } | Self::Timeout { .. } => Retry::After(Duration::ZERO),
+            Self::Lost { .. }
+            | Self::Timeout { .. }
+            | Self::Broken { fault: Fault::Digest, .. } => Retry::After(Duration::ZERO),
+            Self::Tls { source, .. } if source.kind() != io::ErrorKind::InvalidData => {
+                Retry::After(PAUSE)
+            }
             Self::Broken { .. }
             | Self::Changed { .. }
             | Self::Refused { .. }

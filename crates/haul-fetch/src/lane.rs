@@ -34,7 +34,7 @@ enum State {
     /// A request is on its way.
     Opening(Pin<Box<dyn Future<Output = Result<Open, Error>> + Send>>),
     /// A response is being read.
-    Reading(Open),
+    Reading(Box<Open>),
 }
 
 impl Lane {
@@ -47,23 +47,27 @@ impl Lane {
     /// without a gap, need no request of their own.
     pub fn adopt(&mut self, mut body: Body) {
         if let Some(open) = body.open.take() {
-            self.state = State::Reading(match self.source.seat() {
+            self.state = State::Reading(Box::new(match self.source.seat() {
                 Some(seat) => open.seated(seat),
                 None => open,
-            });
+            }));
             (self.at, self.end, self.trimmed) = (0, 0, false);
         }
     }
 
     /// Starts to read `span`: goes on with the open response if that stands at the span's start,
-    /// else asks for the span.
+    /// else asks for the span. A source that serves no parts any more is not asked as long as the
+    /// open response leads to the span: what lies before that is passed over.
     ///
     /// Returns when the head of the response was checked. A response that was left half read ends
     /// with its connection.
     pub async fn open(&mut self, span: Span) -> Result<(), Error> {
-        let stands_there =
-            matches!(&self.state, State::Reading(open) if open.stands_at(span.start()));
-        if !stands_there {
+        let leads_there = match &self.state {
+            State::Reading(open) if self.source.ranges() => open.stands_at(span.start()),
+            State::Reading(open) => open.stands_before(span.start()),
+            State::Rest(_) | State::Opening(_) => false,
+        };
+        if !leads_there {
             self.rest();
         }
         (self.at, self.end, self.trimmed) = (span.start(), span.end(), false);
@@ -143,13 +147,20 @@ impl Lane {
                     self.state = State::Opening(Box::pin(read));
                 }
                 State::Opening(opening) => match opening.await {
-                    Ok(open) => self.state = State::Reading(open),
+                    Ok(open) => self.state = State::Reading(Box::new(open)),
                     Err(error) => {
                         self.state = State::Rest(None);
                         return Err(error);
                     }
                 },
-                State::Reading(_) => return Ok(()),
+                State::Reading(open) => match open.skip_to(span.start()).await {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => self.rest(),
+                    Err(error) => {
+                        self.state = State::Rest(None);
+                        return Err(error);
+                    }
+                },
             }
         }
     }

@@ -60,7 +60,7 @@ impl Drop for Body {
 }
 
 /// What the head of an answer says of the file.
-enum Shown {
+pub(crate) enum Shown {
     Empty,
     Ranged { length: u64, end: u64 },
     Whole { length: Option<u64> },
@@ -104,7 +104,7 @@ impl Probe {
         }
     }
 
-    fn of(client: &Client, asked: Location, answer: Answer, shown: &Shown) -> Self {
+    pub(crate) fn of(client: &Client, asked: Location, answer: Answer, shown: &Shown) -> Self {
         let (length, ranges, end) = match *shown {
             Shown::Empty => (Some(0), false, None),
             Shown::Ranged { length, end } => (Some(length), true, Some(end)),
@@ -119,7 +119,7 @@ impl Probe {
 }
 
 /// What an answer to a request for the range that is the whole file shows.
-fn shown(answer: &Answer) -> Result<Shown, Error> {
+pub(crate) fn shown(answer: &Answer) -> Result<Shown, Error> {
     let range = head::content_range(answer.response.headers());
     match (answer.response.status().as_u16(), range) {
         (206, _) => ranged(answer, range),

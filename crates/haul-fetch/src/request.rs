@@ -9,7 +9,7 @@ use haul_span::Span;
 use http_body_util::Empty;
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHORIZATION, RANGE, USER_AGENT,
+    IF_RANGE, PROXY_AUTHORIZATION, RANGE, USER_AGENT,
 };
 use hyper::{Method, Request, Uri};
 use std::time::SystemTime;
@@ -55,16 +55,16 @@ impl Location {
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum Wanted<'a> {
     /// The file, without a word of ranges.
     File,
     /// The range that is the whole file.
     WholeRange,
-    /// One part of the file.
-    Part(Span),
+    /// One part of the file, if the file still has this strong tag (RFC 9110 §13.1.5).
+    Part { span: Span, tag: Option<&'a str> },
 }
 
-pub(crate) fn get(client: &Client, location: &Location, wanted: Wanted) -> Result<Get, Error> {
+pub(crate) fn get(client: &Client, location: &Location, wanted: Wanted<'_>) -> Result<Get, Error> {
     let mut request = Request::new(Empty::new());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = uri(&location.url)?;
@@ -74,6 +74,7 @@ pub(crate) fn get(client: &Client, location: &Location, wanted: Wanted) -> Resul
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.extend(range(wanted).map(|range| (RANGE, range)));
+    headers.extend(condition(wanted).map(|tag| (IF_RANGE, tag)));
     if location.trust != Trust::Stranger {
         let settings = &client.0;
         headers.extend(who(settings, &location.url).map(|who| (AUTHORIZATION, who)));
@@ -122,13 +123,18 @@ fn host(url: &Url) -> Result<HeaderValue, Error> {
     HeaderValue::from_str(host).map_err(|_| Error::Url { why: "names no host" })
 }
 
-fn range(wanted: Wanted) -> Option<HeaderValue> {
+fn range(wanted: Wanted<'_>) -> Option<HeaderValue> {
     let text = match wanted {
         Wanted::File => return None,
         Wanted::WholeRange => "bytes=0-".to_owned(),
-        Wanted::Part(span) => format!("bytes={}-{}", span.start(), span.last()),
+        Wanted::Part { span, .. } => format!("bytes={}-{}", span.start(), span.last()),
     };
     HeaderValue::from_str(&text).ok()
+}
+
+fn condition(wanted: Wanted<'_>) -> Option<HeaderValue> {
+    let Wanted::Part { tag, .. } = wanted else { return None };
+    HeaderValue::from_str(tag?).ok()
 }
 
 /// The URL's user and password as basic credentials (RFC 7617).

@@ -1,7 +1,7 @@
 //! Payloads, origins, simulated and namespace networks for haul's tests.
 //!
 //! Nothing here is part of the product: it is what tests, benches and the demo download from and
-//! download over. Five things stand side by side and need not know each other:
+//! download over. These stand side by side and need not know each other:
 //!
 //! * [`Payload`]: the bytes of a file of any size, made from a seed, whose every block is unlike
 //!   every other, so that a block written at the wrong offset never goes unseen;
@@ -11,7 +11,11 @@
 //!   and each behind an internet link that the kernel shapes;
 //! * [`servers`]: web servers and proxies of others, as they are installed, on loopback;
 //! * [`sim`]: whole downloads in virtual time, with the real planner over links that exist only as
-//!   numbers.
+//!   numbers;
+//! * [`dns`]: a name server that says whatever a test wants, also something else every time;
+//! * [`wire`]: who is dialled from a machine, as seen on the wire;
+//! * [`hostile`]: a leader that asks for what it should not have;
+//! * [`trial`]: haul and other downloaders, let into the traps of [`origin::Trap`].
 //!
 //! ```
 //! use haul_lab::{Payload, Rate, origin::{Origin, Resource, Shape}};
@@ -25,7 +29,9 @@
 //! # Ok::<(), haul_lab::Error>(())
 //! ```
 
+pub mod dns;
 mod error;
+pub mod hostile;
 pub mod lan;
 pub mod origin;
 mod payload;
@@ -33,6 +39,8 @@ mod rate;
 pub mod servers;
 pub mod sim;
 mod tls;
+pub mod trial;
+pub mod wire;
 
 pub use error::Error;
 pub use payload::Payload;

@@ -5,6 +5,8 @@ mod consent;
 mod event;
 mod serve;
 mod session;
+mod surroundings;
+mod work;
 
 pub use builder::{Helper, HelperBuilder};
 pub use consent::{ConsentPolicy, Decision, Request};

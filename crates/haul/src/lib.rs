@@ -29,6 +29,8 @@ mod helpers;
 mod home;
 mod lanes;
 mod leader;
+mod reader;
+mod register;
 mod report;
 #[cfg(feature = "scan")]
 mod scan;
@@ -41,6 +43,8 @@ pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Re
 pub use helpers::Helpers;
 pub use home::Home;
 pub use leader::{Leader, LeaderBuilder, Snapshot, Transfer};
+pub use reader::Reader;
+pub use register::LeftJob;
 pub use report::{Report, Verified, WorkerReport};
 #[cfg(feature = "scan")]
 pub use scan::{Finding, Host, HostScan};

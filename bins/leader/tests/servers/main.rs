@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
 
 #[path = "../common/mod.rs"]
-#[allow(dead_code, reason = "every program of tests uses its part")]
 mod common;
 
 mod apache;

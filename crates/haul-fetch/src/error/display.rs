@@ -87,6 +87,7 @@ impl fmt::Display for Fault {
             Self::ContentRange => "its Content-Range is missing or wrong",
             Self::OtherPart => "it sent another part than it was asked for",
             Self::Encoded => "it sent a part of an encoded form of the file",
+            Self::Digest => "it sent a part that is not what its Content-Digest says",
             Self::Multipart => "it sent several parts where one was asked for",
         })
     }

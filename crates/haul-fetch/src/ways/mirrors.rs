@@ -3,11 +3,12 @@ use crate::conn::Conn;
 use crate::open::Open;
 use crate::request::{Location, Trust};
 use crate::{Error, Source};
+use bytes::Bytes;
 use haul_span::Span;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
@@ -59,6 +60,8 @@ pub(crate) struct Mirrors {
     sites: Sites,
     others: Vec<Other>,
     sample: OnceCell<(Span, Vec<u8>)>,
+    /// Where the source's last piece begins, and the piece.
+    last: Mutex<Option<(u64, Bytes)>>,
 }
 
 struct Other {
@@ -82,7 +85,14 @@ impl Mirrors {
         });
         let others: Vec<Other> = others.take(MOST).collect();
         let sites = if others.is_empty() { 0 } else { others.len() + 1 };
-        Self { sites: Sites::new(sites), others, sample: OnceCell::new() }
+        Self { sites: Sites::new(sites), others, ..Self::default() }
+    }
+
+    /// The last piece that came from the source itself.
+    fn seen(&self) -> Option<(Span, Vec<u8>)> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (at, piece) = last?;
+        Some((Span::of_len(at, piece.len() as u64)?, piece.to_vec()))
     }
 
     pub(crate) fn leave(&self) {
@@ -127,9 +137,13 @@ impl Seat {
         Self { mirrors: Arc::clone(mirrors), site, taken: Instant::now(), delivered }
     }
 
-    /// Counts what came from here.
-    pub(crate) fn count(&self, bytes: usize) {
-        self.delivered.fetch_add(bytes, Ordering::Relaxed);
+    /// Notes what came from here, and where in the file it belongs.
+    pub(crate) fn note(&self, at: u64, piece: &Bytes) {
+        self.delivered.fetch_add(piece.len(), Ordering::Relaxed);
+        if self.site == 0 {
+            let last = Some((at, piece.clone()));
+            *self.mirrors.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
+        }
     }
 
     /// How long to wait here for the next bytes, if not as long as usual.
@@ -220,12 +234,26 @@ impl Source {
 
     /// Compares a part of the file on a mirror with the same part here.
     async fn prove(&self, other: &Self) -> Result<(), Error> {
-        let sample = self.mirrors().sample.get_or_try_init(|| self.sample());
-        let (span, expected) = sample.await?;
-        if other.whole_part(*span).await? == *expected {
+        let (span, expected) = self.reference().await?;
+        if other.whole_part(span).await? == expected {
             return Ok(());
         }
         Err(Error::Changed { host: other.host(), what: "content" })
+    }
+
+    /// What mirrors are compared with: a random part, or if the source has none to give any more,
+    /// what it gave last.
+    async fn reference(&self) -> Result<(Span, Vec<u8>), Error> {
+        let Mirrors { sites, sample, .. } = &**self.mirrors();
+        let seen = self.mirrors().seen();
+        if sample.initialized() || sites.is_fit(0) || seen.is_none() {
+            match timeout(PATIENCE, sample.get_or_try_init(|| self.sample())).await {
+                Ok(Ok(sample)) => return Ok(sample.clone()),
+                Ok(Err(error)) => sites.fail(0, Standing::after(&error)),
+                Err(_) => {}
+            }
+        }
+        seen.ok_or_else(|| self.too_slow(PATIENCE))
     }
 
     async fn sample(&self) -> Result<(Span, Vec<u8>), Error> {

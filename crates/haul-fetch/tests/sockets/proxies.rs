@@ -129,7 +129,7 @@ async fn a_guarded_client_uses_no_proxy() {
     let origin = Origin::of(payload(10)).await;
     let proxy = Origin::of(payload(10)).await;
     let allowed = vec!["127.0.0.0/8".parse().unwrap()];
-    let guard = Guard::Public { allowed, denied: Vec::new() };
+    let guard = Guard::Public { allowed, denied: Vec::new().into() };
     let proxies = proxies(&proxy.address.to_string());
     let client = Client::new(Options { guard, proxies, ..Options::default() }).unwrap();
     assert!(client.probe(&origin.url("/f")).await.is_ok());

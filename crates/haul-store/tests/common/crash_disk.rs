@@ -6,7 +6,7 @@ use haul_store::disk::{Disk, DiskFile, Entry, Readers, Reserved};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, IoSlice};
 use std::rc::Rc;
 
 /// A disk with one folder. Its clones are the same disk.
@@ -307,8 +307,9 @@ impl DiskFile for CrashFile {
         Ok(len)
     }
 
-    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.change(Change::Write(at as usize, bytes.to_owned()))
+    fn write_at(&self, at: u64, parts: &mut [IoSlice<'_>]) -> io::Result<()> {
+        let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
+        self.change(Change::Write(at as usize, parts.concat()))
     }
 
     fn len(&self) -> io::Result<u64> {

@@ -49,6 +49,7 @@ pub struct LeaderBuilder {
     ports: RangeInclusive<u16>,
     ask_port: u16,
     name: Option<String>,
+    spool: bool,
 }
 
 /// Through whom a download goes.
@@ -83,6 +84,8 @@ pub(crate) struct Settings {
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) ask_port: u16,
     pub(crate) machine: String,
+    /// The file is for a reader only, and gone at the end.
+    pub(crate) is_spooled: bool,
 }
 
 impl Leader {
@@ -117,6 +120,7 @@ impl Leader {
             ports: PORTS,
             ask_port: PORT,
             name: None,
+            spool: false,
         }
     }
 
@@ -135,6 +139,15 @@ impl LeaderBuilder {
     /// Saves the file here. A relative path is taken from the folder, if one is given.
     pub fn save_as(mut self, file: impl Into<PathBuf>) -> Self {
         self.file = Some(file.into());
+        self
+    }
+
+    /// Saves no file: its bytes are for [`Transfer::reader`] alone.
+    ///
+    /// Until they are read they are in the folder of [`home`](Self::home), which needs room for the
+    /// whole file; at the end nothing is left there, so that such a job cannot be resumed.
+    pub fn spool(mut self) -> Self {
+        self.spool = true;
         self
     }
 
@@ -242,7 +255,8 @@ impl LeaderBuilder {
 
     /// Checks everything that can be checked without touching the network or the disk.
     pub fn build(self) -> Result<Leader, Error> {
-        let (folder, name) = self.place()?;
+        let home = self.home.clone().map_or_else(Home::of_user, Ok)?;
+        let (folder, name) = if self.spool { home.spool_place() } else { self.place()? };
         let checksum = self.checksum.as_deref().map(checksum::parse).transpose()?;
         let digests = checksum.into_iter().chain(self.digests.iter().copied()).collect();
         let client = self.client()?;
@@ -266,12 +280,13 @@ impl LeaderBuilder {
             alone,
             left: if self.resume { Left::Continue } else { Left::Refuse },
             clobber: self.clobber,
-            home: self.home.map_or_else(Home::of_user, Ok)?,
+            home,
             scan: self.scan,
             interfaces: self.interfaces,
             ports: self.ports,
             ask_port: self.ask_port,
             machine: self.name.unwrap_or_else(machine_name),
+            is_spooled: self.spool,
         };
         Ok(Leader { job })
     }
