@@ -2,12 +2,12 @@
 //! from the command line to the saved file and the exit code.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
 
-#[allow(dead_code, reason = "every program of tests uses its part")]
 mod common;
 
-use common::{LEADER, Ran};
-use haul_lab::Payload;
-use haul_lab::origin::{Origin, Resource};
+use common::{LEADER, PATIENCE, Ran, stored};
+use haul_lab::lan::Process;
+use haul_lab::origin::{Origin, Resource, Shape};
+use haul_lab::{Payload, Rate};
 use serde_json::Value;
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
@@ -16,6 +16,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Instant;
 use tempfile::TempDir;
 
 #[test]
@@ -84,6 +85,28 @@ fn a_list_that_cannot_be_read_begins_nothing() {
         assert!(ran.stderr.contains(why), "{}", ran.stderr);
     }
     assert!(origin.seen().is_empty() && place.names().is_empty());
+}
+
+#[test]
+fn a_list_that_is_interrupted_begins_nothing_more_and_goes_on_later() {
+    let place = Place::new();
+    let slow = Shape::by_peer(Rate::bytes_per_second(1 << 20));
+    let large = Payload::new(9, 9 << 20);
+    let files = Origin::builder().serve("/large", Resource::of(large));
+    let origin = files.serve("/f1", Resource::of(payload(1))).shape(slow).start().unwrap();
+    let list = place.write("list", &format!("{}\n{}\n", origin.url("/large"), origin.url("/f1")));
+    let mut leader = Process::spawn(&mut place.get(&["-i", &list, "--json"])).unwrap();
+    leader.wait_for(PATIENCE, |out, _| stored(out) > 1 << 20).unwrap();
+    leader.interrupt().unwrap();
+    let ran = Ran::when_ended(&mut leader, Instant::now());
+    assert_eq!(ran.status.code(), Some(7), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(lines(&ran).pop().unwrap()["code"], 7);
+    assert!(origin.seen().iter().all(|seen| seen.target == "/large"));
+    origin.set_rate([127, 0, 0, 1].into(), Rate::mbit(1000));
+    let again = Ran::of(&mut place.get(&["-i", &list, "--continue", "-q"]));
+    assert!(again.status.success(), "{}", again.stderr);
+    assert_eq!(large.first_difference(place.path("large")).unwrap(), None);
+    assert_eq!(place.names(), ["f1", "large"]);
 }
 
 #[test]
