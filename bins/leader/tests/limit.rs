@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a test may panic")]
 
-#[expect(dead_code, reason = "other tests use the rest")]
 mod common;
 
 use common::{LEADER, Ran};
