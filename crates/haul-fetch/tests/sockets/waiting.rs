@@ -121,7 +121,8 @@ async fn an_address_that_refuses_is_followed_by_the_next() {
 async fn an_address_that_says_nothing_holds_up_the_next_by_a_quarter_of_a_second() {
     for silent in ["::1", "127.0.0.2"] {
         let origin = Origin::of(payload(10)).await;
-        let swallowed = swallow((silent.parse().unwrap(), origin.address.port()).into()).await;
+        let swallowed =
+            swallow(SocketAddr::new(silent.parse().unwrap(), origin.address.port())).await;
         let url = Url::parse(&format!("http://f.test:{}/", origin.address.port())).unwrap();
         let began = Instant::now();
         soon(leading_to(&[silent, "127.0.0.1"]).probe(&url)).await.unwrap();

@@ -103,7 +103,9 @@ async fn probe(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Resul
 }
 
 fn is_unreachable(error: &haul_fetch::Error) -> bool {
-    matches!(error, haul_fetch::Error::Resolve { .. } | haul_fetch::Error::Connect { .. })
+    use haul_fetch::{Error, Stage};
+    let never_met = matches!(error, Error::Resolve { .. } | Error::Connect { .. });
+    never_met || matches!(error, Error::Timeout { stage: Stage::Resolve | Stage::Connect, .. })
 }
 
 /// Says what cannot be held against the origin later.
