@@ -1,8 +1,10 @@
+use crate::trust::{GroupArgs, TrustArgs};
 use crate::ways::Ways;
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use haul::{ByteRate, Helpers};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Download a file over the links of many machines.
 ///
@@ -33,6 +35,10 @@ pub(crate) enum Command {
     Resume(Box<Resume>),
     /// Give up a download that a former run left, and remove what it stored
     Cancel(Cancel),
+    /// The machines that this one knows
+    Trust(TrustArgs),
+    /// The key of the group that this machine belongs to
+    Group(GroupArgs),
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell
@@ -106,6 +112,10 @@ pub(crate) struct Get {
     #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
     pub(crate) helpers: Helpers,
 
+    /// Take help only from machines that hold the group's key
+    #[arg(long)]
+    pub(crate) group_only: bool,
+
     /// Fail unless this many machines help
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) min_helpers: usize,
@@ -151,6 +161,20 @@ pub(crate) struct Scan {
     /// Scan this interface only; may be given several times
     #[arg(long, value_name = "IF")]
     pub(crate) interface: Vec<String>,
+
+    /// How fast: gentle sends at most 14 ARP requests in any second, for switches and devices that
+    /// take no more
+    #[arg(long, value_name = "PACE", default_value = "normal")]
+    pub(crate) pace: Pace,
+
+    /// Look at no more addresses than this on each interface: those nearest to this machine's own
+    #[arg(long, value_name = "N", default_value_t = 4094)]
+    pub(crate) max_hosts: usize,
+
+    /// Listen this many seconds for machines that sleep; by default 0.6, and less on a cable where
+    /// all answer at once
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) wait: Option<Duration>,
 
     /// Print one JSON object a line
     #[arg(long)]
@@ -218,6 +242,19 @@ pub(crate) struct Cancel {
     /// Do not ask whether that is meant
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+/// How fast a network is scanned.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Pace {
+    Gentle,
+    Normal,
+    Fast,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "write it as 2 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -129,6 +129,9 @@ fn of_entry(
 fn configured(get: &Get, secrets: &Secrets, leader: LeaderBuilder) -> Result<LeaderBuilder, Error> {
     let mut leader = get.ways.apply(secrets, leader)?.helpers(get.helpers.clone());
     leader = leader.min_helpers(get.min_helpers);
+    if get.group_only {
+        leader = leader.group_only();
+    }
     if let Some(file) = &get.output {
         leader = leader.save_as(file);
     }

@@ -13,11 +13,13 @@ mod report;
 mod scan;
 mod tally;
 mod tell;
+mod trust;
 mod ui;
 mod ways;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
+use haul::trust::Role;
 use std::io;
 use std::process::ExitCode;
 
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
         Command::List(list) => left::list(&list),
         Command::Resume(resume) => left::resume(*resume, args.verbose),
         Command::Cancel(cancel) => left::cancel(&cancel),
+        Command::Trust(trust) => tell::ended(trust::run_trust(&trust, Role::Helper)),
+        Command::Group(group) => tell::ended(trust::run_group(&group)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "leader", &mut io::stdout());
             ExitCode::SUCCESS

@@ -9,6 +9,8 @@
 //!   or without TLS, over links that it shapes itself;
 //! * [`lan`]: a leader, helpers and an origin in network namespaces of their own, joined by a LAN
 //!   and each behind an internet link that the kernel shapes;
+//! * [`crowd`]: machines that exist only as their answers to ARP, wired or on Wi-Fi, asleep or
+//!   awake, for scans in virtual time and over a veth pair;
 //! * [`servers`]: web servers and proxies of others, as they are installed, on loopback;
 //! * [`sim`]: whole downloads in virtual time, with the real planner over links that exist only as
 //!   numbers;
@@ -29,6 +31,7 @@
 //! # Ok::<(), haul_lab::Error>(())
 //! ```
 
+pub mod crowd;
 pub mod dns;
 mod error;
 pub mod hostile;

@@ -71,7 +71,7 @@ impl Disk {
         let (news, stored) = mpsc::unbounded_channel();
         let file = Arc::new(store.part_handle()?);
         grown.send_modify(|grown| grown.file = Some(file));
-        let writer = Writer { store, front: Front::new(expected), news, grown };
+        let writer = Writer { store, front: Front::new(expected), news, grown, trouble: None };
         thread::Builder::new().name("haul-disk".into()).spawn(move || writer.run(orders)).map_err(
             |error| Error::new(ErrorKind::Other, "the file could not be saved", error.to_string()),
         )?;
@@ -149,19 +149,32 @@ struct Writer {
     front: Front,
     news: mpsc::UnboundedSender<Stored>,
     grown: watch::Sender<Grown>,
+    /// What went wrong first. From then on nothing more is stored, and every answer says why.
+    trouble: Option<Error>,
 }
 
 impl Writer {
     fn run(mut self, mut orders: mpsc::Receiver<Command>) {
         while let Some(command) = self.next(&mut orders) {
             let done = match command {
+                Command::Write { .. } | Command::Sync { .. } | Command::SetLength(_)
+                    if self.trouble.is_some() =>
+                {
+                    Ok(())
+                }
                 Command::Write { worker, offset, bytes } => self.write(worker, offset, bytes),
                 Command::Sync { now } => self.sync(now),
                 Command::SetLength(length) => self.store.set_length(length).map_err(Error::from),
-                Command::Verify(reply) => answer(reply, self.verify()),
-                Command::Forget { workers_but, reply } => answer(reply, self.forget(workers_but)),
-                Command::ForgetWrong { pieces, reply } => answer(reply, self.forget_wrong(&pieces)),
-                Command::Publish(reply) => return drop(reply.send(self.publish())),
+                Command::Verify(reply) => answer(reply, self.sound().and_then(|()| self.verify())),
+                Command::Forget { workers_but, reply } => {
+                    answer(reply, self.sound().and_then(|()| self.forget(workers_but)))
+                }
+                Command::ForgetWrong { pieces, reply } => {
+                    answer(reply, self.sound().and_then(|()| self.forget_wrong(&pieces)))
+                }
+                Command::Publish(reply) => {
+                    return drop(reply.send(self.sound().and_then(|()| self.publish())));
+                }
                 Command::Discard { is_right, reply } => {
                     return drop(reply.send(self.discard(is_right)));
                 }
@@ -170,10 +183,18 @@ impl Writer {
                 }
             };
             self.tell_grown();
-            if let Err(error) = done.and_then(|()| self.front.keep_up(&self.store)) {
-                self.tell(Stored::Broken(error));
-            }
+            let done = done.and_then(|()| self.front.keep_up(&self.store));
+            done.unwrap_or_else(|error| self.fail(error));
         }
+    }
+
+    fn sound(&self) -> Result<(), Error> {
+        self.trouble.clone().map_or(Ok(()), Err)
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.trouble.get_or_insert_with(|| error.clone());
+        self.tell(Stored::Broken(error));
     }
 
     /// The next command; until it comes, what is stored is digested.
@@ -188,7 +209,7 @@ impl Writer {
                 Ok(0) => return orders.blocking_recv(),
                 Ok(_) => {}
                 Err(error) => {
-                    self.tell(Stored::Broken(error));
+                    self.fail(error);
                     return orders.blocking_recv();
                 }
             }
@@ -224,6 +245,7 @@ impl Writer {
 
     fn discard(mut self, is_right: bool) -> Result<(), Error> {
         if is_right {
+            self.sound()?;
             self.store.flush().map_err(of_write)?;
             let length = self.store.job().length;
             self.grown.send_modify(|grown| grown.end_at(length));

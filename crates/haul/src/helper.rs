@@ -3,6 +3,8 @@
 mod builder;
 mod consent;
 mod event;
+mod mouth;
+mod refused;
 mod serve;
 mod session;
 mod surroundings;

@@ -35,10 +35,13 @@ mod report;
 #[cfg(feature = "scan")]
 mod scan;
 mod size;
+pub mod trust;
 
 pub use error::{Error, ErrorKind, Retry};
 pub use event::{Answer, Event, Failed, Happening, WorkerProgress};
 pub use haul_fetch::Cidr;
+#[cfg(feature = "scan")]
+pub use haul_scan::{Linger as ScanLinger, Pace as ScanPace, Policy as ScanPolicy};
 pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Request, Serving};
 pub use helpers::Helpers;
 pub use home::Home;

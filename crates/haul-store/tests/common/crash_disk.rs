@@ -77,6 +77,14 @@ impl CrashDisk {
         Self { state: Rc::new(RefCell::new(state)) }
     }
 
+    /// How many bytes each write to the file with this name carried.
+    pub(crate) fn writes_to(&self, name: &str) -> Vec<usize> {
+        let state = self.state.borrow();
+        let inode = state.names[OsStr::new(name)];
+        let of_file = |&(to, len): &(usize, usize)| (to == inode).then_some(len);
+        state.writes.iter().filter_map(of_file).collect()
+    }
+
     /// What the file with this name holds.
     pub(crate) fn contents(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.state.borrow();
@@ -94,6 +102,8 @@ struct State {
     operations: u64,
     fault: Option<Fault>,
     unreadable: Option<usize>,
+    /// To which file, and how many bytes.
+    writes: Vec<(usize, usize)>,
     sparse: bool,
     free: Option<u64>,
 }
@@ -309,7 +319,9 @@ impl DiskFile for CrashFile {
 
     fn write_at(&self, at: u64, parts: &mut [IoSlice<'_>]) -> io::Result<()> {
         let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
-        self.change(Change::Write(at as usize, parts.concat()))
+        let bytes = parts.concat();
+        self.state.borrow_mut().writes.push((self.inode, bytes.len()));
+        self.change(Change::Write(at as usize, bytes))
     }
 
     fn len(&self) -> io::Result<u64> {

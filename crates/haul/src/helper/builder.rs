@@ -28,6 +28,7 @@ pub struct HelperBuilder {
     source_address: Option<IpAddr>,
     ports: RangeInclusive<u16>,
     name: Option<String>,
+    group_only: bool,
 }
 
 /// A builder's choices, checked.
@@ -38,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) home: Home,
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) machine: String,
+    pub(crate) group_only: bool,
 }
 
 impl Helper {
@@ -53,6 +55,7 @@ impl Helper {
             source_address: None,
             ports: PORTS,
             name: None,
+            group_only: false,
         }
     }
 
@@ -134,6 +137,13 @@ impl HelperBuilder {
         self
     }
 
+    /// Hears only asks of the own group and helps no other leader: to everybody else it is not
+    /// there. Takes a key of the group in [`GroupFile`](crate::trust::GroupFile).
+    pub fn group_only(mut self) -> Self {
+        self.group_only = true;
+        self
+    }
+
     /// Checks everything that can be checked without touching the network or the disk.
     pub fn build(self) -> Result<Helper, Error> {
         let client = Client::new(Options {
@@ -150,6 +160,7 @@ impl HelperBuilder {
             home: self.home.map_or_else(Home::of_user, Ok)?,
             ports: self.ports,
             machine: self.name.unwrap_or_else(machine_name),
+            group_only: self.group_only,
         };
         Ok(Helper { settings })
     }

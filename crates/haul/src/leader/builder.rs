@@ -39,7 +39,7 @@ pub struct LeaderBuilder {
     headers: Vec<(String, String)>,
     checksum: Option<String>,
     limit: Option<ByteRate>,
-    resume: bool,
+    left: Left,
     clobber: Clobber,
     home: Option<Home>,
     scan: bool,
@@ -50,6 +50,7 @@ pub struct LeaderBuilder {
     ask_port: u16,
     name: Option<String>,
     spool: bool,
+    group_only: bool,
 }
 
 /// Through whom a download goes.
@@ -86,6 +87,7 @@ pub(crate) struct Settings {
     pub(crate) machine: String,
     /// The file is for a reader only, and gone at the end.
     pub(crate) is_spooled: bool,
+    pub(crate) group_only: bool,
 }
 
 impl Leader {
@@ -110,7 +112,7 @@ impl Leader {
             headers: Vec::new(),
             checksum: None,
             limit: None,
-            resume: false,
+            left: Left::Refuse,
             clobber: Clobber::Refuse,
             home: None,
             scan: true,
@@ -121,6 +123,7 @@ impl Leader {
             ask_port: PORT,
             name: None,
             spool: false,
+            group_only: false,
         }
     }
 
@@ -189,7 +192,7 @@ impl LeaderBuilder {
 
     /// Goes on with what a former run left for this file; starts anew where there is nothing.
     pub fn resume(mut self) -> Self {
-        self.resume = true;
+        self.left = Left::Continue;
         self
     }
 
@@ -253,6 +256,13 @@ impl LeaderBuilder {
         self
     }
 
+    /// Takes help only from machines of the own group, and shows the others nothing of the job.
+    /// Takes a key of the group in [`GroupFile`](crate::trust::GroupFile).
+    pub fn group_only(mut self) -> Self {
+        self.group_only = true;
+        self
+    }
+
     /// Checks everything that can be checked without touching the network or the disk.
     pub fn build(self) -> Result<Leader, Error> {
         let home = self.home.clone().map_or_else(Home::of_user, Ok)?;
@@ -278,7 +288,7 @@ impl LeaderBuilder {
             min_helpers: self.min_helpers,
             helpers_from: self.helpers_from,
             alone,
-            left: if self.resume { Left::Continue } else { Left::Refuse },
+            left: self.left,
             clobber: self.clobber,
             home,
             scan: self.scan,
@@ -287,6 +297,7 @@ impl LeaderBuilder {
             ask_port: self.ask_port,
             machine: self.name.unwrap_or_else(machine_name),
             is_spooled: self.spool,
+            group_only: self.group_only,
         };
         Ok(Leader { job })
     }

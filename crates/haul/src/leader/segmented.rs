@@ -224,7 +224,7 @@ impl<'a> Segmented<'a> {
 
     async fn take_word(&mut self, word: Word) -> Result<(), Error> {
         match word {
-            Word::Data { lease, offset, bytes } => {
+            Word::Data { lease, offset, bytes, .. } => {
                 self.flowing = Some(LeaseId(lease));
                 self.take_data(OWN, lease, offset, bytes).await;
             }
