@@ -293,8 +293,8 @@ impl<D: Disk> Store<D> {
     pub fn discard(mut self) -> Result<(), Error> {
         self.published = true;
         for (name, path) in [
-            (&self.names.journal, self.names.journal_path()),
             (&self.names.part, self.names.part_path()),
+            (&self.names.journal, self.names.journal_path()),
         ] {
             self.disk.remove(name).map_err(Error::io("remove", path))?;
         }
