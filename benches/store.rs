@@ -66,7 +66,9 @@ fn begin(folder: &Path) -> Store {
 /// Stores the whole file from `lanes` lanes at once, and makes it durable.
 fn fill(store: &mut Store, block: &Bytes, lanes: u32) {
     for piece in pieces(FILE, block.len() as u64, lanes) {
-        store.write_shared(piece.at, block.clone(), piece.lane).expect("the scratch folder has room");
+        store
+            .write_shared(piece.at, block.clone(), piece.lane)
+            .expect("the scratch folder has room");
     }
     store.sync(Duration::ZERO).expect("the scratch folder has room");
 }
