@@ -55,12 +55,10 @@ fn main() -> anyhow::Result<()> {
 fn compare(folder: &Path, load: Load, turns: usize) -> anyhow::Result<()> {
     let (mut by_store, mut by_dd) = (Vec::new(), Vec::new());
     let (mut ratios, mut cpu_ratios) = (Vec::new(), Vec::new());
-    let mut memory = 0;
+    let memory = memory_of_store(&folder.join("by-store"), load)?;
     for _ in 0..turns {
-        let before = start_peak()?;
         let dds_before = children_on_cpu()?;
         let (store, wrote) = time_store(&folder.join("by-store"), load)?;
-        memory = memory.max(peak()?.saturating_sub(before));
         let dd = time_dd(&folder.join("by-dd"), load)?;
         cpu_ratios.push((children_on_cpu()? - dds_before) / wrote);
         ratios.push(dd.as_secs_f64() / store.as_secs_f64());
@@ -104,6 +102,21 @@ fn time_store(path: &Path, load: Load) -> anyhow::Result<(Duration, f64)> {
     let took = (begun.elapsed(), on_cpu()? - cpu_before);
     remove(path, load.size)?;
     Ok(took)
+}
+
+/// The most memory that the store takes where every block has a buffer of its own, as blocks have
+/// that are received; those that are timed share one.
+fn memory_of_store(path: &Path, load: Load) -> anyhow::Result<u64> {
+    let block = Payload::new(1, load.block).bytes(Span::new(0, load.block).context("no block")?);
+    let before = start_peak()?;
+    let job = JobFacts { length: Some(load.size), ..JobFacts::default() };
+    let mut store = Store::open(Target::new(path)?, job)?;
+    for piece in pieces(load.size, load.block, load.lanes) {
+        store.write(piece.at, &block, piece.lane)?;
+    }
+    store.publish()?;
+    remove(path, load.size)?;
+    Ok(peak()?.saturating_sub(before))
 }
 
 fn time_dd(path: &Path, load: Load) -> anyhow::Result<Duration> {

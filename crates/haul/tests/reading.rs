@@ -61,10 +61,10 @@ async fn the_end_of_the_download_is_the_end_of_the_check() {
     let digest = format!("sha-256={}", payload.sha256());
     let rate = Rate::bytes_per_second(payload.len() / SECONDS);
     // Where each connection has a link of its own, the lanes bring the file in no order.
-    let lane = Rate::bytes_per_second(payload.len() / SECONDS / 8);
+    let share = Rate::bytes_per_second(payload.len() / SECONDS / 8);
     for (how, shape) in [
         ("over one link", Shape::by_peer(rate)),
-        ("in no order", Shape::default().per_connection(lane)),
+        ("in no order", Shape::default().per_connection(share)),
     ] {
         let folder = in_memory();
         let origin = Arc::new(origin(payload, shape));
