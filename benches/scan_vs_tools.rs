@@ -156,6 +156,13 @@ fn leader(folder: &Path) -> anyhow::Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--release", "--package", "leader"]).current_dir(&workspace);
+    // What cargo tells this bench of its package would make build scripts run again.
+    let of_bench = |name: &String| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start))
+    };
+    for name in env::vars().map(|(name, _)| name).filter(of_bench) {
+        cargo.env_remove(name);
+    }
     ensure!(cargo.status()?.success(), "the leader was not built");
     let own = env::current_exe()?;
     let built = own.ancestors().nth(2).context("this bench is in no folder of cargo's")?;
