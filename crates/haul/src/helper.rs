@@ -1,5 +1,6 @@
 //! The helper: hears asks, lets its owner decide, fetches, keeps nothing.
 
+mod attention;
 mod builder;
 mod consent;
 mod event;

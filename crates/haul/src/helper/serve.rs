@@ -1,5 +1,6 @@
 //! Hearing asks, and dialling those who ask.
 
+use super::attention::Attention;
 use super::builder::Settings;
 use super::event::HelperEvent;
 use super::refused::Refusals;
@@ -66,6 +67,7 @@ pub(crate) struct Helping {
     pub(crate) busy: AtomicBool,
     /// Who named files that this helper does not get.
     pub(crate) refused: Mutex<Refusals>,
+    pub(crate) attention: Mutex<Attention>,
 }
 
 impl Helping {
@@ -111,6 +113,7 @@ pub(crate) async fn serve(
         events,
         busy: AtomicBool::new(false),
         refused: Mutex::default(),
+        attention: Mutex::default(),
     });
     helping.tell(HelperEvent::Listening { address });
     let began = Instant::now();
