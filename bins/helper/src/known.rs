@@ -29,8 +29,4 @@ impl ConsentPolicy for Known {
     ) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>> {
         Box::pin(ready(Self::decide(request)))
     }
-
-    fn asks_a_person(&self) -> bool {
-        false
-    }
 }

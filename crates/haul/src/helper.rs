@@ -1,6 +1,5 @@
 //! The helper: hears asks, lets its owner decide, fetches, keeps nothing.
 
-mod attention;
 mod builder;
 mod consent;
 mod event;

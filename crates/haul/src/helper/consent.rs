@@ -12,13 +12,6 @@ pub trait ConsentPolicy: Send + Sync + 'static {
         &'a self,
         request: &'a Request,
     ) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
-
-    /// Whether it takes a person's attention to decide. Strangers then get an answer for it six
-    /// times an hour in all, and one who was refused not for ten minutes; the others are told
-    /// [`Decision::Later`] and nobody is asked.
-    fn asks_a_person(&self) -> bool {
-        true
-    }
 }
 
 /// What a leader asks of a helper. All of it comes from the leader, but for its standing and the
@@ -59,9 +52,5 @@ pub enum Decision {
 impl ConsentPolicy for Decision {
     fn decide<'a>(&'a self, _: &'a Request) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>> {
         Box::pin(std::future::ready(*self))
-    }
-
-    fn asks_a_person(&self) -> bool {
-        false
     }
 }

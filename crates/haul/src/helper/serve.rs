@@ -1,6 +1,5 @@
 //! Hearing asks, and dialling those who ask.
 
-use super::attention::Attention;
 use super::builder::Settings;
 use super::event::HelperEvent;
 use super::refused::Refusals;
@@ -67,7 +66,6 @@ pub(crate) struct Helping {
     pub(crate) busy: AtomicBool,
     /// Who named files that this helper does not get.
     pub(crate) refused: Mutex<Refusals>,
-    pub(crate) attention: Mutex<Attention>,
 }
 
 impl Helping {
@@ -113,7 +111,6 @@ pub(crate) async fn serve(
         events,
         busy: AtomicBool::new(false),
         refused: Mutex::default(),
-        attention: Mutex::default(),
     });
     helping.tell(HelperEvent::Listening { address });
     let began = Instant::now();

@@ -1,6 +1,5 @@
 //! The helper's end of a session with one leader.
 
-use super::attention::Attention;
 use super::consent::{Decision, Request};
 use super::event::HelperEvent;
 use super::mouth::Secret;
@@ -169,17 +168,6 @@ impl Helping {
         Ended::with(ByeReason::Unreachable, because)
     }
 
-    /// Whether the policy may be bothered with this request.
-    fn may_ask(&self, leader: PeerId, request: &Request) -> bool {
-        !self.settings.consent.asks_a_person()
-            || request.standing.is_trusted()
-            || self.attention().take(Instant::now().into_std(), leader)
-    }
-
-    fn attention(&self) -> MutexGuard<'_, Attention> {
-        self.attention.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn refusals(&self) -> MutexGuard<'_, Refusals> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -213,8 +201,6 @@ async fn decide<'a>(
         (Decision::Busy, "somebody else is being helped")
     } else if helping.refusals().is_spent(Instant::now().into_std(), leader) {
         (Decision::No, "it named too many files that this machine does not get")
-    } else if !helping.may_ask(leader, request) {
-        (Decision::Later, "its owner was asked too often lately")
     } else {
         helping.tell(HelperEvent::Asked {
             leader: request.leader.clone(),
@@ -229,9 +215,6 @@ async fn decide<'a>(
             Err(_) => (Decision::No, "nobody answered within 45 s"),
         }
     };
-    if matches!(decision, Decision::No) {
-        helping.attention().refuse(leader);
-    }
     let (said, answered) = match decision {
         Decision::Yes => (WireAnswer::yes(LANES, u64::MAX), Answer::Yes),
         Decision::No => (WireAnswer::NO, Answer::No),
