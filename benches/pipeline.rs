@@ -75,7 +75,7 @@ fn plain(folder: &Path, file: &Bytes, piece: u64) -> anyhow::Result<Duration> {
                 continue;
             };
             granted.extend(leader.take(begun.elapsed(), lease, offset, &bytes));
-            store.write(offset, &bytes, HELPER.0)?;
+            store.write_shared(offset, bytes, HELPER.0)?;
         }
     }
     store.sync(begun.elapsed())?;
@@ -240,7 +240,7 @@ fn store_thread(mut store: Store) -> (SyncSender<(u64, Bytes)>, JoinHandle<bool>
     let (to_store, pieces) = sync_channel::<(u64, Bytes)>(WAITING);
     let thread = thread::spawn(move || {
         for (at, bytes) in pieces {
-            store.write(at, &bytes, HELPER.0).expect("the scratch folder has room");
+            store.write_shared(at, bytes, HELPER.0).expect("the scratch folder has room");
         }
         store.sync(Duration::ZERO).expect("the scratch folder has room");
         store.is_complete()

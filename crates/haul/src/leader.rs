@@ -13,6 +13,7 @@ mod segmented;
 mod setback;
 mod single;
 mod transfer;
+mod ways;
 
 pub use builder::{Leader, LeaderBuilder};
 pub use transfer::{Snapshot, Transfer};
