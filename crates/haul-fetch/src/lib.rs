@@ -51,7 +51,7 @@ pub use cidr::Cidr;
 pub use client::{Client, Options, Timeouts};
 pub use digest::Digest;
 pub use error::{Error, Fault, Kind, Refusal, Retry, Stage};
-pub use guard::Guard;
+pub use guard::{Denied, Guard};
 pub use lane::Lane;
 pub use limit::RateLimit;
 pub use probe::{Body, Framing, Probe};

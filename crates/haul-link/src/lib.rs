@@ -22,6 +22,6 @@ pub use ask::{Asker, GROUP, Heard, Listener, PORT, PORTS, REPEATS};
 pub use error::LinkError;
 pub use handshake::{Code, Greeting, answer, greet};
 pub use identity::{BadPeerId, Identity, PeerId, random};
-pub use interfaces::{Interface, interfaces};
+pub use interfaces::{Interface, interfaces, networks};
 pub use session::{FrameReader, FrameWriter, Session};
 pub use tls::{Secured, accept, dial};

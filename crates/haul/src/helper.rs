@@ -5,6 +5,7 @@ mod consent;
 mod event;
 mod serve;
 mod session;
+mod surroundings;
 
 pub use builder::{Helper, HelperBuilder};
 pub use consent::{ConsentPolicy, Decision, Request};

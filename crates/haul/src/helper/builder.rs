@@ -1,9 +1,10 @@
 use super::consent::{ConsentPolicy, Decision};
 use super::serve::{Serving, serve};
+use super::surroundings::surroundings;
 use crate::home::machine_name;
 use crate::{ByteRate, Error, Home};
-use haul_fetch::{Cidr, Client, Guard, Options, RateLimit};
-use haul_link::{PORT, PORTS, interfaces};
+use haul_fetch::{Cidr, Client, Denied, Guard, Options, RateLimit};
+use haul_link::{PORT, PORTS};
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::ops::RangeInclusive;
@@ -136,7 +137,7 @@ impl HelperBuilder {
     /// Checks everything that can be checked without touching the network or the disk.
     pub fn build(self) -> Result<Helper, Error> {
         let client = Client::new(Options {
-            guard: Guard::Public { allowed: self.allowed, denied: own_networks() },
+            guard: Guard::Public { allowed: self.allowed, denied: Denied::asking(surroundings) },
             extra_roots: self.roots,
             limit: self.limit.map(|rate| RateLimit::new(rate.bytes_per_second())),
             source_address: self.source_address,
@@ -152,11 +153,4 @@ impl HelperBuilder {
         };
         Ok(Helper { settings })
     }
-}
-
-/// Networks that this machine is in: closed to strangers even where their addresses are public.
-fn own_networks() -> Vec<Cidr> {
-    let own = interfaces().unwrap_or_default().into_iter();
-    own.filter_map(|network| format!("{}/{}", network.address, network.prefix).parse().ok())
-        .collect()
 }
