@@ -1,5 +1,5 @@
 use crate::request::Headers;
-use crate::{Error, Guard, Probe, RateLimit, Source, Validator, tls};
+use crate::{Allowance, Error, Guard, Probe, RateLimit, Source, Validator, tls};
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,6 +11,7 @@ use url::Url;
 #[derive(Clone)]
 pub struct Client(pub(crate) Arc<Settings>);
 
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) headers: Headers,
     pub(crate) guard: Guard,
@@ -19,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) timeouts: Timeouts,
     pub(crate) limit: Option<RateLimit>,
     pub(crate) source_address: Option<IpAddr>,
+    pub(crate) allowance: Option<Arc<dyn Allowance>>,
 }
 
 /// What a [`Client`] is made of; the default is for whoever downloads on their own behalf.
@@ -76,7 +78,15 @@ impl Client {
             timeouts: options.timeouts,
             limit: options.limit,
             source_address: options.source_address,
+            allowance: None,
         })))
+    }
+
+    /// The same client behind another guard, with no more than `allowance` lets it have.
+    #[must_use]
+    pub fn under(&self, guard: Guard, allowance: Arc<dyn Allowance>) -> Self {
+        let allowance = Some(allowance);
+        Self(Arc::new(Settings { guard, allowance, ..(*self.0).clone() }))
     }
 
     /// Asks for the whole of what is at `url` and tells what it is by the head of the response,

@@ -1,5 +1,6 @@
 //! From a URL to a stream of bytes: names, the guard, the race of addresses, TLS.
 
+use crate::allowance::Allowed;
 use crate::client::Settings;
 use crate::{Error, Refusal, Stage};
 use rustls::pki_types::ServerName;
@@ -7,6 +8,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -29,6 +31,9 @@ pub(crate) async fn connect(
     let host = host_of(url);
     let refused = |why| Error::Refused { host: host.clone(), why };
     settings.guard.admit_url(url).map_err(refused)?;
+    if settings.allowance.as_ref().is_some_and(|allowance| !allowance.admits(&host)) {
+        return Err(refused(Refusal::Owner));
+    }
     let limit = settings.timeouts.connect;
     let addresses = within(limit, &host, Stage::Resolve, resolve(settings, url)).await?;
     settings.guard.admit(url, &addresses).map_err(refused)?;
@@ -38,8 +43,12 @@ pub(crate) async fn connect(
         return Err(refused(Refusal::Peer));
     }
     debug!(%host, %address, "connected");
+    let stream: Box<dyn Stream> = match &settings.allowance {
+        Some(allowance) => Box::new(Allowed::new(stream, Arc::clone(allowance))),
+        None => Box::new(stream),
+    };
     if url.scheme() == "http" {
-        return Ok((Box::new(stream), address));
+        return Ok((stream, address));
     }
     let secure = within(limit, &host, Stage::Handshake, secure(settings, url, stream)).await?;
     Ok((secure, address))
@@ -163,7 +172,7 @@ async fn first_done(attempts: &mut Vec<Attempt>) -> (SocketAddr, io::Result<TcpS
 async fn secure(
     settings: &Settings,
     url: &Url,
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
 ) -> Result<Box<dyn Stream>, Error> {
     let failed = |source| Error::Tls { host: host_of(url), source };
     let name = server_name(url).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;

@@ -27,6 +27,7 @@
 //!
 //! [`Span`]: haul_span::Span
 
+mod allowance;
 mod cidr;
 mod client;
 mod codec;
@@ -47,6 +48,7 @@ mod source;
 mod tls;
 mod validator;
 
+pub use allowance::Allowance;
 pub use cidr::Cidr;
 pub use client::{Client, Options, Timeouts};
 pub use digest::Digest;

@@ -101,6 +101,7 @@ fn authorization(url: &Url) -> Option<HeaderValue> {
 const AGENT: &str = concat!("haul/", env!("CARGO_PKG_VERSION"));
 
 /// The caller's own headers.
+#[derive(Clone)]
 pub(crate) struct Headers(HeaderMap);
 
 impl Headers {
