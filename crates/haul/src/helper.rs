@@ -6,6 +6,7 @@ mod event;
 mod serve;
 mod session;
 mod surroundings;
+mod work;
 
 pub use builder::{Helper, HelperBuilder};
 pub use consent::{ConsentPolicy, Decision, Request};

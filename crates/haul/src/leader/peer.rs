@@ -9,13 +9,14 @@ use haul_link::{
 use haul_span::Span;
 use haul_wire::{ByeReason, Failure, Frame, JobFacts, Offer, Verdict};
 use sha2::{Digest, Sha256};
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -28,8 +29,11 @@ const PREPARATION: Duration = Duration::from_secs(60);
 /// The most that a helper may ask the leader to read for it at a time, in bytes.
 const CHALLENGE_MOST: u64 = 64 << 10;
 
-/// How many challenges a helper may set in a session.
-const CHALLENGES: u32 = 64;
+/// How many frames a helper may send between its yes and its word that it is ready.
+const PREPARING: u32 = 64;
+
+/// The answer to a helper's challenge, while it is worked out.
+type Proofs = JoinSet<Result<[u8; 32], String>>;
 
 /// What every session of a job needs.
 pub(crate) struct Hosting {
@@ -97,7 +101,7 @@ pub(crate) async fn host(tcp: TcpStream, hosting: Arc<Hosting>) {
     }
 }
 
-async fn meet(secured: Secured, hosting: &Hosting) {
+async fn meet(secured: Secured, hosting: &Arc<Hosting>) {
     let (address, peer) = (secured.address, secured.peer);
     let me = hosting.identity.id();
     let greeting = match greet(secured, me, &hosting.machine, hosting.ask).await {
@@ -108,10 +112,11 @@ async fn meet(secured: Secured, hosting: &Hosting) {
     let (name, code) = (greeting.name, greeting.code.to_string());
     hosting.tell(News::Told(Happening::Found { address: address.ip(), how: "ask" })).await;
     hosting.tell(News::Offered).await;
-    let (session, lanes) = match admit(greeting.session, hosting, worker, &name, address).await {
-        Ok(ready) => ready,
-        Err(turned) => return hosting.turned_down(worker, name, address, turned).await,
-    };
+    let (session, lanes, proofs) =
+        match admit(greeting.session, hosting, worker, &name, address).await {
+            Ok(ready) => ready,
+            Err(turned) => return hosting.turned_down(worker, name, address, turned).await,
+        };
     let (reader, writer) = session.granted();
     let (frames, outgoing) = mpsc::unbounded_channel();
     let replies = frames.clone();
@@ -119,6 +124,7 @@ async fn meet(secured: Secured, hosting: &Hosting) {
     let because = tokio::select! {
         because = hear(reader, worker, hosting, &replies) => because,
         because = speak(writer, outgoing) => because,
+        because = prove(proofs, &replies) => because,
     };
     hosting.tell(News::Said { worker, said: Said::Gone { because } }).await;
 }
@@ -126,11 +132,11 @@ async fn meet(secured: Secured, hosting: &Hosting) {
 /// From the offer to the helper's word that it is ready.
 async fn admit(
     mut session: Session,
-    hosting: &Hosting,
+    hosting: &Arc<Hosting>,
     worker: u32,
     name: &str,
     address: SocketAddr,
-) -> Result<(Session, u8), Turned> {
+) -> Result<(Session, u8, Proofs), Turned> {
     session.send(&Frame::Offer(hosting.offer.clone())).await?;
     let answer = match within("answer", DECISION, session.next()).await? {
         Frame::Answer(answer) => answer,
@@ -149,21 +155,20 @@ async fn admit(
     };
     hosting.tell(News::Told(yes)).await;
     session.send(&Frame::Job(hosting.job.clone())).await?;
-    prepare(&mut session, hosting).await?;
-    Ok((session, answer.lanes.max(1)))
+    let proofs = prepare(&mut session, hosting).await?;
+    Ok((session, answer.lanes.max(1), proofs))
 }
 
-/// Meets the helper's challenges until it is ready.
-async fn prepare(session: &mut Session, hosting: &Hosting) -> Result<(), Turned> {
-    for _ in 0..CHALLENGES {
+/// Waits until the helper is ready. What it challenges for is read meanwhile over the own link,
+/// which is busy: grants need not wait for that.
+async fn prepare(session: &mut Session, hosting: &Arc<Hosting>) -> Result<Proofs, Turned> {
+    let mut proofs = Proofs::new();
+    for _ in 0..PREPARING {
         match within("preparation", PREPARATION, session.next()).await? {
-            Frame::Ready => return Ok(()),
-            Frame::Challenge { span } => {
-                let sha256 = hosting
-                    .prove(span)
-                    .await
-                    .map_err(|because| Turned::Down(Answer::No, Some(because)))?;
-                session.send(&Frame::Proof { sha256 }).await?;
+            Frame::Ready => return Ok(proofs),
+            Frame::Challenge { span } if proofs.is_empty() => {
+                let hosting = Arc::clone(hosting);
+                proofs.spawn(async move { hosting.prove(span).await });
             }
             Frame::Ping => session.send(&Frame::Pong).await?,
             Frame::Pong => {}
@@ -173,7 +178,20 @@ async fn prepare(session: &mut Session, hosting: &Hosting) -> Result<(), Turned>
             other => return Err(unexpected("a challenge", &other)),
         }
     }
-    Err(Turned::Down(Answer::No, Some("it set too many challenges".into())))
+    Err(Turned::Down(Answer::No, Some("it does not get ready".into())))
+}
+
+/// Hands the proof on as soon as there is one; returns why there is none.
+async fn prove(mut proofs: Proofs, frames: &mpsc::UnboundedSender<Frame>) -> String {
+    match proofs.join_next().await {
+        Some(Ok(Ok(sha256))) => {
+            let _ = frames.send(Frame::Proof { sha256 });
+        }
+        Some(Ok(Err(because))) => return because,
+        Some(Err(error)) => return error.to_string(),
+        None => {}
+    }
+    pending().await
 }
 
 impl Hosting {
