@@ -115,7 +115,7 @@ fn say(event: &HelperEvent) {
         HelperEvent::Listening { address } => {
             eprintln!("waiting for asks on {address}; Ctrl-C to stop");
         }
-        HelperEvent::Answered { leader, answer, because } => {
+        HelperEvent::Answered { leader, answer, because, .. } => {
             eprintln!("answered {leader}: {answer:?} ({because})");
         }
         HelperEvent::Helping { leader, host } => {

@@ -1,8 +1,21 @@
 //! The helper: hears asks, lets its owner decide, fetches, keeps nothing.
 
+mod accounts;
+mod budget;
 mod builder;
 mod consent;
+pub mod control;
+pub mod doors;
 mod event;
+mod gate;
+mod history;
+mod job;
+mod leaders;
+mod machine;
+mod pause;
+pub mod policy;
+mod prompts;
+mod purse;
 mod serve;
 mod session;
 mod surroundings;

@@ -38,6 +38,7 @@ pub use error::{Error, ErrorKind, Retry};
 pub use event::{Answer, Event, Failed, Happening, WorkerProgress};
 pub use haul_fetch::Cidr;
 pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Request, Serving};
+pub use helper::{control, doors, policy};
 pub use helpers::Helpers;
 pub use home::Home;
 pub use leader::{Leader, LeaderBuilder, Snapshot, Transfer};

@@ -1,15 +1,20 @@
 //! Hearing asks, and dialling those who ask.
 
+use super::accounts::Accounts;
 use super::builder::Settings;
+use super::control::{Asked, Server};
 use super::event::HelperEvent;
+use super::gate::{Gate, Posts};
+use super::leaders::Leaders;
+use super::policy::{Policies, PolicyError};
 use super::session::help;
 use crate::{Error, ErrorKind};
 use haul_link::{Admission, Heard, Identity, Interface, Listener, interfaces};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 /// How many leaders may be dialled or talked to at a time.
 const PENDING: usize = 8;
@@ -54,17 +59,29 @@ impl Drop for Serving {
 
 /// What every session of a helper needs.
 pub(crate) struct Helping {
-    pub(crate) settings: Settings,
+    pub(crate) machine: String,
     pub(crate) identity: Identity,
     pub(crate) events: mpsc::UnboundedSender<HelperEvent>,
-    /// Whether a leader is helped at this moment: one at a time.
-    pub(crate) busy: AtomicBool,
+    /// Decides whom to help, and how much.
+    pub(crate) gate: Arc<Gate>,
 }
 
 impl Helping {
     /// Tells whoever listens, if anybody does.
     pub(crate) fn tell(&self, event: HelperEvent) {
         let _ = self.events.send(event);
+    }
+
+    fn tell_of_policy(&self, changed: Result<(), PolicyError>) {
+        let error = changed.err();
+        if let Some(error) = &error {
+            tracing::warn!(%error, "the policy that was in force stays");
+        }
+        self.tell(HelperEvent::Policy {
+            managed: self.gate.in_force().managed.clone(),
+            error: error.as_ref().map(ToString::to_string),
+            r#try: error.as_ref().map(PolicyError::remedy),
+        });
     }
 }
 
@@ -73,16 +90,23 @@ pub(crate) async fn serve(
     events: mpsc::UnboundedSender<HelperEvent>,
 ) -> Result<(), Error> {
     let identity = settings.home.identity()?;
+    let (ports, listen, machine) =
+        (settings.ports.clone(), settings.listen, settings.machine.clone());
+    let gate = Arc::new(gate(settings).await?);
+    let server = Server::open(&gate.home)?;
     let networks = own_networks();
     let fitting: Vec<Interface> =
         networks.iter().filter(|network| network.is_fitting()).cloned().collect();
-    let listener = Listener::open(settings.listen, &fitting)?;
-    let address = listener.address().unwrap_or(settings.listen.into());
-    let mut admission = Admission::new(settings.ports.clone());
-    let helping = Arc::new(Helping { settings, identity, events, busy: AtomicBool::new(false) });
+    let listener = Listener::open(listen, &fitting)?;
+    let address = listener.address().unwrap_or(listen.into());
+    let mut admission = Admission::new(ports);
+    let helping = Arc::new(Helping { machine, identity, events, gate });
+    helping.tell_of_policy(Ok(()));
     helping.tell(HelperEvent::Listening { address });
     let began = Instant::now();
     let mut sessions: JoinSet<(Heard, bool)> = JoinSet::new();
+    let tending = helping.gate.tend(|changed| helping.tell_of_policy(changed));
+    tokio::pin!(tending);
     loop {
         tokio::select! {
             heard = listener.next() => {
@@ -96,11 +120,36 @@ pub(crate) async fn serve(
             Some(ended) = sessions.join_next() => if let Ok((heard, again)) = ended && again {
                 admission.forget(&heard.ask);
             },
+            asked = server.serve_one(&helping.gate) => if asked == Asked::Stop {
+                // So that the leaders can be told; nothing is fetched any more.
+                let all = async { while sessions.join_next().await.is_some() {} };
+                let _ = timeout(FAREWELL, all).await;
+                return Ok(());
+            },
+            () = &mut tending => {}
         }
     }
+}
+
+/// The gate, with the accounts and all that is asked of the machine.
+async fn gate(settings: Settings) -> Result<Gate, Error> {
+    let work = tokio::task::spawn_blocking(move || {
+        let Settings { consent, client, home, policy, machine_facts, .. } = settings;
+        let policies = Policies::open(policy)?;
+        let accounts = Accounts::open(&home)?;
+        let book = Box::new(Leaders::of(&home));
+        let machine = machine_facts;
+        Ok(Gate::new(Posts { home, client, policies, accounts, consent, machine, book }))
+    });
+    work.await.unwrap_or_else(|error| {
+        Err(Error::new(ErrorKind::Other, "the helper could not start", error.to_string()))
+    })
 }
 
 /// The networks of this machine at this moment; they change while it roams.
 fn own_networks() -> Vec<Interface> {
     interfaces().unwrap_or_default()
 }
+
+/// How long leaders may take to hear that the helper stops.
+const FAREWELL: Duration = Duration::from_millis(300);

@@ -2,10 +2,12 @@
 
 use super::consent::{Decision, Request};
 use super::event::HelperEvent;
+use super::gate::Judged;
+use super::job::Permit;
 use super::serve::Helping;
-use super::work::{LANES, Secret, work};
+use super::work::{Because, Secret, work};
 use crate::Answer;
-use haul_fetch::{Lane, Source, Validator};
+use haul_fetch::{Client, Lane, Source, Validator};
 use haul_link::{Greeting, Heard, LinkError, PeerId, Session, answer, dial, random};
 use haul_span::Span;
 use haul_wire::{Answer as WireAnswer, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
@@ -16,9 +18,6 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::debug;
 use url::Url;
-
-/// How long a policy may think; no answer is a no.
-const DECISION: Duration = Duration::from_secs(45);
 
 /// How long a leader may take for each step before the first grant.
 const STEP: Duration = Duration::from_secs(20);
@@ -55,7 +54,7 @@ async fn meet(heard: Heard, helping: &Helping) -> Result<(), Ended> {
     let me = helping.identity.id();
     let secured = dial(&helping.identity, address, Some(PeerId(heard.ask.leader))).await?;
     let leader_id = secured.peer.to_string();
-    let greeting = answer(secured, me, &helping.settings.machine).await?;
+    let greeting = answer(secured, me, &helping.machine).await?;
     let Greeting { mut session, code, name, .. } = greeting;
     let offer = match within("offer", session.next()).await? {
         Frame::Offer(offer) => offer,
@@ -69,12 +68,16 @@ async fn meet(heard: Heard, helping: &Helping) -> Result<(), Ended> {
         host: safe_host(&offer.host),
         size: offer.size,
     };
-    let Some(_turn) = decide(&request, heard, helping, &mut session).await? else { return Ok(()) };
-    let (source, secret) = prepare(&mut session, &offer, helping).await?;
-    helping
-        .tell(HelperEvent::Helping { leader: request.leader.clone(), host: request.host.clone() });
+    let Some(permit) = decide(&request, heard, helping, &mut session).await? else {
+        return Ok(());
+    };
     let sent = AtomicU64::new(0);
-    let because = work(session, &source, secret, &request, helping, &sent).await;
+    let lent = lend(session, &offer, &request, helping, &permit, &sent);
+    let because = tokio::select! {
+        because = lent => because?,
+        why = permit.supervise() => Because::said(&why),
+    };
+    permit.note_end(&because.text);
     let bytes = sent.load(Ordering::Relaxed);
     helping.tell(HelperEvent::Ended { leader: request.leader, bytes, because: because.text });
     if because.broken {
@@ -84,54 +87,46 @@ async fn meet(heard: Heard, helping: &Helping) -> Result<(), Ended> {
     }
 }
 
-/// The helper's one turn; given back when dropped.
-struct Turn<'a>(&'a Helping);
-
-impl<'a> Turn<'a> {
-    fn take(helping: &'a Helping) -> Option<Self> {
-        (!helping.busy.swap(true, Ordering::AcqRel)).then_some(Self(helping))
-    }
+/// Does what was said yes to.
+async fn lend(
+    mut session: Session,
+    offer: &Offer,
+    request: &Request,
+    helping: &Helping,
+    permit: &Permit,
+    sent: &AtomicU64,
+) -> Result<Because, Ended> {
+    let (source, secret) = prepare(&mut session, offer, &permit.client()).await?;
+    helping
+        .tell(HelperEvent::Helping { leader: request.leader.clone(), host: request.host.clone() });
+    Ok(work(session, &source, secret, request, helping, permit, sent).await)
 }
 
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.busy.store(false, Ordering::Release);
-    }
-}
-
-/// Lets the policy decide and tells the leader; a turn means yes.
-async fn decide<'a>(
+/// Lets the owner decide and tells the leader; a permit means yes.
+async fn decide(
     request: &Request,
     heard: Heard,
-    helping: &'a Helping,
+    helping: &Helping,
     session: &mut Session,
-) -> Result<Option<Turn<'a>>, Ended> {
-    let turn = Turn::take(helping);
-    let (decision, because) = if turn.is_none() {
-        (Decision::Busy, "somebody else is being helped")
-    } else {
-        helping.tell(HelperEvent::Asked {
-            leader: request.leader.clone(),
-            address: heard.from,
-            code: request.code.clone(),
-            host: request.host.clone(),
-            size: request.size,
-        });
-        match timeout(DECISION, helping.settings.consent.decide(request)).await {
-            Ok(decision) => (decision, "so it was decided"),
-            Err(_) => (Decision::No, "nobody answered within 45 s"),
-        }
-    };
-    let (said, answered) = match decision {
-        Decision::Yes => (WireAnswer::yes(LANES, u64::MAX), Answer::Yes),
-        Decision::No => (WireAnswer::NO, Answer::No),
-        Decision::Busy => (WireAnswer::refusal(Verdict::Busy), Answer::Busy),
-        Decision::Later => (WireAnswer::refusal(Verdict::Later), Answer::Later),
+) -> Result<Option<Permit>, Ended> {
+    helping.tell(HelperEvent::Asked {
+        leader: request.leader.clone(),
+        address: heard.from,
+        code: request.code.clone(),
+        host: request.host.clone(),
+        size: request.size,
+    });
+    let Judged { decision, because, asked, permit } = helping.gate.decide(request).await;
+    let (said, answer) = match (decision, &permit) {
+        (_, Some(permit)) => (WireAnswer::yes(permit.lanes(), permit.budget()), Answer::Yes),
+        (Decision::Busy, None) => (WireAnswer::refusal(Verdict::Busy), Answer::Busy),
+        (Decision::Later, None) => (WireAnswer::refusal(Verdict::Later), Answer::Later),
+        (_, None) => (WireAnswer::NO, Answer::No),
     };
     session.send(&Frame::Answer(said)).await?;
     let leader = request.leader.clone();
-    helping.tell(HelperEvent::Answered { leader, answer: answered, because: because.into() });
-    Ok(turn.filter(|_| decision == Decision::Yes))
+    helping.tell(HelperEvent::Answered { leader, answer, because, asked });
+    Ok(permit)
 }
 
 /// From the yes to the word that grants may come: what to fetch, and a secret part of it that the
@@ -139,13 +134,13 @@ async fn decide<'a>(
 async fn prepare(
     session: &mut Session,
     offer: &Offer,
-    helping: &Helping,
+    client: &Client,
 ) -> Result<(Source, Secret), Ended> {
     let job = match within("job", session.next()).await? {
         Frame::Job(job) => job,
         other => return Err(unexpected("the job", &other)),
     };
-    let source = match source_of(&job, offer, helping) {
+    let source = match source_of(&job, offer, client) {
         Ok(source) => source,
         Err(because) => return part(session, ByeReason::Protocol, because).await,
     };
@@ -169,7 +164,7 @@ async fn part<T>(session: &mut Session, reason: ByeReason, because: String) -> R
 }
 
 /// The source that the job names, which must be the one that was offered.
-fn source_of(job: &JobFacts, offer: &Offer, helping: &Helping) -> Result<Source, String> {
+fn source_of(job: &JobFacts, offer: &Offer, client: &Client) -> Result<Source, String> {
     let url: Url = job.url.parse().map_err(|_| "the job names no URL")?;
     let scheme = if offer.scheme == Scheme::Https { "https" } else { "http" };
     let same_host = url.host_str() == Some(offer.host.as_str());
@@ -179,11 +174,7 @@ fn source_of(job: &JobFacts, offer: &Offer, helping: &Helping) -> Result<Source,
     }
     let validator = job.validator.as_deref().map(str::parse::<Validator>).transpose();
     let validator = validator.map_err(|_| "the validator cannot be read")?;
-    helping
-        .settings
-        .client
-        .source(&url, job.length, validator.as_ref())
-        .map_err(|error| error.to_string())
+    client.source(&url, job.length, validator.as_ref()).map_err(|error| error.to_string())
 }
 
 /// A part of the file that the leader cannot guess.

@@ -2,6 +2,7 @@
 
 use super::consent::Request;
 use super::event::HelperEvent;
+use super::job::Permit;
 use super::serve::Helping;
 use super::session::reason_text;
 use crate::lanes::{Lanes, Order, Word};
@@ -13,9 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{interval, sleep, timeout};
-
-/// How many connections a helper opens to an origin at the most.
-pub(crate) const LANES: u8 = 8;
 
 /// Pieces on their way to the leader: with 64 KiB each, 1 MiB.
 const QUEUE: usize = 16;
@@ -37,7 +35,7 @@ pub(crate) struct Because {
 }
 
 impl Because {
-    fn said(text: &str) -> Self {
+    pub(crate) fn said(text: &str) -> Self {
         Self { text: text.to_owned(), broken: false }
     }
 }
@@ -55,6 +53,7 @@ pub(crate) async fn work(
     secret: Secret,
     request: &Request,
     helping: &Helping,
+    permit: &Permit,
     sent: &AtomicU64,
 ) -> Because {
     let (reader, writer) = session.granted();
@@ -62,10 +61,10 @@ pub(crate) async fn work(
     let (replies, control) = mpsc::unbounded_channel();
     let (proof, shown) = oneshot::channel();
     let credit = Arc::new(Semaphore::new(0));
-    let lanes = Lanes::start(source, LANES, None, &words, Some(&credit));
+    let lanes = Lanes::start(source, permit.lanes(), None, &words, Some(&credit));
     let length = source.length().unwrap_or(0);
     let mut ears = Ears { lanes, credit, replies, proof: Some(proof), length };
-    let mouth = Mouth { writer, said, control, sent };
+    let mouth = Mouth { writer, said, control, permit, sent };
     tokio::select! {
         because = ears.hear(reader) => because,
         because = mouth.speak(secret, shown) => because,
@@ -132,6 +131,7 @@ struct Mouth<'a> {
     writer: FrameWriter,
     said: mpsc::Receiver<Word>,
     control: mpsc::UnboundedReceiver<Frame>,
+    permit: &'a Permit,
     sent: &'a AtomicU64,
 }
 
@@ -140,20 +140,23 @@ impl Mouth<'_> {
     /// the queue and stop; then sends what they fetched.
     async fn speak(mut self, secret: Secret, shown: oneshot::Receiver<Secret>) -> Because {
         match self.await_proof(shown).await {
-            Ok(proof) if proof == secret => self.pass_on().await.into(),
-            Ok(_) => self.part().await,
-            Err(error) => error.into(),
+            Ok(proof) if proof == secret => self.pass_on().await,
+            Ok(_) => self.part(ByeReason::Unproven, "the leader reads another file there").await,
+            Err(because) => because,
         }
     }
 
-    async fn await_proof(&mut self, shown: oneshot::Receiver<Secret>) -> Result<Secret, LinkError> {
+    async fn await_proof(&mut self, shown: oneshot::Receiver<Secret>) -> Result<Secret, Because> {
         let silent = LinkError::Silent { awaiting: "proof", after: PROOF };
         let (mut shown, patience) = (shown, sleep(PROOF));
         tokio::pin!(patience);
         loop {
             let frame = tokio::select! {
-                proof = &mut shown => return proof.map_err(|_| LinkError::Closed),
-                () = &mut patience => return Err(silent),
+                proof = &mut shown => return proof.map_err(|_| LinkError::Closed.into()),
+                () = &mut patience => return Err(silent.into()),
+                why = self.permit.ended() => {
+                    return Err(self.part(ByeReason::Stopped, &why).await);
+                }
                 Some(frame) = self.control.recv() => frame,
                 () = sleep(Session::PING_AFTER) => Frame::Ping,
             };
@@ -161,20 +164,26 @@ impl Mouth<'_> {
         }
     }
 
-    /// Sends what the lanes fetched, and a sign of life where there is nothing; returns what broke.
-    async fn pass_on(&mut self) -> LinkError {
+    /// Sends what the lanes fetched, and a sign of life where there is nothing; until the
+    /// connection breaks or the job has to end.
+    async fn pass_on(&mut self) -> Because {
         loop {
-            let Self { said, control, .. } = self;
+            let Self { said, control, permit, .. } = self;
             let next = async {
                 tokio::select! {
                     biased;
-                    Some(frame) = control.recv() => frame,
-                    Some(word) = said.recv() => frame_of(word),
+                    why = permit.ended() => Err(why),
+                    Some(frame) = control.recv() => Ok(frame),
+                    Some(word) = said.recv() => Ok(frame_of(word)),
                 }
             };
-            let frame = timeout(Session::PING_AFTER, next).await.unwrap_or(Frame::Ping);
+            let frame = match timeout(Session::PING_AFTER, next).await {
+                Ok(Ok(frame)) => frame,
+                Ok(Err(why)) => return self.part(ByeReason::Stopped, &why).await,
+                Err(_) => Frame::Ping,
+            };
             if let Err(error) = self.writer.send(&frame).await {
-                return error;
+                return error.into();
             }
             if let Frame::Data { bytes, .. } = &frame {
                 self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -182,13 +191,13 @@ impl Mouth<'_> {
         }
     }
 
-    /// Leaves a leader that did not show the secret.
-    async fn part(&mut self) -> Because {
-        let bye = Frame::Bye { reason: ByeReason::Unproven };
+    /// Leaves the leader with a word.
+    async fn part(&mut self, reason: ByeReason, because: &str) -> Because {
+        let bye = Frame::Bye { reason };
         // Whether the leader hears it or not, it gets nothing.
         let _ = self.writer.send(&bye).await;
         self.writer.close().await;
-        Because::said("the leader reads another file there")
+        Because::said(because)
     }
 }
 
