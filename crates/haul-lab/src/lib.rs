@@ -1,7 +1,7 @@
 //! Payloads, origins, simulated and namespace networks for haul's tests.
 //!
 //! Nothing here is part of the product: it is what tests, benches and the demo download from and
-//! download over. Four things stand side by side and need not know each other:
+//! download over. These stand side by side and need not know each other:
 //!
 //! * [`Payload`]: the bytes of a file of any size, made from a seed, whose every block is unlike
 //!   every other, so that a block written at the wrong offset never goes unseen;
@@ -10,7 +10,10 @@
 //! * [`lan`]: a leader, helpers and an origin in network namespaces of their own, joined by a LAN
 //!   and each behind an internet link that the kernel shapes;
 //! * [`sim`]: whole downloads in virtual time, with the real planner over links that exist only as
-//!   numbers.
+//!   numbers;
+//! * [`dns`]: a name server that says whatever a test wants, also something else every time;
+//! * [`wire`]: who is dialled from a machine, as seen on the wire;
+//! * [`hostile`]: a leader that asks for what it should not have.
 //!
 //! ```
 //! use haul_lab::{Payload, Rate, origin::{Origin, Resource, Shape}};
@@ -24,13 +27,16 @@
 //! # Ok::<(), haul_lab::Error>(())
 //! ```
 
+pub mod dns;
 mod error;
+pub mod hostile;
 pub mod lan;
 pub mod origin;
 mod payload;
 mod rate;
 pub mod sim;
 mod tls;
+pub mod wire;
 
 pub use error::Error;
 pub use payload::Payload;

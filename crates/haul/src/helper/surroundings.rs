@@ -14,18 +14,19 @@ pub(crate) fn surroundings() -> Option<Vec<Cidr>> {
     let own = networks().ok()?.into_iter();
     let mut closed: Vec<Cidr> =
         own.filter_map(|(address, prefix)| Cidr::new(address, prefix)).collect();
-    let tables: [(&str, fn(&str) -> Vec<IpAddr>); 4] = [
-        ("/proc/self/net/route", gateways_v4),
-        ("/proc/self/net/ipv6_route", gateways_v6),
-        ("/etc/resolv.conf", name_servers),
-        ("/run/systemd/resolve/resolv.conf", name_servers),
+    let told = [
+        gateways_v4(&text("/proc/self/net/route")),
+        gateways_v6(&text("/proc/self/net/ipv6_route")),
+        name_servers(&text("/etc/resolv.conf")),
+        name_servers(&text("/run/systemd/resolve/resolv.conf")),
     ];
-    for (path, read) in tables {
-        // A machine without the file has nothing of the kind.
-        let text = fs::read_to_string(path).unwrap_or_default();
-        closed.extend(read(&text).into_iter().filter_map(alone));
-    }
+    closed.extend(told.into_iter().flatten().filter_map(alone));
     Some(closed)
+}
+
+/// What a file says; a machine without the file has nothing of the kind.
+fn text(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
 /// The network of one address.
