@@ -1,3 +1,4 @@
+use crate::trust::{GroupArgs, TrustArgs};
 use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
 use haul::{ByteRate, Helpers};
@@ -26,6 +27,10 @@ pub(crate) enum Command {
     Ui(Ui),
     /// List the live machines on this network
     Scan(Scan),
+    /// The machines that this one knows
+    Trust(TrustArgs),
+    /// The key of the group that this machine belongs to
+    Group(GroupArgs),
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell
@@ -77,6 +82,10 @@ pub(crate) struct Get {
     /// Whom to ask: auto, none, or addresses separated by commas
     #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
     pub(crate) helpers: Helpers,
+
+    /// Take help only from machines that hold the group's key
+    #[arg(long)]
+    pub(crate) group_only: bool,
 
     /// Fail unless this many machines help
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -69,6 +69,9 @@ fn leader(get: Get) -> Result<LeaderBuilder, Error> {
         ))
     })?;
     let mut leader = Leader::builder(url).helpers(get.helpers).min_helpers(get.min_helpers);
+    if get.group_only {
+        leader = leader.group_only();
+    }
     if let Some(file) = get.output {
         leader = leader.save_as(file);
     }

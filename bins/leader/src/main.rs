@@ -8,10 +8,12 @@ mod get;
 mod report;
 mod scan;
 mod tell;
+mod trust;
 mod ui;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
+use haul::trust::Role;
 use std::io;
 use std::process::ExitCode;
 
@@ -25,6 +27,8 @@ fn main() -> ExitCode {
         Command::Get(get) => get::run(get, args.verbose),
         Command::Ui(ui) => ui::run(ui),
         Command::Scan(scan) => scan::run(&scan),
+        Command::Trust(trust) => ended(trust::run_trust(&trust, Role::Helper)),
+        Command::Group(group) => ended(trust::run_group(&group)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "leader", &mut io::stdout());
             ExitCode::SUCCESS
@@ -42,6 +46,12 @@ fn unreadable(error: &clap::Error) -> ExitCode {
         return ExitCode::from(haul::ErrorKind::Usage.code());
     }
     error.exit()
+}
+
+fn ended(done: Result<(), haul::Error>) -> ExitCode {
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    tell::error(&error);
+    ExitCode::from(error.kind().code())
 }
 
 fn man() -> ExitCode {

@@ -1,6 +1,6 @@
 //! A leader that asks for what it should not have.
 
-use haul_link::{Identity, LinkError, Session, accept, greet};
+use haul_link::{Identity, LinkError, Me, Session, accept, greet};
 use haul_span::Span;
 use haul_wire::{Ask, ByeReason, FailReason, Frame, JobFacts, Offer, Scheme, SizeClass, Verdict};
 use sha2::{Digest, Sha256};
@@ -66,7 +66,9 @@ impl Enticer {
         let tcp = timeout(patience, self.dialled(&listener, &ask)).await;
         let tcp = tcp.unwrap_or(Err(io::ErrorKind::TimedOut.into())).map_err(broken)?;
         let secured = accept(&identity, tcp).await?;
-        let session = greet(secured, identity.id(), "enticer", id).await?.session;
+        let session = greet(secured, Me { id: identity.id(), name: "enticer", group: None }, id)
+            .await?
+            .session;
         self.offer(session, url, patience).await
     }
 

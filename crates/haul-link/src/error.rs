@@ -64,6 +64,18 @@ pub enum LinkError {
     },
 }
 
+/// The text is not 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadGroupKey;
+
+impl fmt::Display for BadGroupKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a group's key is 64 hexadecimal digits")
+    }
+}
+
+impl std::error::Error for BadGroupKey {}
+
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

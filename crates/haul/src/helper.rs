@@ -1,6 +1,7 @@
 //! The helper: hears asks, lets its owner decide, fetches, keeps nothing.
 
 mod accounts;
+mod blocked;
 mod budget;
 mod builder;
 mod consent;
@@ -10,7 +11,6 @@ mod event;
 mod gate;
 mod history;
 mod job;
-mod leaders;
 mod machine;
 mod pause;
 pub mod policy;

@@ -37,6 +37,12 @@ impl Home {
         &self.folder
     }
 
+    /// Who this installation is to other machines: 64 hexadecimal digits, of a key that is made on
+    /// first use.
+    pub fn id(&self) -> Result<String, Error> {
+        Ok(self.identity()?.id().to_string())
+    }
+
     /// The key of this installation, made on first use.
     pub(crate) fn identity(&self) -> Result<Identity, Error> {
         Ok(Identity::load_or_create(&self.folder.join("key"))?)

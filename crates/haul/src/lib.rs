@@ -33,6 +33,7 @@ mod report;
 #[cfg(feature = "scan")]
 mod scan;
 mod size;
+pub mod trust;
 
 pub use error::{Error, ErrorKind, Retry};
 pub use event::{Answer, Event, Failed, Happening, WorkerProgress};

@@ -31,6 +31,7 @@ pub struct HelperBuilder {
     source_address: Option<IpAddr>,
     ports: RangeInclusive<u16>,
     name: Option<String>,
+    group_only: bool,
 }
 
 /// A builder's choices, checked.
@@ -43,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) home: Home,
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) machine: String,
+    pub(crate) group_only: bool,
 }
 
 impl Helper {
@@ -59,6 +61,7 @@ impl Helper {
             source_address: None,
             ports: PORTS,
             name: None,
+            group_only: false,
         }
     }
 
@@ -147,6 +150,13 @@ impl HelperBuilder {
         self
     }
 
+    /// Hears only asks of the own group and helps no other leader: to everybody else it is not
+    /// there. Takes a key of the group in [`GroupFile`](crate::trust::GroupFile).
+    pub fn group_only(mut self) -> Self {
+        self.group_only = true;
+        self
+    }
+
     /// Checks everything that can be checked without touching the network or the disk.
     pub fn build(self) -> Result<Helper, Error> {
         let denied = Denied::asking(surroundings);
@@ -167,6 +177,7 @@ impl HelperBuilder {
             home: self.home.map_or_else(Home::of_user, Ok)?,
             ports: self.ports,
             machine: self.name.unwrap_or_else(machine_name),
+            group_only: self.group_only,
         };
         Ok(Helper { settings })
     }

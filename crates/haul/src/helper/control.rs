@@ -117,15 +117,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// No line is longer, in bytes.
 const LONGEST: u64 = 64 << 10;
 
-/// Tells the helper of this home something. `None` if no helper runs there.
-pub fn tell(home: &Home, command: Command) -> Result<Option<Status>, Error> {
+/// Tells the helper of this home something, and returns how it is then.
+pub fn tell(home: &Home, command: Command) -> Result<Status, Error> {
     match exchange(home, command) {
-        Ok(Reply::Status(status)) => Ok(Some(*status)),
+        Ok(Reply::Status(status)) => Ok(*status),
         Ok(Reply::Error(because)) => {
             Err(Error::new(ErrorKind::Other, "the helper did not do it", because)
                 .with_remedy("run this version of `helper` for both"))
         }
-        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) if is_absent(&error) => Err(Error::new(
+            ErrorKind::Other,
+            "no helper runs here",
+            format!("nobody listens on {}", path(home).display()),
+        )
+        .with_remedy("start one with `helper run`, or set HAUL_HOME as it is set for that one")),
         Err(error) => Err(Error::new(
             ErrorKind::Other,
             "the helper could not be talked to",

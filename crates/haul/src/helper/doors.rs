@@ -1,6 +1,7 @@
 //! The doors to a person: a terminal, a page, or whatever else shows the open prompt.
 
 use super::consent::{ConsentPolicy, Decision, Request};
+use crate::trust::{Trust, Unpaired};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +17,7 @@ pub struct Doors(Arc<Hall>);
 
 #[derive(Debug)]
 struct Hall {
+    trust: Trust,
     shown: watch::Sender<Option<Prompt>>,
     waiting: Mutex<Option<Waiting>>,
     doors: AtomicUsize,
@@ -26,7 +28,6 @@ struct Hall {
 struct Waiting {
     prompt: Prompt,
     answer: oneshot::Sender<Decision>,
-    tries: u8,
 }
 
 /// A question to a person.
@@ -46,9 +47,9 @@ pub enum Reply {
     /// Do not help.
     No,
     /// Help always; with the six digits that the leader's screen shows, which prove that nobody is
-    /// in the middle.
+    /// in the middle. The leader becomes known.
     Always {
-        /// The digits as they were typed; whatever else was typed does not count.
+        /// The digits as they were typed.
         code: String,
     },
     /// Never help this leader.
@@ -56,33 +57,28 @@ pub enum Reply {
 }
 
 /// What became of a reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replied {
     /// It is the answer.
     Taken,
-    /// The code is not the one on the leader's screen; the prompt stays open.
-    WrongCode,
-    /// The code was wrong three times, which is a no.
-    Refused,
+    /// The leader did not become known, for what its code is worth; the prompt stays open.
+    Unpaired(Unpaired),
     /// The prompt is not open any more.
     Closed,
 }
 
-/// How often a wrong code may be typed.
-const TRIES: u8 = 3;
-
-impl Default for Doors {
-    fn default() -> Self {
+impl Doors {
+    /// A queue without doors; leaders whose code is typed become known there.
+    pub fn new(trust: Trust) -> Self {
         Self(Arc::new(Hall {
+            trust,
             shown: watch::Sender::new(None),
             waiting: Mutex::new(None),
             doors: AtomicUsize::new(0),
             next: AtomicU64::new(1),
         }))
     }
-}
 
-impl Doors {
     /// Opens a door; it counts until it is dropped.
     pub fn open(&self) -> Door {
         self.0.doors.fetch_add(1, Ordering::AcqRel);
@@ -102,7 +98,7 @@ impl Doors {
         let prompt =
             Prompt { id: self.0.next.fetch_add(1, Ordering::Relaxed), request: request.clone() };
         // A prompt that is no longer wanted is taken away by dropping this.
-        let _open = Open::show(&self.0, Waiting { prompt, answer, tries: 0 });
+        let _open = Open::show(&self.0, Waiting { prompt, answer });
         answered.await.unwrap_or(Decision::No)
     }
 }
@@ -123,38 +119,26 @@ impl ConsentPolicy for Doors {
 impl Hall {
     fn answer(&self, prompt: u64, reply: &Reply) -> Replied {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(open) = waiting.as_mut().filter(|open| open.prompt.id == prompt) else {
+        let Some(open) = waiting.take_if(|open| open.prompt.id == prompt) else {
             return Replied::Closed;
         };
         let decision = match reply {
             Reply::Yes => Decision::Yes,
             Reply::No => Decision::No,
             Reply::Block => Decision::Block,
-            Reply::Always { code } if digits(code) == digits(&open.prompt.request.code) => {
-                Decision::Always
-            }
-            Reply::Always { .. } => {
-                open.tries += 1;
-                if open.tries < TRIES {
-                    return Replied::WrongCode;
+            Reply::Always { code } => match self.trust.pair(&open.prompt.request, code) {
+                Ok(_) => Decision::Yes,
+                Err(unpaired) => {
+                    *waiting = Some(open);
+                    return Replied::Unpaired(unpaired);
                 }
-                Decision::No
-            }
+            },
         };
-        let refused = matches!(reply, Reply::Always { .. }) && decision == Decision::No;
-        let told = waiting.take().is_some_and(|open| open.answer.send(decision).is_ok());
+        let told = open.answer.send(decision).is_ok();
         drop(waiting);
         self.shown.send_replace(None);
-        match (told, refused) {
-            (true, true) => Replied::Refused,
-            (true, false) => Replied::Taken,
-            (false, _) => Replied::Closed,
-        }
+        if told { Replied::Taken } else { Replied::Closed }
     }
-}
-
-fn digits(text: &str) -> String {
-    text.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// A prompt while it is wanted.
@@ -213,11 +197,15 @@ impl Drop for Door {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Home;
+    use crate::trust::{Role, Standing};
+    use tempfile::TempDir;
 
     fn request() -> Request {
         Request {
             leader: "asha".into(),
             leader_id: "ab".repeat(32),
+            standing: Standing::Stranger,
             code: "418 207".into(),
             scheme: "https",
             host: "example.org".into(),
@@ -225,63 +213,57 @@ mod tests {
         }
     }
 
-    /// What is decided when a person replies like this, and what becomes of each reply.
-    async fn replies(all: &[Reply]) -> (Decision, Vec<Replied>) {
-        let doors = Doors::default();
-        let mut door = doors.open();
-        let asked = tokio::spawn({
-            let doors = doors.clone();
-            async move { doors.decide(&request()).await }
-        });
-        let prompt = door.changed().await.unwrap();
-        let told = all.iter().map(|reply| door.answer(prompt.id, reply)).collect();
-        (asked.await.unwrap(), told)
+    fn doors() -> (TempDir, Doors) {
+        let folder = TempDir::new().unwrap();
+        let doors = Doors::new(Trust::of(&Home::at(folder.path())));
+        (folder, doors)
     }
 
-    fn always(code: &str) -> Reply {
-        Reply::Always { code: code.into() }
+    fn asked(doors: &Doors) -> tokio::task::JoinHandle<Decision> {
+        let doors = doors.clone();
+        tokio::spawn(async move { doors.decide(&request()).await })
     }
 
     #[tokio::test]
     async fn the_first_answer_counts() {
-        let (decision, told) = replies(&[Reply::Yes, Reply::Block]).await;
-        assert_eq!((decision, told), (Decision::Yes, vec![Replied::Taken, Replied::Closed]));
+        let (_folder, doors) = doors();
+        let mut door = doors.open();
+        let asked = asked(&doors);
+        let prompt = door.changed().await.unwrap();
+        assert_eq!(door.answer(prompt.id, &Reply::Yes), Replied::Taken);
+        assert_eq!(doors.answer(prompt.id, &Reply::Block), Replied::Closed);
+        assert_eq!((asked.await.unwrap(), door.changed().await), (Decision::Yes, None));
     }
 
     #[tokio::test]
-    async fn always_takes_the_code_and_three_wrong_ones_are_a_no() {
-        let (decision, told) = replies(&[always("418 208"), always(" 418207\n")]).await;
-        assert_eq!((decision, told), (Decision::Always, vec![Replied::WrongCode, Replied::Taken]));
-        let (decision, told) = replies(&[always(""), always("1"), always("000000")]).await;
-        let wrong = Replied::WrongCode;
-        assert_eq!((decision, told), (Decision::No, vec![wrong, wrong, Replied::Refused]));
+    async fn always_takes_the_code_of_the_leaders_screen_and_makes_it_known() {
+        let (folder, doors) = doors();
+        let mut door = doors.open();
+        let asked = asked(&doors);
+        let prompt = door.changed().await.unwrap();
+        let always = |code: &str| door.answer(prompt.id, &Reply::Always { code: code.into() });
+        assert_eq!(always("418 208"), Replied::Unpaired(Unpaired::Wrong { left: 2 }));
+        assert_eq!(always("418207\n"), Replied::Taken);
+        assert_eq!(asked.await.unwrap(), Decision::Yes);
+        let known = Trust::of(&Home::at(folder.path())).list().unwrap();
+        assert_eq!((known[0].role, known[0].id.clone()), (Role::Leader, "ab".repeat(32)));
     }
 
     #[tokio::test]
     async fn without_a_door_the_answer_is_no() {
-        let doors = Doors::default();
+        let (_folder, doors) = doors();
         drop(doors.open());
         assert_eq!(doors.decide(&request()).await, Decision::No);
     }
 
     #[tokio::test]
     async fn a_prompt_that_is_no_longer_wanted_is_taken_away() {
-        let doors = Doors::default();
+        let (_folder, doors) = doors();
         let mut door = doors.open();
-        let asking = request();
-        let mut asked = doors.decide(&asking);
-        assert!(futures_poll(&mut asked).await);
+        let asked = asked(&doors);
         let prompt = door.changed().await.unwrap();
-        drop(asked);
+        asked.abort();
         assert_eq!(door.changed().await, None);
         assert_eq!(doors.answer(prompt.id, &Reply::Yes), Replied::Closed);
-    }
-
-    /// Polls once; says whether it is pending.
-    async fn futures_poll<F: Future + Unpin>(future: &mut F) -> bool {
-        std::future::poll_fn(|context| {
-            std::task::Poll::Ready(Pin::new(&mut *future).poll(context).is_pending())
-        })
-        .await
     }
 }

@@ -1,17 +1,17 @@
 //! Where every ask is decided upon, and every help is held to the owner's limits.
 
 use super::accounts::Accounts;
+use super::blocked::{block, is_blocked};
 use super::consent::{ConsentPolicy, Decision, Request};
 use super::job::{Job, Permit};
-use super::leaders::Book;
 use super::machine::{Machine, Traffic};
 use super::pause::Pause;
 use super::policy::{
     Battery, Fact, Facts, InForce, Moment, Policies, PolicyError, Rate, Rule, Ruling, Spent,
-    Standing,
 };
 use super::prompts::Prompts;
 use crate::Home;
+use crate::trust::{Role, Standing, Trust};
 use haul_fetch::Client;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,7 +33,7 @@ pub(crate) struct Gate {
     pub(crate) pause: Mutex<Pause>,
     consent: Arc<dyn ConsentPolicy>,
     machine: Arc<dyn Machine>,
-    book: Box<dyn Book>,
+    trust: Trust,
     prompts: Mutex<Prompts>,
     senses: Mutex<Senses>,
     pub(crate) began: Instant,
@@ -74,12 +74,12 @@ pub(crate) struct Posts {
     pub(crate) accounts: Accounts,
     pub(crate) consent: Arc<dyn ConsentPolicy>,
     pub(crate) machine: Arc<dyn Machine>,
-    pub(crate) book: Box<dyn Book>,
+    pub(crate) trust: Trust,
 }
 
 impl Gate {
     pub(crate) fn new(posts: Posts) -> Self {
-        let Posts { home, client, policies, accounts, consent, machine, book } = posts;
+        let Posts { home, client, policies, accounts, consent, machine, trust } = posts;
         let senses = Senses::of(&*machine);
         Self {
             pause: Mutex::new(Pause::load(&home)),
@@ -91,7 +91,7 @@ impl Gate {
             traffic: Mutex::default(),
             consent,
             machine,
-            book,
+            trust,
             prompts: Mutex::default(),
             senses: Mutex::new(senses),
             began: Instant::now(),
@@ -117,7 +117,11 @@ impl Gate {
     /// What the policy says at this moment.
     fn verdict(&self, request: &Request) -> (Ruling, Rule) {
         let now = now();
-        let facts = self.facts(self.book.standing(&request.leader_id, now), now);
+        let facts = Facts {
+            known: self.knows(request, now),
+            blocked: is_blocked(&self.home, &request.leader_id),
+            ..self.facts(now)
+        };
         let spent = self.spent();
         let verdict = self.in_force().policy.decide(request, &facts, &spent, now);
         (verdict.ruling, verdict.rule)
@@ -138,24 +142,30 @@ impl Gate {
             Err(_) => Judged::new(Decision::No, "nobody answered within 45 s"),
         };
         judged.asked = true;
-        answer.closed(matches!(judged.decision, Decision::Yes | Decision::Always));
-        self.remember(request, judged.decision);
+        answer.closed(judged.decision == Decision::Yes);
+        if judged.decision == Decision::Block
+            && let Err(error) = block(&self.home, &request.leader_id, &request.leader)
+        {
+            tracing::warn!(%error, "a leader could not be blocked for good");
+        }
         judged
     }
 
-    /// Writes down what was decided for good.
-    fn remember(&self, request: &Request, decision: Decision) {
-        let Request { leader, leader_id, .. } = request;
-        let kept = match decision {
-            Decision::Always => {
-                let until = now().day() + i64::from(self.in_force().policy.grant_days);
-                self.book.know(leader_id, leader, until)
+    /// Whether the leader is of the group, or known and its grant has not ended.
+    fn knows(&self, request: &Request, now: Moment) -> bool {
+        match &request.standing {
+            Standing::Group => true,
+            Standing::Known { .. } => {
+                let days = self.in_force().policy.grant_days;
+                self.trust.list().unwrap_or_default().iter().any(|known| {
+                    let added = i64::try_from(known.added).unwrap_or(i64::MAX);
+                    let added = Moment { unix: added, ..now };
+                    known.role == Role::Leader
+                        && known.id == request.leader_id
+                        && now.day() <= added.day().saturating_add(days.into())
+                })
             }
-            Decision::Block => self.book.block(leader_id, leader),
-            _ => Ok(()),
-        };
-        if let Err(error) = kept {
-            tracing::warn!(%error, "what was decided about a leader could not be kept");
+            _ => false,
         }
     }
 
@@ -176,16 +186,17 @@ impl Gate {
         *locked(&self.senses)
     }
 
-    fn facts(&self, standing: Standing, now: Moment) -> Facts {
+    fn facts(&self, now: Moment) -> Facts {
         let Senses { metered, vpn, battery } = self.senses();
         let paused = locked(&self.pause).is_on(now.unix);
-        Facts { paused, metered, vpn, battery, helping: locked(&self.jobs).running.len(), standing }
+        let helping = locked(&self.jobs).running.len();
+        Facts { paused, metered, vpn, battery, helping, known: false, blocked: false }
     }
 
     /// The rule that ends help which is under way, if one does.
     pub(crate) fn interrupts(&self) -> Option<Rule> {
         let now = now();
-        self.in_force().policy.interrupts(&self.facts(Standing::Known, now), now)
+        self.in_force().policy.interrupts(&self.facts(now), now)
     }
 
     /// How fast one job may be at this moment, in bytes a second; none without a limit.
@@ -265,7 +276,7 @@ impl Judged {
 
     /// With the permit of a yes; what held before a person thought about it must hold still.
     fn admitted(mut self, gate: &Arc<Gate>, request: &Request) -> Self {
-        if !matches!(self.decision, Decision::Yes | Decision::Always) {
+        if self.decision != Decision::Yes {
             return self;
         }
         if let (Ruling::Answer(decision), rule) = gate.verdict(request)

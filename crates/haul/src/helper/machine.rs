@@ -73,11 +73,6 @@ impl Traffic {
         self.busy_since.is_some_and(|since| now.saturating_duration_since(since) < LINGER)
     }
 
-    /// Bytes a second that others receive.
-    pub(crate) fn others(&self) -> u64 {
-        self.others
-    }
-
     /// The fastest that this machine was seen to receive, in bytes a second; `None` until its link
     /// was seen in use for some seconds.
     pub(crate) fn fastest(&self) -> Option<u64> {
@@ -114,7 +109,7 @@ mod tests {
         let at = |second| began + Duration::from_secs(second);
         traffic.read(at(0), Some(1_000_000), 0);
         traffic.read(at(1), Some(11_500_000), 10_000_000);
-        assert!(!traffic.is_busy(at(1), 0), "headers: {}", traffic.others());
+        assert!(!traffic.is_busy(at(1), 0), "headers: {}", traffic.others);
         traffic.read(at(2), Some(13_500_000), 10_000_000);
         assert!(traffic.is_busy(at(2), 1_000_000));
         traffic.read(at(3), Some(13_500_000), 10_000_000);

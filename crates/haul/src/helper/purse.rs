@@ -84,10 +84,6 @@ impl Purse {
         }
     }
 
-    pub(crate) fn is_short(&self) -> bool {
-        self.state().is_short()
-    }
-
     /// Bytes that were booked and not received.
     pub(crate) fn left(&self) -> u64 {
         self.state().booked
@@ -221,7 +217,7 @@ mod tests {
         assert_eq!(take(&purse, &bell, 20), Poll::Ready(Some(12)));
         purse.give_back(2);
         assert_eq!((purse.left(), purse.received()), (2, 10));
-        assert!(purse.is_short());
+        assert!(purse.state().is_short());
     }
 
     #[test]

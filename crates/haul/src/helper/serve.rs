@@ -5,11 +5,12 @@ use super::builder::Settings;
 use super::control::{Asked, Server};
 use super::event::HelperEvent;
 use super::gate::{Gate, Posts};
-use super::leaders::Leaders;
 use super::policy::{Policies, PolicyError};
 use super::session::help;
+use crate::trust::{Group, Role, Trust, group_of, minute};
 use crate::{Error, ErrorKind};
-use haul_link::{Admission, Heard, Identity, Interface, Listener, interfaces};
+use haul_link::{Admission, Heard, Identity, Interface, Listener, PeerId, interfaces};
+use haul_wire::Ask;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -61,12 +62,30 @@ impl Drop for Serving {
 pub(crate) struct Helping {
     pub(crate) machine: String,
     pub(crate) identity: Identity,
+    pub(crate) trust: Trust,
+    pub(crate) group: Option<Group>,
+    pub(crate) group_only: bool,
     pub(crate) events: mpsc::UnboundedSender<HelperEvent>,
     /// Decides whom to help, and how much.
     pub(crate) gate: Arc<Gate>,
 }
 
 impl Helping {
+    /// Whether an ask from anywhere is the group's or a known leader's.
+    fn vouches(&self, ask: &Ask) -> bool {
+        let known = || self.trust.knows(Role::Leader, PeerId(ask.leader));
+        self.is_of_the_group(ask) || (!self.group_only && known())
+    }
+
+    fn is_of_the_group(&self, ask: &Ask) -> bool {
+        self.group.as_ref().is_some_and(|group| group.vouches(ask, minute()))
+    }
+
+    /// Whether the ask is silently passed over, as if nobody were here.
+    fn ignores(&self, ask: &Ask) -> bool {
+        self.group_only && !self.is_of_the_group(ask)
+    }
+
     /// Tells whoever listens, if anybody does.
     pub(crate) fn tell(&self, event: HelperEvent) {
         let _ = self.events.send(event);
@@ -92,6 +111,9 @@ pub(crate) async fn serve(
     let identity = settings.home.identity()?;
     let (ports, listen, machine) =
         (settings.ports.clone(), settings.listen, settings.machine.clone());
+    let trust = Trust::of(&settings.home);
+    let group_only = settings.group_only;
+    let group = group_of(&settings.home, group_only)?;
     let gate = Arc::new(gate(settings).await?);
     let server = Server::open(&gate.home)?;
     let networks = own_networks();
@@ -100,7 +122,7 @@ pub(crate) async fn serve(
     let listener = Listener::open(listen, &fitting)?;
     let address = listener.address().unwrap_or(listen.into());
     let mut admission = Admission::new(ports);
-    let helping = Arc::new(Helping { machine, identity, events, gate });
+    let helping = Arc::new(Helping { machine, identity, trust, group, group_only, events, gate });
     helping.tell_of_policy(Ok(()));
     helping.tell(HelperEvent::Listening { address });
     let began = Instant::now();
@@ -111,8 +133,9 @@ pub(crate) async fn serve(
         tokio::select! {
             heard = listener.next() => {
                 let Ok(heard) = heard else { continue };
-                let room = sessions.len() < PENDING;
-                if room && admission.admit(began.elapsed(), &heard, &own_networks()) {
+                let room = sessions.len() < PENDING && !helping.ignores(&heard.ask);
+                let vouched = |ask: &Ask| helping.vouches(ask);
+                if room && admission.admit(began.elapsed(), &heard, &own_networks(), vouched) {
                     let helping = Arc::clone(&helping);
                     sessions.spawn(async move { (heard, help(heard, &helping).await) });
                 }
@@ -137,9 +160,9 @@ async fn gate(settings: Settings) -> Result<Gate, Error> {
         let Settings { consent, client, home, policy, machine_facts, .. } = settings;
         let policies = Policies::open(policy)?;
         let accounts = Accounts::open(&home)?;
-        let book = Box::new(Leaders::of(&home));
+        let trust = Trust::of(&home);
         let machine = machine_facts;
-        Ok(Gate::new(Posts { home, client, policies, accounts, consent, machine, book }))
+        Ok(Gate::new(Posts { home, client, policies, accounts, consent, machine, trust }))
     });
     work.await.unwrap_or_else(|error| {
         Err(Error::new(ErrorKind::Other, "the helper could not start", error.to_string()))

@@ -7,8 +7,9 @@ use super::job::Permit;
 use super::serve::Helping;
 use super::work::{Because, Secret, work};
 use crate::Answer;
+use crate::trust::Role;
 use haul_fetch::{Client, Lane, Source, Validator};
-use haul_link::{Greeting, Heard, LinkError, PeerId, Session, answer, dial, random};
+use haul_link::{Greeting, Heard, LinkError, Me, PeerId, Session, answer, dial, random};
 use haul_span::Span;
 use haul_wire::{Answer as WireAnswer, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
 use sha2::{Digest, Sha256};
@@ -53,16 +54,20 @@ async fn meet(heard: Heard, helping: &Helping) -> Result<(), Ended> {
     let address = (heard.from, heard.ask.port).into();
     let me = helping.identity.id();
     let secured = dial(&helping.identity, address, Some(PeerId(heard.ask.leader))).await?;
-    let leader_id = secured.peer.to_string();
-    let greeting = answer(secured, me, &helping.machine).await?;
-    let Greeting { mut session, code, name, .. } = greeting;
+    let (id, group) = (secured.peer, helping.group.as_ref());
+    let me = Me { id: me, name: &helping.machine, group };
+    let Greeting { mut session, code, name, group, .. } = answer(secured, me).await?;
+    if helping.group_only && !group {
+        return part(&mut session, ByeReason::NotWanted, "it is not of the group".into()).await;
+    }
     let offer = match within("offer", session.next()).await? {
         Frame::Offer(offer) => offer,
         other => return Err(unexpected("an offer", &other)),
     };
     let request = Request {
+        standing: helping.trust.standing(Role::Leader, id, &name, group),
         leader: name,
-        leader_id,
+        leader_id: id.to_string(),
         code: code.to_string(),
         scheme: if offer.scheme == Scheme::Https { "https" } else { "http" },
         host: safe_host(&offer.host),
@@ -112,6 +117,7 @@ async fn decide(
     helping.tell(HelperEvent::Asked {
         leader: request.leader.clone(),
         address: heard.from,
+        standing: request.standing.clone(),
         code: request.code.clone(),
         host: request.host.clone(),
         size: request.size,

@@ -36,6 +36,7 @@ pub struct LeaderBuilder {
     ports: RangeInclusive<u16>,
     ask_port: u16,
     name: Option<String>,
+    group_only: bool,
 }
 
 /// A builder's choices, checked.
@@ -57,6 +58,7 @@ pub(crate) struct Settings {
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) ask_port: u16,
     pub(crate) machine: String,
+    pub(crate) group_only: bool,
 }
 
 impl Leader {
@@ -82,6 +84,7 @@ impl Leader {
             ports: PORTS,
             ask_port: PORT,
             name: None,
+            group_only: false,
         }
     }
 
@@ -205,6 +208,13 @@ impl LeaderBuilder {
         self
     }
 
+    /// Takes help only from machines of the own group, and shows the others nothing of the job.
+    /// Takes a key of the group in [`GroupFile`](crate::trust::GroupFile).
+    pub fn group_only(mut self) -> Self {
+        self.group_only = true;
+        self
+    }
+
     /// Checks everything that can be checked without touching the network or the disk.
     pub fn build(self) -> Result<Leader, Error> {
         let (folder, name) = self.place()?;
@@ -235,6 +245,7 @@ impl LeaderBuilder {
             ports: self.ports,
             ask_port: self.ask_port,
             machine: self.name.unwrap_or_else(machine_name),
+            group_only: self.group_only,
         };
         Ok(Leader { job })
     }

@@ -1,10 +1,11 @@
 //! The leader's end of a session with one helper.
 
 use crate::event::{Answer, Happening};
+use crate::trust::{Group, Role, Trust};
 use bytes::Bytes;
 use haul_fetch::{Lane, Source};
 use haul_link::{
-    FrameReader, FrameWriter, Identity, LinkError, PeerId, Secured, Session, accept, greet,
+    FrameReader, FrameWriter, Identity, LinkError, Me, PeerId, Secured, Session, accept, greet,
 };
 use haul_span::Span;
 use haul_wire::{ByeReason, Failure, Frame, JobFacts, Offer, Verdict};
@@ -38,6 +39,10 @@ type Proofs = JoinSet<Result<[u8; 32], String>>;
 /// What every session of a job needs.
 pub(crate) struct Hosting {
     pub(crate) identity: Identity,
+    pub(crate) trust: Trust,
+    pub(crate) group: Option<Group>,
+    /// Whether others than the group's machines are turned away.
+    pub(crate) group_only: bool,
     pub(crate) machine: String,
     pub(crate) ask: [u8; 16],
     pub(crate) source: Source,
@@ -103,15 +108,21 @@ pub(crate) async fn host(tcp: TcpStream, hosting: Arc<Hosting>) {
 
 async fn meet(secured: Secured, hosting: &Arc<Hosting>) {
     let (address, peer) = (secured.address, secured.peer);
-    let me = hosting.identity.id();
-    let greeting = match greet(secured, me, &hosting.machine, hosting.ask).await {
+    let (id, group) = (hosting.identity.id(), hosting.group.as_ref());
+    let me = Me { id, name: &hosting.machine, group };
+    let mut greeting = match greet(secured, me, hosting.ask).await {
         Ok(greeting) => greeting,
         Err(error) => return debug!(%address, %error, "no greeting"),
     };
+    if hosting.group_only && !greeting.group {
+        // A stranger that has gone already is none the wiser.
+        let _ = greeting.session.send(&Frame::Bye { reason: ByeReason::NotWanted }).await;
+        return debug!(%address, "a machine that is not of the group");
+    }
     let worker = hosting.workers.fetch_add(1, Ordering::Relaxed);
     let (name, code) = (greeting.name, greeting.code.to_string());
     hosting.tell(News::Told(Happening::Found { address: address.ip(), how: "ask" })).await;
-    hosting.tell(News::Offered).await;
+    hosting.tell_offered(worker, &name, address, &code, peer, greeting.group).await;
     let (session, lanes, proofs) =
         match admit(greeting.session, hosting, worker, &name, address).await {
             Ok(ready) => ready,
@@ -204,6 +215,22 @@ impl Hosting {
     /// A job that has ended hears nothing more.
     pub(crate) async fn tell(&self, news: News) {
         let _ = self.news.send(news).await;
+    }
+
+    /// Tells that a machine's owner is being asked, and shows the code for them to type.
+    async fn tell_offered(
+        &self,
+        worker: u32,
+        name: &str,
+        address: SocketAddr,
+        code: &str,
+        peer: PeerId,
+        group: bool,
+    ) {
+        let standing = self.trust.standing(Role::Helper, peer, name, group);
+        let (name, code) = (name.to_owned(), code.to_owned());
+        self.tell(News::Told(Happening::Offered { worker, name, address, code, standing })).await;
+        self.tell(News::Offered).await;
     }
 
     async fn turned_down(&self, worker: u32, name: String, address: SocketAddr, turned: Turned) {

@@ -17,8 +17,10 @@ pub struct Facts {
     pub battery: Battery,
     /// How many leaders are being helped.
     pub helping: usize,
-    /// What the book of leaders says of who asks.
-    pub standing: Standing,
+    /// Whether who asks is of the group, or known and its grant has not ended.
+    pub known: bool,
+    /// Whether who asks is blocked.
+    pub blocked: bool,
 }
 
 /// Something that is so, is not, or cannot be told.
@@ -43,17 +45,6 @@ pub enum Battery {
     Discharging(u8),
     /// A battery that does not tell.
     Unknown,
-}
-
-/// What is known of a leader beside the policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Nothing.
-    Stranger,
-    /// It is to be helped without a question.
-    Known,
-    /// It is never to be helped.
-    Blocked,
 }
 
 /// Bytes that were received for others.
@@ -175,7 +166,7 @@ impl Policy {
         if let Some(rule) = self.circumstances(facts, Care::Ask) {
             return Verdict { ruling: Ruling::Ask, rule };
         }
-        if facts.standing == Standing::Known || self.knows(&request.leader_id, now) {
+        if facts.known || self.knows(&request.leader_id, now) {
             return answer(Decision::Yes, Rule::Known);
         }
         match self.mode {
@@ -195,7 +186,7 @@ impl Policy {
     /// Rules 1 to 4.
     fn owner_refuses(&self, request: &Request, facts: &Facts, now: Moment) -> Option<Verdict> {
         let listed = self.blocked.iter().any(|id| id.eq_ignore_ascii_case(&request.leader_id));
-        let blocked = listed || facts.standing == Standing::Blocked;
+        let blocked = listed || facts.blocked;
         let closed = self.closed(facts, now);
         // Being blocked comes before the hour, but after what holds for everybody.
         match closed {
