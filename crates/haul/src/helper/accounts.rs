@@ -224,6 +224,9 @@ mod tests {
     }
 
     proptest! {
+        // Every booking waits for the disk.
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn a_crash_at_any_byte_forgets_no_booking_that_was_durable(
             sizes in prop::collection::vec(1u64..1 << 30, 1..20), torn in 0usize..RECORD

@@ -14,7 +14,7 @@ pub trait ConsentPolicy: Send + Sync + 'static {
         request: &'a Request,
     ) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
 
-    /// Whether a person is disturbed by being asked. If so, the helper asks no more than the policy
+    /// Whether a person is disturbed by being asked at this moment. If so, the helper asks no more than the policy
     /// lets it, and about no leader again too soon.
     fn asks_a_person(&self) -> bool {
         false

@@ -57,7 +57,7 @@ impl Permit {
         if jobs.running.len() >= usize::from(in_force.policy.at_once) {
             return None;
         }
-        let reserve = chunk(&in_force, request.size);
+        let reserve = chunk(&in_force, request.size) / 2;
         let host = request.host.clone();
         // The offer's host was judged with the offer; those that it redirects to are judged here.
         let admits = move |other: &str| other == host || in_force.policy.admits_host(other);

@@ -11,7 +11,7 @@ mod moment;
 mod watch;
 mod written;
 
-pub use decide::{Battery, Fact, Facts, Rule, Ruling, Spent, Verdict};
+pub use decide::{Battery, Fact, Facts, LEAST_HELP, Rule, Ruling, Spent, Verdict};
 pub use file::PolicyError;
 pub use hosts::HostPattern;
 pub use hours::Hours;

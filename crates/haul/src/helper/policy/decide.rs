@@ -263,7 +263,7 @@ impl Policy {
 }
 
 /// With less than this left of a budget nobody is helped, in bytes.
-pub(crate) const LEAST_HELP: u64 = 256 << 10;
+pub const LEAST_HELP: u64 = 64 << 10;
 
 /// The rule that speaks: the fact's own, or that for what cannot be told.
 const fn named(fact: Fact, rule: Rule) -> Rule {

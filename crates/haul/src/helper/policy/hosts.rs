@@ -34,11 +34,13 @@ impl Written for HostPattern {
         "a host such as \"example.org\", \"*.example.org\" or \"*\" for all";
 
     fn read(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::ALL);
+        }
         let name = text.trim_end_matches('.').to_ascii_lowercase();
-        let kind = match (name.as_str(), name.strip_prefix("*.")) {
-            ("*", _) => return Some(Self::ALL),
-            (_, Some(below)) => Kind::Below(below.to_owned()),
-            _ => Kind::Only(name.clone()),
+        let kind = match name.strip_prefix("*.") {
+            Some(below) => Kind::Below(below.to_owned()),
+            None => Kind::Only(name),
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
         let (Kind::Below(name) | Kind::Only(name)) = &kind else { return None };

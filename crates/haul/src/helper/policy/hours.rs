@@ -1,5 +1,7 @@
 use super::moment::Moment;
 use super::written::{Written, written};
+use crate::Error;
+use std::str::FromStr;
 
 /// When help is given: at any time, or within windows of local time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,18 @@ impl Hours {
             return Self::any();
         }
         Self(windows.into_iter().filter_map(|window| window.0).collect())
+    }
+}
+
+/// One window, or `any`.
+impl FromStr for Hours {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let window = HoursText::read(text);
+        let window =
+            window.ok_or_else(|| Error::usage(format!("`{text}` is no {}", HoursText::EXPECTED)));
+        Ok(Self::of(vec![window?]))
     }
 }
 
