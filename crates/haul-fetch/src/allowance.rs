@@ -3,6 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 /// What a machine's owner lets a [`Client`](crate::Client) have: hosts to ask, and bytes to receive.
 ///
@@ -18,21 +19,38 @@ pub trait Allowance: Send + Sync + 'static {
 
     /// Returns bytes that were taken and not received.
     fn give_back(&self, bytes: usize);
+
+    /// So many bytes had arrived at a connection that was closed before they were read.
+    fn thrown_away(&self, bytes: u64);
+}
+
+/// A stream that knows how much of what arrived has not been read.
+pub(crate) trait Arrived {
+    fn unread(&self) -> u64;
+}
+
+impl Arrived for TcpStream {
+    fn unread(&self) -> u64 {
+        #[cfg(unix)]
+        return rustix::io::ioctl_fionread(self).unwrap_or(0);
+        #[cfg(not(unix))]
+        0
+    }
 }
 
 /// A stream that receives no more than its allowance lets it.
-pub(crate) struct Allowed<S> {
+pub(crate) struct Allowed<S: Arrived> {
     stream: S,
     allowance: Arc<dyn Allowance>,
 }
 
-impl<S> Allowed<S> {
+impl<S: Arrived> Allowed<S> {
     pub(crate) fn new(stream: S, allowance: Arc<dyn Allowance>) -> Self {
         Self { stream, allowance }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Allowed<S> {
+impl<S: AsyncRead + Arrived + Unpin> AsyncRead for Allowed<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -54,7 +72,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Allowed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Allowed<S> {
+impl<S: AsyncWrite + Arrived + Unpin> AsyncWrite for Allowed<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -72,13 +90,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Allowed<S> {
     }
 }
 
+impl<S: Arrived> Drop for Allowed<S> {
+    fn drop(&mut self) {
+        self.allowance.thrown_away(self.stream.unread());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::Mutex;
     use tokio::io::AsyncReadExt;
 
-    /// So many bytes, then an error.
+    /// So many bytes, then an error; thousands for what was thrown away.
     struct Purse(Mutex<usize>);
 
     impl Allowance for Purse {
@@ -96,6 +120,16 @@ mod tests {
         fn give_back(&self, bytes: usize) {
             *self.0.lock().unwrap() += bytes;
         }
+
+        fn thrown_away(&self, bytes: u64) {
+            *self.0.lock().unwrap() += usize::try_from(bytes).unwrap() * 1000;
+        }
+    }
+
+    impl Arrived for &[u8] {
+        fn unread(&self) -> u64 {
+            self.len() as u64
+        }
     }
 
     #[tokio::test]
@@ -108,5 +142,7 @@ mod tests {
         let mut stream = Allowed::new(&b"0123456"[..], purse.clone());
         assert_eq!(stream.read(&mut text).await.unwrap(), 3);
         assert!(stream.read(&mut text).await.is_err());
+        drop(stream);
+        assert_eq!(*purse.0.lock().unwrap(), 4000, "four bytes had arrived in vain");
     }
 }

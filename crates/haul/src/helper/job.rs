@@ -149,7 +149,7 @@ impl Permit {
     }
 }
 
-/// Makes a booking durable and puts it into the job's purse.
+/// Makes a booking and puts it into the job's purse.
 fn book(gate: &Gate, job: &Job) -> Result<(), String> {
     let in_force = gate.in_force();
     let mut bookings = locked(&job.booked);
@@ -174,12 +174,12 @@ fn book(gate: &Gate, job: &Job) -> Result<(), String> {
     Ok(())
 }
 
-/// How much is booked at a time: so little that a crash costs no more than a thousandth of any
-/// budget, and so much that the disk is not busy with it.
+/// How much is booked at a time: so little that a crash costs next to nothing of any budget, and
+/// so much that it is not booked all the time.
 fn chunk(in_force: &InForce, size: u64) -> u64 {
     let policy = &in_force.policy;
     let least = policy.job_limit(size).0.min(policy.per_day).min(policy.per_30_days);
-    (least / 1000).clamp(64 << 10, 4 << 20)
+    (least / 1000).clamp(64 << 10, 1 << 20)
 }
 
 impl Drop for Permit {
@@ -191,7 +191,8 @@ impl Drop for Permit {
         jobs.received += job.purse.received();
         drop(jobs);
         if let Some(last) = locked(&job.booked).last.take() {
-            locked(&gate.accounts).give_back(Booked { bytes: job.purse.left(), ..last });
+            let left = Booked { bytes: job.purse.left(), ..last };
+            locked(&gate.accounts).close(left, job.purse.owed());
         }
         let because = job.ended.borrow().clone().unwrap_or_default();
         write_history(gate, job, because);

@@ -21,6 +21,8 @@ pub(crate) struct Purse {
 #[derive(Debug)]
 struct State {
     booked: u64,
+    /// Received beyond what was booked: it had arrived before it could be stopped.
+    owed: u64,
     /// Below this much the purse is short.
     reserve: u64,
     received: u64,
@@ -38,6 +40,7 @@ impl Purse {
     pub(crate) fn new(reserve: u64, admits: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         let state = State {
             booked: 0,
+            owed: 0,
             reserve,
             received: 0,
             rate: None,
@@ -51,7 +54,11 @@ impl Purse {
 
     /// Puts booked bytes in.
     pub(crate) fn fill(&self, bytes: u64) {
-        self.change(|state| state.booked += bytes);
+        self.change(|state| {
+            let paid = state.owed.min(bytes);
+            state.owed -= paid;
+            state.booked += bytes - paid;
+        });
     }
 
     /// Lets bytes out at this rate from now on.
@@ -87,6 +94,11 @@ impl Purse {
     /// Bytes that were booked and not received.
     pub(crate) fn left(&self) -> u64 {
         self.state().booked
+    }
+
+    /// Bytes that were received and not booked.
+    pub(crate) fn owed(&self) -> u64 {
+        self.state().owed
     }
 
     /// Bytes that were received.
@@ -178,6 +190,15 @@ impl Allowance for Purse {
             }
         });
     }
+
+    fn thrown_away(&self, bytes: u64) {
+        self.change(|state| {
+            let covered = state.booked.min(bytes);
+            state.booked -= covered;
+            state.owed += bytes - covered;
+            state.received += bytes;
+        });
+    }
 }
 
 /// How long an unused allowance is kept: more than the pause between two ticks, less than a burst.
@@ -218,6 +239,17 @@ mod tests {
         purse.give_back(2);
         assert_eq!((purse.left(), purse.received()), (2, 10));
         assert!(purse.state().is_short());
+    }
+
+    #[test]
+    fn what_arrived_in_vain_is_owed_where_it_was_not_booked() {
+        let (purse, bell) = (purse(), Arc::new(Bell::default()));
+        purse.fill(12);
+        purse.thrown_away(20);
+        assert_eq!((purse.left(), purse.owed(), purse.received()), (0, 8, 20));
+        purse.fill(10);
+        assert_eq!((purse.left(), purse.owed()), (2, 0));
+        assert_eq!(take(&purse, &bell, 5), Poll::Ready(Some(2)));
     }
 
     #[test]

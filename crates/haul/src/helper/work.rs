@@ -86,7 +86,7 @@ impl Ears {
     async fn hear(&mut self, mut reader: FrameReader) -> Because {
         loop {
             let obeyed = match reader.next_alive().await {
-                Ok(frame) => self.obey(frame),
+                Ok(frame) => self.obey(&frame),
                 Err(error) => return error.into(),
             };
             if let Err(why) = obeyed {
@@ -99,8 +99,8 @@ impl Ears {
     }
 
     /// Does what a frame says, or says why it ends the session.
-    fn obey(&mut self, frame: Frame) -> Result<(), &'static str> {
-        match frame {
+    fn obey(&mut self, frame: &Frame) -> Result<(), &'static str> {
+        match *frame {
             Frame::Grant { span, .. } if span.end() > self.length => {
                 return Err("the leader granted bytes that the file does not have");
             }

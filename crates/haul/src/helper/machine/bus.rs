@@ -29,7 +29,8 @@ pub(super) fn metered(bus: &Path) -> Option<u32> {
 /// Says who is there: the user that the socket belongs to, in hexadecimal digits of its decimal ones.
 fn greet(bus: &mut UnixStream) -> io::Result<()> {
     let user = rustix::process::geteuid().as_raw().to_string();
-    let user: String = user.bytes().map(|digit| format!("{digit:02x}")).collect();
+    // Every decimal digit is 0x30 and its own value.
+    let user: String = user.chars().flat_map(|digit| ['3', digit]).collect();
     bus.write_all(format!("\0AUTH EXTERNAL {user}\r\n").as_bytes())?;
     let mut line = Vec::new();
     while !line.ends_with(b"\r\n") {
@@ -79,7 +80,9 @@ fn call(
         field(&mut fields, 8, "g", |fields| short_string(fields, &signature));
     }
     let mut body = Vec::new();
-    arguments.iter().for_each(|argument| string(&mut body, argument));
+    for argument in arguments {
+        string(&mut body, argument);
+    }
     let mut message = vec![b'l', METHOD_CALL, 0, 1];
     for number in [body.len(), serial as usize, fields.len()] {
         message.extend(u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());

@@ -174,10 +174,9 @@ impl PolicyError {
 
     fn at(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let start = error.span().map_or(text.len(), |span| span.start.min(text.len()));
-        let before = text.as_bytes().get(..start).unwrap_or_default();
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        let begun = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        let column = String::from_utf8_lossy(&before[begun..]).chars().count() + 1;
+        let before = String::from_utf8_lossy(&text.as_bytes()[..start]);
+        let line = before.split('\n').count();
+        let column = before.split('\n').next_back().map_or(0, |begun| begun.chars().count()) + 1;
         let because = error.message().replace('\n', " ");
         Self { path: path.to_owned(), place: Some((line, column)), because }
     }
