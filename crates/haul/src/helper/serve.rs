@@ -123,8 +123,8 @@ pub(crate) async fn serve(
     let address = listener.address().unwrap_or(listen.into());
     let mut admission = Admission::new(ports);
     let helping = Arc::new(Helping { machine, identity, trust, group, group_only, events, gate });
-    helping.tell_of_policy(Ok(()));
     helping.tell(HelperEvent::Listening { address });
+    helping.tell_of_policy(Ok(()));
     let began = Instant::now();
     let mut sessions: JoinSet<(Heard, bool)> = JoinSet::new();
     let tending = helping.gate.tend(|changed| helping.tell_of_policy(changed));
