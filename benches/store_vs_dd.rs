@@ -10,6 +10,7 @@
 #![allow(clippy::cast_precision_loss, reason = "rates and ratios are told with few digits")]
 
 use anyhow::{Context, ensure};
+use bytes::Bytes;
 use haul_benches::{is_smoke, pieces, scratch};
 use haul_lab::Payload;
 use haul_span::Span;
@@ -79,11 +80,12 @@ fn typical_and_best(mut values: Vec<f64>) -> [f64; 2] {
 
 fn time_store(path: &Path, load: Load) -> anyhow::Result<Duration> {
     let block = Payload::new(1, load.block).bytes(Span::new(0, load.block).context("no block")?);
+    let block = Bytes::from(block);
     let begun = Instant::now();
     let job = JobFacts { length: Some(load.size), ..JobFacts::default() };
     let mut store = Store::open(Target::new(path)?, job)?;
     for piece in pieces(load.size, load.block, load.lanes) {
-        store.write(piece.at, &block, piece.lane)?;
+        store.write_shared(piece.at, block.clone(), piece.lane)?;
         if store.due(begun.elapsed()) {
             store.sync(begun.elapsed())?;
         }

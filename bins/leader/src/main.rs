@@ -4,12 +4,18 @@
 
 mod args;
 mod bars;
+mod batch;
 mod get;
+mod left;
+mod list;
+mod pipe;
 mod report;
 mod scan;
+mod tally;
 mod tell;
 mod trust;
 mod ui;
+mod ways;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
@@ -27,8 +33,11 @@ fn main() -> ExitCode {
         Command::Get(get) => get::run(get, args.verbose),
         Command::Ui(ui) => ui::run(ui),
         Command::Scan(scan) => scan::run(&scan),
-        Command::Trust(trust) => ended(trust::run_trust(&trust, Role::Helper)),
-        Command::Group(group) => ended(trust::run_group(&group)),
+        Command::List(list) => left::list(&list),
+        Command::Resume(resume) => left::resume(*resume, args.verbose),
+        Command::Cancel(cancel) => left::cancel(&cancel),
+        Command::Trust(trust) => tell::ended(trust::run_trust(&trust, Role::Helper)),
+        Command::Group(group) => tell::ended(trust::run_group(&group)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "leader", &mut io::stdout());
             ExitCode::SUCCESS
@@ -46,12 +55,6 @@ fn unreadable(error: &clap::Error) -> ExitCode {
         return ExitCode::from(haul::ErrorKind::Usage.code());
     }
     error.exit()
-}
-
-fn ended(done: Result<(), haul::Error>) -> ExitCode {
-    let Err(error) = done else { return ExitCode::SUCCESS };
-    tell::error(&error);
-    ExitCode::from(error.kind().code())
 }
 
 fn man() -> ExitCode {

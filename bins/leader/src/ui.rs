@@ -1,4 +1,5 @@
 use crate::args::Ui;
+use haul::{Leader, LeaderBuilder, Url};
 use haul_web::{Error, LeaderPage};
 use std::process::{self, ExitCode};
 use tokio::signal;
@@ -24,10 +25,14 @@ pub(crate) fn run(ui: Ui) -> ExitCode {
 }
 
 async fn serve(ui: Ui) -> Result<(), Error> {
-    let page = LeaderPage::builder(ui.dir).port(ui.port).open().await?;
+    let page = LeaderPage::builder(ui.dir).port(ui.port).template(through_proxies).open().await?;
     eprintln!("Open {} in a browser on this machine; Ctrl-C ends it.", page.link());
     page.serve(interrupted()).await;
     Ok(())
+}
+
+fn through_proxies(url: Url) -> LeaderBuilder {
+    Leader::builder(url).proxies_from_env()
 }
 
 /// Ready at the first interrupt, which ends a download cleanly; the second ends it at once.

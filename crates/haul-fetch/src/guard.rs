@@ -60,6 +60,13 @@ impl fmt::Debug for Denied {
 }
 
 impl Guard {
+    /// What it says of a URL whose name has these addresses: all that is asked of it before a
+    /// connection is made to one of them.
+    pub fn allows(&self, url: &Url, addresses: &[SocketAddr]) -> Result<(), Refusal> {
+        self.admit_url(url)?;
+        self.admit(url, addresses)
+    }
+
     /// Refuses what can be refused before a name is resolved.
     pub(crate) fn admit_url(&self, url: &Url) -> Result<(), Refusal> {
         let Self::Public { allowed, .. } = self else { return Ok(()) };

@@ -28,6 +28,7 @@
 //! [`Span`]: haul_span::Span
 
 mod allowance;
+mod backoff;
 mod cidr;
 mod client;
 mod codec;
@@ -36,19 +37,25 @@ mod connect;
 mod digest;
 mod error;
 mod follow;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guard;
 mod head;
+mod host;
 mod lane;
 mod limit;
 mod name;
 mod open;
+mod pool;
 mod probe;
 mod request;
 mod source;
 mod tls;
 mod validator;
+pub mod ways;
 
 pub use allowance::Allowance;
+pub use backoff::Backoff;
 pub use cidr::Cidr;
 pub use client::{Client, Options, Timeouts};
 pub use digest::Digest;

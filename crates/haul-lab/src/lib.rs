@@ -9,11 +9,15 @@
 //!   or without TLS, over links that it shapes itself;
 //! * [`lan`]: a leader, helpers and an origin in network namespaces of their own, joined by a LAN
 //!   and each behind an internet link that the kernel shapes;
+//! * [`crowd`]: machines that exist only as their answers to ARP, wired or on Wi-Fi, asleep or
+//!   awake, for scans in virtual time and over a veth pair;
+//! * [`servers`]: web servers and proxies of others, as they are installed, on loopback;
 //! * [`sim`]: whole downloads in virtual time, with the real planner over links that exist only as
 //!   numbers;
 //! * [`dns`]: a name server that says whatever a test wants, also something else every time;
 //! * [`wire`]: who is dialled from a machine, as seen on the wire;
-//! * [`hostile`]: a leader that asks for what it should not have.
+//! * [`hostile`]: a leader that asks for what it should not have;
+//! * [`trial`]: haul and other downloaders, let into the traps of [`origin::Trap`].
 //!
 //! ```
 //! use haul_lab::{Payload, Rate, origin::{Origin, Resource, Shape}};
@@ -27,6 +31,7 @@
 //! # Ok::<(), haul_lab::Error>(())
 //! ```
 
+pub mod crowd;
 pub mod dns;
 mod error;
 pub mod hostile;
@@ -34,8 +39,10 @@ pub mod lan;
 pub mod origin;
 mod payload;
 mod rate;
+pub mod servers;
 pub mod sim;
 mod tls;
+pub mod trial;
 pub mod wire;
 
 pub use error::Error;

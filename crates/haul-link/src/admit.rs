@@ -123,9 +123,9 @@ mod tests {
     #[test]
     fn an_ask_from_beyond_the_link_is_followed_if_somebody_vouches_for_it() {
         let mut admission = Admission::new(crate::PORTS);
-        let [far, wrong] = [heard(1, [10, 0, 1, 9], 4285), heard(2, [10, 0, 2, 9], 22)];
+        let [far, other] = [heard(1, [10, 0, 1, 9], 4285), heard(2, [10, 0, 2, 9], 22)];
         assert!(admission.admit(Duration::ZERO, &far, &lan(), |ask| ask.id == [1; 16]));
-        assert!(!admission.admit(Duration::ZERO, &wrong, &lan(), |_| true), "whatever the port");
+        assert!(!admission.admit(Duration::ZERO, &other, &lan(), |_| true), "whatever the port");
     }
 
     #[test]

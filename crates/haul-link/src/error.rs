@@ -1,5 +1,5 @@
 use crate::PeerId;
-use haul_wire::WireError;
+use haul_wire::{ByeReason, WireError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,6 +62,19 @@ pub enum LinkError {
         /// Who was expected.
         expected: PeerId,
     },
+}
+
+impl LinkError {
+    /// What the other side is told before the connection is closed, if anything can still be told.
+    pub const fn farewell(&self) -> Option<ByeReason> {
+        match self {
+            Self::Wire(_) | Self::Unexpected { .. } | Self::Commitment | Self::Flood => {
+                Some(ByeReason::Protocol)
+            }
+            Self::Silent { .. } => Some(ByeReason::Timeout),
+            _ => None,
+        }
+    }
 }
 
 /// The text is not 64 hexadecimal digits.

@@ -182,17 +182,17 @@ mod tests {
             (97..104).filter(|&minute| group(1, None).vouches(&ours, minute)).collect();
         assert_eq!(vouched, [99, 100, 101]);
         assert!(!group(2, None).vouches(&ours, 100) && !group(1, None).vouches(&ask(), 100));
-        let changes: [fn(&mut Ask); 5] = [
+        let forgeries: [fn(&mut Ask); 5] = [
             |ask| ask.id[0] ^= 1,
             |ask| ask.leader[31] ^= 1,
             |ask| ask.port += 1,
             |ask| ask.group[7] ^= 1,
             |ask| ask.tag[15] ^= 1,
         ];
-        for change in changes {
-            let mut changed = ours;
-            change(&mut changed);
-            assert!(!group(1, None).vouches(&changed, 100), "{changed:?}");
+        for forge in forgeries {
+            let mut forged = ours;
+            forge(&mut forged);
+            assert!(!group(1, None).vouches(&forged, 100), "{forged:?}");
         }
     }
 
@@ -213,9 +213,9 @@ mod tests {
             for (one, other) in [(before, after), (after, before)] {
                 let mac = one.proof(Side::Helper, bond(&[9; 32]));
                 assert!(other.proves(Side::Helper, bond(&[9; 32]), &mac), "{one:?} {other:?}");
-                let mut marked = ask();
-                one.mark(&mut marked, 5);
-                assert!(other.vouches(&marked, 5));
+                let mut sent = ask();
+                one.mark(&mut sent, 5);
+                assert!(other.vouches(&sent, 5));
             }
         }
     }

@@ -5,6 +5,9 @@
 //! the middle therefore has one guess at making both codes equal, where without the commitment
 //! they could search for a nonce that does (ZRTP, RFC 6189 §4.4.1.1, uses the same construction).
 
+#[cfg(test)]
+mod middle;
+
 use crate::group::{Bond, Side};
 use crate::identity::{digest, random};
 use crate::session::Session;

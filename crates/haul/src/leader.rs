@@ -4,13 +4,16 @@ mod builder;
 mod crew;
 mod discover;
 mod door;
+mod guest;
 mod invite;
 mod job;
+mod ledger;
 mod peer;
 mod segmented;
 mod setback;
 mod single;
 mod transfer;
+mod ways;
 
 pub use builder::{Leader, LeaderBuilder};
 pub use transfer::{Snapshot, Transfer};

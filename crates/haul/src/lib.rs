@@ -29,6 +29,8 @@ mod helpers;
 mod home;
 mod lanes;
 mod leader;
+mod reader;
+mod register;
 mod report;
 #[cfg(feature = "scan")]
 mod scan;
@@ -38,11 +40,15 @@ pub mod trust;
 pub use error::{Error, ErrorKind, Retry};
 pub use event::{Answer, Event, Failed, Happening, WorkerProgress};
 pub use haul_fetch::Cidr;
+#[cfg(feature = "scan")]
+pub use haul_scan::{Linger as ScanLinger, Pace as ScanPace, Policy as ScanPolicy};
 pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Request, Serving};
 pub use helper::{control, doors, policy};
 pub use helpers::Helpers;
 pub use home::Home;
 pub use leader::{Leader, LeaderBuilder, Snapshot, Transfer};
+pub use reader::Reader;
+pub use register::LeftJob;
 pub use report::{Report, Verified, WorkerReport};
 #[cfg(feature = "scan")]
 pub use scan::{Finding, Host, HostScan};

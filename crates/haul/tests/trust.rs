@@ -75,8 +75,8 @@ impl Stage {
         while let Some(event) = transfer.next_event().await {
             events.push(event);
         }
-        let helped = transfer.finish().await.is_ok();
-        Told { helped, leader: asked(&mut serving).await, helper: offered(&events), events }
+        let done = transfer.finish().await.is_ok();
+        Told { helped: done, leader: asked(&mut serving).await, helper: offered(&events), events }
     }
 }
 

@@ -6,6 +6,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::cast_precision_loss,
     reason = "a test may panic"
 )]
@@ -14,6 +15,7 @@
 mod common;
 
 mod alone;
+mod efficiency;
 mod footprint;
 mod losses;
 mod never_slower;

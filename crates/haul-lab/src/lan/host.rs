@@ -134,6 +134,15 @@ impl Host {
         Ok(thread::spawn(move || joined(thread)))
     }
 
+    pub(super) fn namespace_name(&self) -> &str {
+        self.namespace.name()
+    }
+
+    /// Sets kernel parameters of this machine, named by their paths below `/proc/sys`.
+    pub(super) fn set(&self, parameters: &[(&str, &str)]) -> Result<(), Error> {
+        self.namespace.set(parameters)
+    }
+
     pub(super) fn on_lan(
         name: &str,
         place: u8,

@@ -2,7 +2,7 @@ use super::tool::run;
 use crate::Error;
 use std::ffi::OsStr;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
@@ -104,6 +104,11 @@ impl Drop for Namespace {
             tracing::warn!(%error, namespace = self.name, "cannot remove a namespace");
         }
     }
+}
+
+/// The file by which a namespace can be entered.
+pub(super) fn path(name: &str) -> PathBuf {
+    Path::new(NAMESPACES).join(name)
 }
 
 /// Removes the namespaces of processes that are gone.

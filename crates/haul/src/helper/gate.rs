@@ -270,7 +270,7 @@ impl Senses {
 }
 
 impl Judged {
-    fn new(decision: Decision, because: impl Into<String>) -> Self {
+    pub(crate) fn new(decision: Decision, because: impl Into<String>) -> Self {
         Self { decision, because: because.into(), asked: false, permit: None }
     }
 

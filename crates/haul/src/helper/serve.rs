@@ -6,12 +6,13 @@ use super::control::{Asked, Server};
 use super::event::HelperEvent;
 use super::gate::{Gate, Posts};
 use super::policy::{Policies, PolicyError};
+use super::refused::Refusals;
 use super::session::help;
 use crate::trust::{Group, Role, Trust, group_of, minute};
 use crate::{Error, ErrorKind};
 use haul_link::{Admission, Heard, Identity, Interface, Listener, PeerId, interfaces};
 use haul_wire::Ask;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -68,6 +69,8 @@ pub(crate) struct Helping {
     pub(crate) events: mpsc::UnboundedSender<HelperEvent>,
     /// Decides whom to help, and how much.
     pub(crate) gate: Arc<Gate>,
+    /// Who named files that this helper does not get.
+    pub(crate) refused: Mutex<Refusals>,
 }
 
 impl Helping {
@@ -122,7 +125,16 @@ pub(crate) async fn serve(
     let listener = Listener::open(listen, &fitting)?;
     let address = listener.address().unwrap_or(listen.into());
     let mut admission = Admission::new(ports);
-    let helping = Arc::new(Helping { machine, identity, trust, group, group_only, events, gate });
+    let helping = Arc::new(Helping {
+        machine,
+        identity,
+        trust,
+        group,
+        group_only,
+        events,
+        gate,
+        refused: Mutex::default(),
+    });
     helping.tell(HelperEvent::Listening { address });
     helping.tell_of_policy(Ok(()));
     let began = Instant::now();

@@ -4,8 +4,10 @@ use super::consent::{Decision, Request};
 use super::event::HelperEvent;
 use super::gate::Judged;
 use super::job::Permit;
+use super::mouth::Secret;
+use super::refused::{self, Refusals};
 use super::serve::Helping;
-use super::work::{Because, Secret, work};
+use super::work::{Because, work};
 use crate::Answer;
 use crate::trust::Role;
 use haul_fetch::{Client, Lane, Source, Validator};
@@ -15,8 +17,9 @@ use haul_wire::{Answer as WireAnswer, ByeReason, Frame, JobFacts, Offer, Scheme,
 use sha2::{Digest, Sha256};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 use url::Url;
 
@@ -27,15 +30,24 @@ const STEP: Duration = Duration::from_secs(20);
 /// connection brings in one or two round trips.
 const CHALLENGE: u64 = 16 << 10;
 
-/// Why a session ended, and whether the same ask may be followed again.
-struct Ended {
-    because: String,
+/// Why a session ended before work began.
+pub(crate) struct Ended {
+    pub(crate) because: String,
+    /// Whether the same ask may be followed again.
     again: bool,
+    /// What the leader is told.
+    farewell: Option<ByeReason>,
+}
+
+impl Ended {
+    fn with(reason: ByeReason, because: impl Into<String>) -> Self {
+        Self { because: because.into(), again: false, farewell: Some(reason) }
+    }
 }
 
 impl From<LinkError> for Ended {
     fn from(error: LinkError) -> Self {
-        Self { because: error.to_string(), again: true }
+        Self { because: error.to_string(), again: true, farewell: error.farewell() }
     }
 }
 
@@ -52,77 +64,139 @@ pub(crate) async fn help(heard: Heard, helping: &Helping) -> bool {
 
 async fn meet(heard: Heard, helping: &Helping) -> Result<(), Ended> {
     let address = (heard.from, heard.ask.port).into();
-    let me = helping.identity.id();
     let secured = dial(&helping.identity, address, Some(PeerId(heard.ask.leader))).await?;
-    let (id, group) = (secured.peer, helping.group.as_ref());
-    let me = Me { id: me, name: &helping.machine, group };
-    let Greeting { mut session, code, name, group, .. } = answer(secured, me).await?;
-    if helping.group_only && !group {
-        return part(&mut session, ByeReason::NotWanted, "it is not of the group".into()).await;
+    let leader = secured.peer;
+    let (id, group) = (helping.identity.id(), helping.group.as_ref());
+    let mut greeting = answer(secured, Me { id, name: &helping.machine, group }).await?;
+    match agree(leader, &mut greeting, heard, helping).await {
+        Ok(Some(agreed)) => carry_out(greeting.session, agreed, helping).await,
+        Ok(None) => Ok(()),
+        Err(ended) => {
+            if let Some(reason) = ended.farewell {
+                // Whoever broke the protocol may have gone.
+                let _ = greeting.session.send(&Frame::Bye { reason }).await;
+            }
+            Err(ended)
+        }
     }
+}
+
+/// A leader that is to be helped, and what with.
+struct Agreed {
+    request: Request,
+    source: Source,
+    secret: Secret,
+    permit: Permit,
+}
+
+/// From the offer to the word that grants may come; `None` means that the leader heard a no.
+async fn agree(
+    leader: PeerId,
+    greeting: &mut Greeting,
+    heard: Heard,
+    helping: &Helping,
+) -> Result<Option<Agreed>, Ended> {
+    if helping.group_only && !greeting.group {
+        return Err(Ended::with(ByeReason::NotWanted, "it is not of the group"));
+    }
+    let session = &mut greeting.session;
     let offer = match within("offer", session.next()).await? {
         Frame::Offer(offer) => offer,
         other => return Err(unexpected("an offer", &other)),
     };
     let request = Request {
-        standing: helping.trust.standing(Role::Leader, id, &name, group),
-        leader: name,
-        leader_id: id.to_string(),
-        code: code.to_string(),
+        standing: helping.trust.standing(Role::Leader, leader, &greeting.name, greeting.group),
+        leader: greeting.name.clone(),
+        leader_id: leader.to_string(),
+        code: greeting.code.to_string(),
         scheme: if offer.scheme == Scheme::Https { "https" } else { "http" },
         host: safe_host(&offer.host),
         size: offer.size,
     };
-    let Some(permit) = decide(&request, heard, helping, &mut session).await? else {
-        return Ok(());
+    let Some(permit) = decide(leader, &request, heard, helping, session).await? else {
+        return Ok(None);
     };
+    let job = match within("job", session.next()).await? {
+        Frame::Job(job) => job,
+        other => return Err(unexpected("the job", &other)),
+    };
+    let began = Instant::now();
+    let client = permit.client();
+    let prepared = tokio::select! {
+        prepared = prepare(session, &job, &offer, &client) => prepared?,
+        why = permit.supervise() => return Err(Ended::with(ByeReason::Stopped, why)),
+    };
+    match prepared {
+        Ok((source, secret)) => Ok(Some(Agreed { request, source, secret, permit })),
+        Err(because) => {
+            permit.note_end(&because);
+            drop(permit);
+            Err(helping.refuse(leader, &request, began, because).await)
+        }
+    }
+}
+
+/// Helps until either side ends it.
+async fn carry_out(
+    session: Session,
+    Agreed { request, source, secret, permit }: Agreed,
+    helping: &Helping,
+) -> Result<(), Ended> {
+    helping
+        .tell(HelperEvent::Helping { leader: request.leader.clone(), host: request.host.clone() });
     let sent = AtomicU64::new(0);
-    let lent = lend(session, &offer, &request, helping, &permit, &sent);
     let because = tokio::select! {
-        because = lent => because?,
-        why = permit.supervise() => Because::said(&why),
+        because = work(session, &source, secret, &request, helping, &permit, &sent) => because,
+        why = permit.supervise() => Because::stopped(&why),
     };
     permit.note_end(&because.text);
     let bytes = sent.load(Ordering::Relaxed);
     helping.tell(HelperEvent::Ended { leader: request.leader, bytes, because: because.text });
     if because.broken {
-        Err(Ended { because: "the connection broke".into(), again: true })
+        Err(Ended { because: "the connection broke".into(), again: true, farewell: None })
     } else {
         Ok(())
     }
 }
 
-/// Does what was said yes to.
-async fn lend(
-    mut session: Session,
-    offer: &Offer,
-    request: &Request,
-    helping: &Helping,
-    permit: &Permit,
-    sent: &AtomicU64,
-) -> Result<Because, Ended> {
-    let (source, secret) = prepare(&mut session, offer, &permit.client()).await?;
-    helping
-        .tell(HelperEvent::Helping { leader: request.leader.clone(), host: request.host.clone() });
-    Ok(work(session, &source, secret, request, helping, permit, sent).await)
+impl Helping {
+    /// Turns away a leader whose file this helper does not get, for whatever reason. All reasons
+    /// look alike and take the same time, so that nobody can feel their way around this machine's
+    /// network with them; the owner is told which it was.
+    async fn refuse(
+        &self,
+        leader: PeerId,
+        request: &Request,
+        began: Instant,
+        because: String,
+    ) -> Ended {
+        self.refusals().note(Instant::now().into_std(), leader, &request.host);
+        let name = request.leader.clone();
+        self.tell(HelperEvent::Ended { leader: name, bytes: 0, because: because.clone() });
+        sleep_until(began + refused::delay()).await;
+        Ended::with(ByeReason::Unreachable, because)
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Lets the owner decide and tells the leader; a permit means yes.
 async fn decide(
+    leader: PeerId,
     request: &Request,
     heard: Heard,
     helping: &Helping,
     session: &mut Session,
 ) -> Result<Option<Permit>, Ended> {
-    helping.tell(HelperEvent::Asked {
-        leader: request.leader.clone(),
-        address: heard.from,
-        standing: request.standing.clone(),
-        code: request.code.clone(),
-        host: request.host.clone(),
-        size: request.size,
-    });
-    let Judged { decision, because, asked, permit } = helping.gate.decide(request).await;
+    let Judged { decision, because, asked, permit } =
+        if helping.refusals().is_spent(Instant::now().into_std(), leader) {
+            Judged::new(Decision::No, "it named too many files that this machine does not get")
+        } else {
+            helping.tell(asked_for(request, heard));
+            helping.gate.decide(request).await
+        };
     let (said, answer) = match (decision, &permit) {
         (_, Some(permit)) => (WireAnswer::yes(permit.lanes(), permit.budget()), Answer::Yes),
         (Decision::Busy, None) => (WireAnswer::refusal(Verdict::Busy), Answer::Busy),
@@ -135,38 +209,34 @@ async fn decide(
     Ok(permit)
 }
 
-/// From the yes to the word that grants may come: what to fetch, and a secret part of it that the
-/// leader must show it can read by itself before any byte is sent.
+fn asked_for(request: &Request, heard: Heard) -> HelperEvent {
+    let Request { leader, standing, code, host, size, .. } = request.clone();
+    HelperEvent::Asked { leader, address: heard.from, standing, code, host, size }
+}
+
+/// What to fetch, and a secret part of it that the leader must show it can read by itself before
+/// any byte is sent; or why this helper does not get the file.
 async fn prepare(
     session: &mut Session,
+    job: &JobFacts,
     offer: &Offer,
     client: &Client,
-) -> Result<(Source, Secret), Ended> {
-    let job = match within("job", session.next()).await? {
-        Frame::Job(job) => job,
-        other => return Err(unexpected("the job", &other)),
-    };
-    let source = match source_of(&job, offer, client) {
-        Ok(source) => source,
-        Err(because) => return part(session, ByeReason::Protocol, because).await,
-    };
+) -> Result<Result<(Source, Secret), String>, Ended> {
     let Some(span) = secret_span(job.length) else {
-        return part(session, ByeReason::Protocol, "an empty file needs no help".into()).await;
+        return Err(Ended::with(ByeReason::Protocol, "an empty file needs no help"));
     };
     session.send(&Frame::Challenge { span }).await?;
+    let source = match source_of(job, offer, client) {
+        Ok(source) => source,
+        Err(because) => return Ok(Err(because)),
+    };
     match digest(&source, span).await {
         Ok(secret) => {
             session.send(&Frame::Ready).await?;
-            Ok((source, secret))
+            Ok(Ok((source, secret)))
         }
-        Err(error) => part(session, ByeReason::Unreachable, error.to_string()).await,
+        Err(error) => Ok(Err(error.to_string())),
     }
-}
-
-/// Ends the session with a word to the leader; the same ask is not followed again.
-async fn part<T>(session: &mut Session, reason: ByeReason, because: String) -> Result<T, Ended> {
-    session.send(&Frame::Bye { reason }).await?;
-    Err(Ended { because, again: false })
 }
 
 /// The source that the job names, which must be the one that was offered.
@@ -194,10 +264,12 @@ async fn digest(source: &Source, span: Span) -> Result<Secret, haul_fetch::Error
     let mut digest = Sha256::new();
     let mut lane = Lane::new(source.clone());
     lane.open(span).await?;
+    let mut from = None;
     while let Some(piece) = lane.next().await? {
         digest.update(&piece);
+        from = from.or(lane.peer());
     }
-    Ok(digest.finalize().into())
+    Ok(Secret { sha256: digest.finalize().into(), from: from.map(|peer| peer.ip()) })
 }
 
 async fn within<T>(
@@ -209,7 +281,9 @@ async fn within<T>(
 
 fn unexpected(awaiting: &'static str, frame: &Frame) -> Ended {
     match frame {
-        Frame::Bye { reason } => Ended { because: reason_text(*reason).into(), again: false },
+        Frame::Bye { reason } => {
+            Ended { because: reason_text(*reason).into(), again: false, farewell: None }
+        }
         other => LinkError::Unexpected { awaiting, kind: other.kind() }.into(),
     }
 }

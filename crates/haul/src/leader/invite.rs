@@ -27,7 +27,8 @@ pub(crate) async fn look_for_helpers(
     news: mpsc::Sender<News>,
     tasks: &mut JoinSet<()>,
 ) {
-    if settings.helpers == Helpers::None {
+    let small = length < settings.helpers_from && settings.min_helpers == 0;
+    if settings.helpers == Helpers::None || small {
         return;
     }
     if let Some(why) = settings.alone {

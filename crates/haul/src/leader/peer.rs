@@ -1,22 +1,21 @@
 //! The leader's end of a session with one helper.
 
+use super::guest::Guest;
 use crate::event::{Answer, Happening};
 use crate::trust::{Group, Role, Trust};
 use bytes::Bytes;
 use haul_fetch::{Lane, Source};
-use haul_link::{
-    FrameReader, FrameWriter, Identity, LinkError, Me, PeerId, Secured, Session, accept, greet,
-};
+use haul_link::{Identity, LinkError, Me, PeerId, Secured, Session, accept, greet};
 use haul_span::Span;
 use haul_wire::{ByeReason, Failure, Frame, JobFacts, Offer, Verdict};
 use sha2::{Digest, Sha256};
-use std::future::{Future, pending};
+use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::debug;
@@ -34,7 +33,7 @@ const CHALLENGE_MOST: u64 = 64 << 10;
 const PREPARING: u32 = 64;
 
 /// The answer to a helper's challenge, while it is worked out.
-type Proofs = JoinSet<Result<[u8; 32], String>>;
+pub(super) type Proofs = JoinSet<Result<[u8; 32], String>>;
 
 /// What every session of a job needs.
 pub(crate) struct Hosting {
@@ -92,6 +91,16 @@ enum Turned {
     Down(Answer, Option<String>),
 }
 
+impl Turned {
+    /// What the helper is told.
+    const fn farewell(&self) -> Option<ByeReason> {
+        match self {
+            Self::Broken(error) => error.farewell(),
+            Self::Down(..) => None,
+        }
+    }
+}
+
 impl From<LinkError> for Turned {
     fn from(error: LinkError) -> Self {
         Self::Broken(error)
@@ -123,31 +132,34 @@ async fn meet(secured: Secured, hosting: &Arc<Hosting>) {
     let (name, code) = (greeting.name, greeting.code.to_string());
     hosting.tell(News::Told(Happening::Found { address: address.ip(), how: "ask" })).await;
     hosting.tell_offered(worker, &name, address, &code, peer, greeting.group).await;
-    let (session, lanes, proofs) =
-        match admit(greeting.session, hosting, worker, &name, address).await {
-            Ok(ready) => ready,
-            Err(turned) => return hosting.turned_down(worker, name, address, turned).await,
-        };
-    let (reader, writer) = session.granted();
+    let session = &mut greeting.session;
+    let (lanes, proofs) = match admit(session, hosting, worker, &name, address).await {
+        Ok(ready) => ready,
+        Err(turned) => {
+            if let Some(reason) = turned.farewell() {
+                // Whoever broke the protocol may have gone.
+                let _ = session.send(&Frame::Bye { reason }).await;
+            }
+            return hosting.turned_down(worker, name, address, turned).await;
+        }
+    };
     let (frames, outgoing) = mpsc::unbounded_channel();
     let replies = frames.clone();
     hosting.tell(News::Joined(Joined { worker, name, address, code, peer, lanes, frames })).await;
-    let because = tokio::select! {
-        because = hear(reader, worker, hosting, &replies) => because,
-        because = speak(writer, outgoing) => because,
-        because = prove(proofs, &replies) => because,
-    };
+    let guest =
+        Guest { worker, hosting, replies, proofs, ledger: Mutex::default(), pinged: Notify::new() };
+    let because = guest.work_with(greeting.session, outgoing).await;
     hosting.tell(News::Said { worker, said: Said::Gone { because } }).await;
 }
 
 /// From the offer to the helper's word that it is ready.
 async fn admit(
-    mut session: Session,
+    session: &mut Session,
     hosting: &Arc<Hosting>,
     worker: u32,
     name: &str,
     address: SocketAddr,
-) -> Result<(Session, u8, Proofs), Turned> {
+) -> Result<(u8, Proofs), Turned> {
     session.send(&Frame::Offer(hosting.offer.clone())).await?;
     let answer = match within("answer", DECISION, session.next()).await? {
         Frame::Answer(answer) => answer,
@@ -166,8 +178,8 @@ async fn admit(
     };
     hosting.tell(News::Told(yes)).await;
     session.send(&Frame::Job(hosting.job.clone())).await?;
-    let proofs = prepare(&mut session, hosting).await?;
-    Ok((session, answer.lanes.max(1), proofs))
+    let proofs = prepare(session, hosting).await?;
+    Ok((answer.lanes.max(1), proofs))
 }
 
 /// Waits until the helper is ready. What it challenges for is read meanwhile over the own link,
@@ -190,19 +202,6 @@ async fn prepare(session: &mut Session, hosting: &Arc<Hosting>) -> Result<Proofs
         }
     }
     Err(Turned::Down(Answer::No, Some("it does not get ready".into())))
-}
-
-/// Hands the proof on as soon as there is one; returns why there is none.
-async fn prove(mut proofs: Proofs, frames: &mpsc::UnboundedSender<Frame>) -> String {
-    match proofs.join_next().await {
-        Some(Ok(Ok(sha256))) => {
-            let _ = frames.send(Frame::Proof { sha256 });
-        }
-        Some(Ok(Err(because))) => return because,
-        Some(Err(error)) => return error.to_string(),
-        None => {}
-    }
-    pending().await
 }
 
 impl Hosting {
@@ -242,9 +241,14 @@ impl Hosting {
         self.tell(News::Declined(declined)).await;
     }
 
+    /// Whether this is a part of the file that a helper may challenge for.
+    pub(super) const fn may_be_read(&self, span: Span) -> bool {
+        span.len() <= CHALLENGE_MOST && span.end() <= self.offer.size
+    }
+
     /// Reads a part of the file over the own link and digests it.
-    async fn prove(&self, span: Span) -> Result<[u8; 32], String> {
-        if span.len() > CHALLENGE_MOST || span.end() > self.offer.size {
+    pub(super) async fn prove(&self, span: Span) -> Result<[u8; 32], String> {
+        if !self.may_be_read(span) {
             return Err("it challenged for more than a challenge may".into());
         }
         let mut digest = Sha256::new();
@@ -254,54 +258,6 @@ impl Hosting {
             digest.update(&piece);
         }
         Ok(digest.finalize().into())
-    }
-}
-
-/// Passes on what the helper says, until it ends; returns why.
-async fn hear(
-    mut reader: FrameReader,
-    worker: u32,
-    hosting: &Hosting,
-    replies: &mpsc::UnboundedSender<Frame>,
-) -> String {
-    loop {
-        let said = match reader.next_alive().await {
-            Ok(Frame::Data { lease, offset, bytes }) => Said::Data { lease, offset, bytes },
-            Ok(Frame::Done { lease }) => Said::Done { lease },
-            Ok(Frame::Failed { lease, failure }) => Said::Failed { lease, failure },
-            Ok(Frame::Ping) => {
-                let _ = replies.send(Frame::Pong);
-                continue;
-            }
-            Ok(Frame::Pong) => continue,
-            Ok(Frame::Bye { reason }) => return reason_text(reason),
-            Ok(other) => {
-                return format!(
-                    "it sent a frame of kind {} that does not belong here",
-                    other.kind()
-                );
-            }
-            Err(error) => return error.to_string(),
-        };
-        hosting.tell(News::Said { worker, said }).await;
-    }
-}
-
-/// Sends what the job wants to say, and a sign of life where it is silent; returns why it ended.
-async fn speak(mut writer: FrameWriter, mut frames: mpsc::UnboundedReceiver<Frame>) -> String {
-    loop {
-        let frame = match timeout(Session::PING_AFTER, frames.recv()).await {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return "the job let it go".into(),
-            Err(_) => Frame::Ping,
-        };
-        if let Err(error) = writer.send(&frame).await {
-            return error.to_string();
-        }
-        if let Frame::Bye { reason } = frame {
-            writer.close().await;
-            return reason_text(reason);
-        }
     }
 }
 
@@ -327,7 +283,7 @@ fn answer_of(verdict: Verdict) -> Answer {
     }
 }
 
-fn reason_text(reason: ByeReason) -> String {
+pub(super) fn reason_text(reason: ByeReason) -> String {
     let text = match reason {
         ByeReason::Done => "the job is done",
         ByeReason::Cancelled => "the job was stopped",
