@@ -132,12 +132,12 @@ impl SmallDisk {
     /// Fills the disk but for so many bytes, as far as it can be filled.
     fn leave(&self, bytes: u64) {
         let file = fs::File::create(self.folder.path().join("filler")).unwrap();
+        let mut filled = 0;
         let block = vec![1; 64 << 10];
-        let mut at = 0;
-        while at + bytes < DISK {
-            let len = block.len().min((DISK - bytes - at) as usize);
-            match std::os::unix::fs::FileExt::write_at(&file, &block[..len], at) {
-                Ok(written) => at += written as u64,
+        while filled + bytes < DISK {
+            let len = block.len().min((DISK - bytes - filled) as usize);
+            match std::os::unix::fs::FileExt::write_at(&file, &block[..len], filled) {
+                Ok(written) => filled += written as u64,
                 Err(_) => return,
             }
         }

@@ -39,6 +39,12 @@ impl Home {
         &self.folder
     }
 
+    /// Who this installation is to other machines: 64 hexadecimal digits, of a key that is made on
+    /// first use.
+    pub fn id(&self) -> Result<String, Error> {
+        Ok(self.identity()?.id().to_string())
+    }
+
     /// A place that no other job has, for a file that is read and not kept.
     pub(crate) fn spool_place(&self) -> (PathBuf, Option<String>) {
         static JOBS: AtomicU64 = AtomicU64::new(0);
@@ -60,12 +66,6 @@ impl Home {
             gone.unwrap_or_else(|error| tracing::debug!(%error, "not removed"));
         }
         Ok(())
-    }
-
-    /// Who this installation is to other machines: 64 hexadecimal digits, of a key that is made on
-    /// first use.
-    pub fn id(&self) -> Result<String, Error> {
-        Ok(self.identity()?.id().to_string())
     }
 
     /// The key of this installation, made on first use.

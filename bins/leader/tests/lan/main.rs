@@ -22,3 +22,4 @@ mod never_slower;
 mod origins;
 mod scene;
 mod together;
+mod under_attack;

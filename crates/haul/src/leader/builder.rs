@@ -36,7 +36,7 @@ pub struct LeaderBuilder {
     folder: Option<PathBuf>,
     helpers: Helpers,
     min_helpers: usize,
-    headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, String)>,
     checksum: Option<String>,
     limit: Option<ByteRate>,
     left: Left,
