@@ -40,7 +40,9 @@ pub(crate) fn history(json: bool) -> ExitCode {
         } else if helps.is_empty() {
             print_text("nobody has been helped yet");
         } else {
-            helps.iter().for_each(|helped| print_text(&line(helped)));
+            for helped in &helps {
+                print_text(&line(helped));
+            }
         }
     });
     finished(shown, json)

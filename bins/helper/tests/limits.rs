@@ -18,25 +18,22 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 /// The helper fetches from the address that the system gives it, the leader from its own.
 const HELPER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const LEADER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 12));
 
 /// The tests measure time, so one runs at a time.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static TURN: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daily_cap_of_100_mb_holds_over_ten_jobs_with_three_kills_between() {
     const CAP: u64 = 100 << 20;
-    let _turn = turn();
+    let _turn = TURN.lock().await;
     let scene = Scene::new(24 << 20, Rate::mbit(32), Rate::mbit(160));
     let mut helper = Helper::start("per_day = \"100M\"\n");
     let (mut before, mut answers) = (0, Vec::new());
@@ -74,7 +71,7 @@ async fn a_daily_cap_of_100_mb_holds_over_ten_jobs_with_three_kills_between() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rate_holds_over_ten_seconds() {
     const RATE: f64 = (2 << 20) as f64;
-    let _turn = turn();
+    let _turn = TURN.lock().await;
     let scene = Scene::new(64 << 20, Rate::mbit(2), Rate::mbit(800));
     let helper = Helper::start("rate = \"2M\"\n");
     let mut transfer = scene.start(&helper, 0);
@@ -93,7 +90,7 @@ async fn a_rate_holds_over_ten_seconds() {
     let began = readings[0].0 + Duration::from_secs(1);
     let from = readings.iter().find(|(at, _)| *at >= began).unwrap();
     let to = readings.iter().find(|(at, _)| *at >= from.0 + Duration::from_secs(10)).unwrap();
-    let rate = (to.1 - from.1) as f64 / (to.0 - from.0).as_secs_f64();
+    let rate = (to.1 - from.1) as f64 / to.0.saturating_sub(from.0).as_secs_f64();
     say(&format!(
         "a rate of 2 MiB/s: {rate:.0} bytes a second over 10 s, {:.2} %",
         rate / RATE * 100.0
@@ -103,7 +100,7 @@ async fn a_rate_holds_over_ten_seconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_ends_reading_at_once_and_the_download_goes_on_without_this_helper() {
-    let _turn = turn();
+    let _turn = TURN.lock().await;
     let scene = Scene::new(24 << 20, Rate::mbit(32), Rate::mbit(64));
     let mut helper = Helper::start("");
     let mut transfer = scene.start(&helper, 0);
@@ -136,7 +133,7 @@ async fn stop_ends_reading_at_once_and_the_download_goes_on_without_this_helper(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_ends_help_refuses_with_later_and_outlives_the_helper() {
-    let _turn = turn();
+    let _turn = TURN.lock().await;
     let scene = Scene::new(8 << 20, Rate::mbit(32), Rate::mbit(32));
     let mut helper = Helper::start("");
     let mut transfer = scene.start(&helper, 0);
