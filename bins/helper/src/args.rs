@@ -4,6 +4,7 @@ use clap_complete::Shell;
 use haul::{ByteRate, Cidr};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The port on which asks are heard.
 const PORT: u16 = 4285;
@@ -27,6 +28,16 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Wait for asks and help
     Run(Box<Run>),
+    /// How the helper that runs here is, what it has spent and whom it helps
+    Status(Told),
+    /// Help nobody for a while, and end at once what is under way
+    Pause(Pause),
+    /// Help again
+    Resume(Told),
+    /// End the helper that runs here, at once
+    Stop(Told),
+    /// Whom this machine has helped: when, with what, how much, and why it ended
+    History(Told),
     /// The machines that this one knows
     Trust(TrustArgs),
     /// The key of the group that this machine belongs to
@@ -42,15 +53,20 @@ pub(crate) enum Command {
 
 #[derive(clap::Args)]
 pub(crate) struct Run {
-    /// Whom to help: ask you every time, those you know, always, or never
-    #[arg(long, value_enum, default_value_t = Accept::Ask)]
-    pub(crate) accept: Accept,
+    /// Whom to help besides those you know: ask you every time, nobody, everybody; or nobody at
+    /// all. Overrides the policy's mode
+    #[arg(long, value_enum)]
+    pub(crate) accept: Option<Accept>,
+
+    /// Follow this policy, and not the file `policy.toml` of haul's home
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
 
     /// Open this network although it is private, on every port; may be given several times
     #[arg(long, value_name = "CIDR")]
     pub(crate) allow_net: Vec<Cidr>,
 
-    /// Fetch no faster than this for others: 500k, 2M, 16Mbit
+    /// Fetch no faster than this for others, nor than the policy says: 500k, 2M, 16Mbit
     #[arg(long, value_name = "RATE")]
     pub(crate) limit_rate: Option<ByteRate>,
 
@@ -66,13 +82,30 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) group_only: bool,
 
-    /// Never ask on this terminal: with --accept ask, everybody is refused
+    /// Never ask on this terminal: whoever would be asked about is refused
     #[arg(long)]
     pub(crate) headless: bool,
 
     /// Print one JSON event a line on standard output, and nothing else
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Told {
+    /// Print JSON on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Pause {
+    /// For how long: 15m, 2h, 1d; until `helper resume` if not given
+    #[arg(value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) told: Told,
 }
 
 /// Who decides.
@@ -86,6 +119,27 @@ pub(crate) enum Accept {
     Always,
     /// Nobody is
     Never,
+}
+
+/// A number of seconds, minutes, hours or days, or several such: `1h30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let unclear = || "write it as 90s, 15m, 2h, 1d or 1h30m".to_owned();
+    let (mut rest, mut seconds) = (text, 0_u64);
+    while !rest.is_empty() {
+        let at = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(unclear)?;
+        let number: u64 = rest[..at].parse().map_err(|_| unclear())?;
+        let unit = match &rest.as_bytes()[at] {
+            b's' => 1,
+            b'm' => 60,
+            b'h' => 3600,
+            b'd' => 86_400,
+            _ => return Err(unclear()),
+        };
+        let more = number.checked_mul(unit).ok_or_else(unclear)?;
+        seconds = seconds.checked_add(more).ok_or_else(unclear)?;
+        rest = &rest[at + 1..];
+    }
+    if seconds == 0 { Err(unclear()) } else { Ok(Duration::from_secs(seconds)) }
 }
 
 fn listen(text: &str) -> Result<SocketAddrV4, String> {
@@ -105,6 +159,15 @@ mod tests {
         assert_eq!(listen("10.0.0.1"), Ok(SocketAddrV4::new([10, 0, 0, 1].into(), 4285)));
         assert_eq!(listen("10.0.0.1:99"), Ok(SocketAddrV4::new([10, 0, 0, 1].into(), 99)));
         assert!(listen("here").is_err());
+    }
+
+    #[test]
+    fn a_duration_has_units_and_an_end() {
+        let seconds = |text| duration(text).map(|duration| duration.as_secs());
+        assert_eq!((seconds("90s"), seconds("1h30m")), (Ok(90), Ok(5400)));
+        for text in ["", "15", "m", "0m", "-1m", "1w", "1 h", "99999999999999999999s", "5\u{e9}"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 
     #[test]

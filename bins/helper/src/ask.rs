@@ -1,22 +1,37 @@
 //! The question to the person at the terminal.
 
-use haul::trust::{Standing, Trust};
-use haul::{ConsentPolicy, Decision, Request};
-use std::future::Future;
-use std::io::{self, BufRead};
-use std::pin::Pin;
+use haul::Request;
+use haul::doors::{Door, Doors, Prompt, Replied, Reply};
+use haul::trust::Standing;
+use std::io::{self, BufRead, IsTerminal};
 use std::thread;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 
-/// Asks on the terminal, one question at a time.
+/// A door to the person at the terminal, if there is one.
 pub(crate) struct Terminal {
-    lines: Mutex<mpsc::UnboundedReceiver<String>>,
-    trust: Trust,
+    door: Door,
+    lines: mpsc::UnboundedReceiver<String>,
+}
+
+/// What is typed at the question.
+#[derive(Debug, PartialEq, Eq)]
+enum Typed {
+    Yes,
+    No,
+    /// Yes, and always: the code is asked for.
+    Always,
+    Block,
+    /// What looks like the leader's code.
+    Code(String),
 }
 
 impl Terminal {
-    /// Starts to listen to what is typed. Leaders whose code is typed become known.
-    pub(crate) fn new(trust: Trust) -> Self {
+    /// Opens the door and starts to listen to what is typed; `None` where nobody can read a
+    /// question or answer it.
+    pub(crate) fn open(doors: &Doors) -> Option<Self> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return None;
+        }
         let (typed, lines) = mpsc::unbounded_channel();
         // It ends with the program: a read from a terminal cannot be called off.
         thread::spawn(move || {
@@ -26,42 +41,85 @@ impl Terminal {
                 }
             }
         });
-        Self { lines: Mutex::new(lines), trust }
+        Some(Self { door: doors.open(), lines })
     }
 
-    async fn ask(&self, request: &Request) -> Decision {
-        let mut lines = self.lines.lock().await;
-        // What was typed before the question is no answer to it.
-        while lines.try_recv().is_ok() {}
-        eprintln!("{}", question(request));
+    /// Shows every prompt and passes on what is typed, for as long as it is polled.
+    pub(crate) async fn serve(mut self) {
+        let mut open = None;
         loop {
-            eprint!("Can you help in download? Yes/No ");
-            match lines.recv().await.as_deref().map(answer) {
-                Some(Some(Typed::Decision(decision))) => return decision,
-                Some(Some(Typed::Code(code))) => match self.trust.pair(request, &code) {
-                    Ok(known) => {
-                        eprintln!("{} is known from now on.", known.name);
-                        return Decision::Yes;
-                    }
-                    Err(unpaired) => eprintln!("Nobody became known: {unpaired}."),
-                },
-                Some(None) => eprintln!("Type yes or no."),
-                None => {
-                    eprintln!("(nobody can answer here, so: no)");
-                    return Decision::No;
+            let Some(prompt) = open.take() else {
+                open = self.door.changed().await;
+                continue;
+            };
+            forget_what_was_typed(&mut self.lines);
+            eprintln!("{}", question(&prompt.request));
+            open = self.ask(&prompt).await;
+        }
+    }
+
+    /// Asks until the prompt is closed; returns the next one if that is open already.
+    async fn ask(&mut self, prompt: &Prompt) -> Option<Prompt> {
+        loop {
+            eprint!("Can you help in download? Yes/No (P: yes, always; B: block) ");
+            let line = tokio::select! {
+                next = self.door.changed() => {
+                    eprintln!();
+                    return next;
                 }
+                line = self.lines.recv() => line,
+            };
+            let Some(line) = line else {
+                eprintln!("(nobody can answer here, so: no)");
+                self.door.answer(prompt.id, &Reply::No);
+                return None;
+            };
+            if self.reply(prompt, &line) {
+                return None;
             }
         }
     }
+
+    /// Passes on what was typed; whether that closed the prompt.
+    fn reply(&self, prompt: &Prompt, line: &str) -> bool {
+        let leader = &prompt.request.leader;
+        let reply = match typed(line) {
+            Some(Typed::Yes) => Reply::Yes,
+            Some(Typed::No) => Reply::No,
+            Some(Typed::Block) => Reply::Block,
+            Some(Typed::Code(code)) => Reply::Always { code },
+            Some(Typed::Always) => {
+                eprintln!("Type the six digits that {leader}'s screen shows.");
+                return false;
+            }
+            None => {
+                eprintln!("Type yes or no. P helps {leader} always, B never.");
+                return false;
+            }
+        };
+        match self.door.answer(prompt.id, &reply) {
+            Replied::Unpaired(unpaired) => {
+                eprintln!("Nobody became known: {unpaired}.");
+                return false;
+            }
+            Replied::Taken if matches!(reply, Reply::Always { .. }) => {
+                eprintln!("{leader} is known from now on.");
+            }
+            Replied::Taken if reply == Reply::Block => {
+                eprintln!("{leader} is blocked from now on.");
+            }
+            Replied::Taken | Replied::Closed => {}
+        }
+        true
+    }
 }
 
-impl ConsentPolicy for Terminal {
-    fn decide<'a>(
-        &'a self,
-        request: &'a Request,
-    ) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>> {
-        Box::pin(self.ask(request))
-    }
+/// What was typed before a question is no answer to it, not even half a line.
+fn forget_what_was_typed(lines: &mut mpsc::UnboundedReceiver<String>) {
+    // What cannot be taken back has to be ended with a key all the same.
+    #[cfg(unix)]
+    let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
+    while lines.try_recv().is_ok() {}
 }
 
 fn question(request: &Request) -> String {
@@ -81,18 +139,12 @@ fn question(request: &Request) -> String {
     )
 }
 
-/// What is typed at the question.
-#[derive(Debug, PartialEq, Eq)]
-enum Typed {
-    Decision(Decision),
-    /// What looks like the leader's code.
-    Code(String),
-}
-
-fn answer(line: &str) -> Option<Typed> {
+fn typed(line: &str) -> Option<Typed> {
     match line.trim().to_lowercase().as_str() {
-        "y" | "yes" => Some(Typed::Decision(Decision::Yes)),
-        "n" | "no" => Some(Typed::Decision(Decision::No)),
+        "y" | "yes" => Some(Typed::Yes),
+        "n" | "no" => Some(Typed::No),
+        "p" | "always" => Some(Typed::Always),
+        "b" | "block" => Some(Typed::Block),
         code if code.starts_with(|c: char| c.is_ascii_digit()) => Some(Typed::Code(code.into())),
         _ => None,
     }
@@ -114,12 +166,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_yes_no_and_a_code_are_answers() {
-        assert_eq!(answer(" Yes \r"), Some(Typed::Decision(Decision::Yes)));
-        assert_eq!(answer("n"), Some(Typed::Decision(Decision::No)));
-        assert_eq!(answer(" 418 207"), Some(Typed::Code("418 207".into())));
-        assert_eq!(answer(""), None);
-        assert_eq!(answer("yesterday"), None);
+    fn only_yes_no_always_block_and_a_code_are_answers() {
+        assert_eq!(typed(" Yes \r"), Some(Typed::Yes));
+        assert_eq!(typed("n"), Some(Typed::No));
+        assert_eq!(typed("P"), Some(Typed::Always));
+        assert_eq!(typed("b"), Some(Typed::Block));
+        assert_eq!(typed(" 418 207"), Some(Typed::Code("418 207".into())));
+        assert_eq!(typed(""), None);
+        assert_eq!(typed("yesterday"), None);
     }
 
     fn request(standing: Standing) -> Request {

@@ -4,7 +4,7 @@
 
 mod args;
 mod ask;
-mod known;
+mod owner;
 mod run;
 // The commands are the same in both programs.
 #[path = "../../leader/src/trust.rs"]
@@ -21,6 +21,11 @@ fn main() -> ExitCode {
     log(args.verbose);
     match args.command {
         Command::Run(run) => run::run(*run),
+        Command::Status(told) => owner::status(told.json),
+        Command::Pause(pause) => owner::pause(pause.duration, pause.told.json),
+        Command::Resume(told) => owner::resume(told.json),
+        Command::Stop(told) => owner::stop(told.json),
+        Command::History(told) => owner::history(told.json),
         Command::Trust(trust) => run::ended(trust::run_trust(&trust, Role::Leader)),
         Command::Group(group) => run::ended(trust::run_group(&group)),
         Command::Completions { shell } => {

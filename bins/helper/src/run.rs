@@ -1,10 +1,11 @@
 use crate::args::{Accept, Run};
 use crate::ask::{Terminal, in_words};
-use crate::known::Known;
+use haul::doors::Doors;
+use haul::policy::{Mode, PolicySource};
 use haul::trust::Trust;
-use haul::{Decision, Error, Failed, Helper, HelperBuilder, HelperEvent, Home, Serving};
+use haul::{Answer, Error, Failed, Helper, HelperBuilder, HelperEvent, Home, Serving};
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use tokio::signal;
 
@@ -22,10 +23,12 @@ pub(crate) fn run(run: Run) -> ExitCode {
     // A read from the terminal cannot be called off, so nobody waits for it.
     runtime.shutdown_background();
     let Err(error) = ended else { return ExitCode::SUCCESS };
-    if !json {
-        return self::ended(Err(error));
-    }
-    let failed = Failed::from(&error);
+    if json { ended_json(&error) } else { self::ended(Err(error)) }
+}
+
+/// Says as JSON what went wrong.
+pub(crate) fn ended_json(error: &Error) -> ExitCode {
+    let failed = Failed::from(error);
     let line = serde_json::json!({ "event": "failed", "v": failed.v, "code": failed.code,
         "error": failed.error, "because": failed.because, "try": failed.r#try });
     print_text(&line.to_string());
@@ -42,24 +45,39 @@ pub(crate) fn ended(done: Result<(), Error>) -> ExitCode {
 
 async fn serve(run: Run) -> Result<(), Error> {
     let json = run.json;
-    if run.accept == Accept::Ask && !io::stdin().is_terminal() {
+    let home = Home::of_user()?;
+    if run.policy.is_none() {
+        PolicySource::write_template(&home)?;
+    }
+    let doors = Doors::new(Trust::of(&home));
+    let terminal = if run.headless { None } else { Terminal::open(&doors) };
+    if terminal.is_none() && matches!(run.accept, None | Some(Accept::Ask)) {
         eprintln!(
-            "there is no terminal to ask on: what is not answered on standard input is refused"
+            "there is no terminal to ask on: whoever you would be asked about is refused; \
+             `helper run --help` tells of --accept"
         );
     }
-    let mut serving = helper(run)?.build()?.start();
-    follow(&mut serving, json).await;
+    let mut serving = helper(run, home)?.consent(doors).build()?.start();
+    let asking = async {
+        match terminal {
+            Some(terminal) => terminal.serve().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = follow(&mut serving, json) => {}
+        () = asking => {}
+    }
     serving.stop().await
 }
 
-fn helper(run: Run) -> Result<HelperBuilder, Error> {
-    let mut helper = Helper::builder().listen(run.listen);
-    helper = match run.accept {
-        Accept::Ask if !run.headless => helper.consent(Terminal::new(Trust::of(&Home::of_user()?))),
-        Accept::Known => helper.consent(Known),
-        Accept::Always => helper.consent(Decision::Yes),
-        Accept::Ask | Accept::Never => helper.consent(Decision::No),
+fn helper(run: Run, home: Home) -> Result<HelperBuilder, Error> {
+    let source = match run.policy {
+        Some(path) => PolicySource::file(path),
+        None => PolicySource::of_home(&home),
     };
+    let source = run.accept.map(mode).into_iter().fold(source, PolicySource::mode);
+    let mut helper = Helper::builder().listen(run.listen).policy(source).home(home);
     if run.group_only {
         helper = helper.group_only();
     }
@@ -72,6 +90,15 @@ fn helper(run: Run) -> Result<HelperBuilder, Error> {
         helper = helper.extra_roots(pem);
     }
     Ok(run.allow_net.into_iter().fold(helper, HelperBuilder::allow_net))
+}
+
+fn mode(accept: Accept) -> Mode {
+    match accept {
+        Accept::Ask => Mode::Ask,
+        Accept::Known => Mode::Known,
+        Accept::Always => Mode::Always,
+        Accept::Never => Mode::Never,
+    }
 }
 
 /// Tells what happens until interrupted.
@@ -123,7 +150,17 @@ fn say(event: &HelperEvent) {
         HelperEvent::Listening { address } => {
             eprintln!("waiting for asks on {address}; Ctrl-C to stop");
         }
-        HelperEvent::Answered { leader, answer, because } => {
+        HelperEvent::Policy { managed, error: None, .. } if !managed.is_empty() => {
+            eprintln!("managed by your organisation: {}", managed.join(", "));
+        }
+        HelperEvent::Policy { error: Some(error), r#try, .. } => {
+            eprintln!("error: the policy was not changed\n  because {error}");
+            eprintln!("  try     {}", r#try.as_deref().unwrap_or_default());
+        }
+        // What rules refuse is in the log; a flood of asks must not fill the screen.
+        HelperEvent::Answered { leader, answer, because, asked }
+            if *asked || *answer == Answer::Yes =>
+        {
             eprintln!("answered {leader}: {answer:?} ({because})");
         }
         HelperEvent::Helping { leader, host } => {
@@ -140,7 +177,7 @@ fn say(event: &HelperEvent) {
 }
 
 /// Whoever closed our output does not want to hear more; the helper goes on.
-fn print_text(line: &str) {
+pub(crate) fn print_text(line: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }

@@ -4,7 +4,7 @@ use crate::pool::Pool;
 use crate::request::{Headers, Location, Trust, tells_secrets};
 use crate::source::asked;
 use crate::ways::{Cookies, Mirror, Netrc, Proxies};
-use crate::{Error, Guard, Probe, RateLimit, Source, Validator, tls};
+use crate::{Allowance, Error, Guard, Probe, RateLimit, Source, Validator, tls};
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) timeouts: Timeouts,
     pub(crate) limit: Option<RateLimit>,
     pub(crate) source_address: Option<IpAddr>,
+    pub(crate) allowance: Option<Arc<dyn Allowance>>,
     /// What was learned of hosts, for all sources.
     pub(crate) learned: Hosts,
     pub(crate) proxies: Proxies,
@@ -95,12 +96,35 @@ impl Client {
             timeouts: options.timeouts,
             limit: options.limit,
             source_address: options.source_address,
+            allowance: None,
             learned: Hosts::default(),
             proxies,
             netrc: options.netrc,
             cookies: options.cookies,
             pool: Pool::default(),
         })))
+    }
+
+    /// The same client behind another guard, with no more than `allowance` lets it have. They share
+    /// no connections, and nothing that was learned of hosts.
+    #[must_use]
+    pub fn under(&self, guard: Guard, allowance: Arc<dyn Allowance>) -> Self {
+        let same = &*self.0;
+        Self(Arc::new(Settings {
+            headers: same.headers.clone(),
+            guard,
+            hosts: same.hosts.clone(),
+            tls: Arc::clone(&same.tls),
+            timeouts: same.timeouts,
+            limit: same.limit.clone(),
+            source_address: same.source_address,
+            allowance: Some(allowance),
+            learned: Hosts::default(),
+            proxies: same.proxies.clone(),
+            netrc: same.netrc.clone(),
+            cookies: same.cookies.clone(),
+            pool: Pool::default(),
+        }))
     }
 
     /// Asks for the whole of what is at `url` and tells what it is by the head of the response,

@@ -1,5 +1,6 @@
 //! From a URL to a stream of bytes: names, the guard, the race of addresses, TLS.
 
+use crate::allowance::Allowed;
 use crate::client::Settings;
 use crate::ways::{Proxy, connect_through};
 use crate::{Error, Refusal, Stage};
@@ -8,6 +9,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -41,6 +43,9 @@ pub(crate) async fn connect(settings: &Settings, url: &Url) -> Result<Connected,
     let host = host_of(url);
     let refused = |why| Error::Refused { host: host.clone(), why };
     settings.guard.admit_url(url).map_err(refused)?;
+    if settings.allowance.as_ref().is_some_and(|allowance| !allowance.admits(&host)) {
+        return Err(refused(Refusal::Owner));
+    }
     let limit = settings.timeouts.connect;
     let port = url.port_or_known_default().ok_or(Error::Url { why: "names no port" })?;
     let resolved = resolve(settings, url.host(), port);
@@ -52,7 +57,10 @@ pub(crate) async fn connect(settings: &Settings, url: &Url) -> Result<Connected,
         return Err(refused(Refusal::Peer));
     }
     debug!(%host, %peer, "connected");
-    let stream: Box<dyn Stream> = Box::new(stream);
+    let stream: Box<dyn Stream> = match &settings.allowance {
+        Some(allowance) => Box::new(Allowed::new(stream, Arc::clone(allowance))),
+        None => Box::new(stream),
+    };
     if url.scheme() == "http" {
         return Ok(Connected { stream, peer, forward: None });
     }

@@ -187,6 +187,8 @@ pub enum Refusal {
     Address,
     /// The name belongs to a local network.
     Name,
+    /// The machine's owner does not want this host to be asked.
+    Owner,
     /// The connection was made with another address than the one that was judged.
     Peer,
     /// The port is not the web's.

@@ -27,6 +27,7 @@
 //!
 //! [`Span`]: haul_span::Span
 
+mod allowance;
 mod backoff;
 mod cidr;
 mod client;
@@ -53,6 +54,7 @@ mod tls;
 mod validator;
 pub mod ways;
 
+pub use allowance::Allowance;
 pub use backoff::Backoff;
 pub use cidr::Cidr;
 pub use client::{Client, Options, Timeouts};

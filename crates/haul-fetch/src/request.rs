@@ -153,6 +153,7 @@ fn authorization(url: &Url) -> Option<HeaderValue> {
 pub(crate) const AGENT: &str = concat!("haul/", env!("CARGO_PKG_VERSION"));
 
 /// The caller's own headers.
+#[derive(Clone)]
 pub(crate) struct Headers(HeaderMap);
 
 impl Headers {

@@ -1,9 +1,22 @@
 //! The helper: hears asks, lets its owner decide, fetches, keeps nothing.
 
+mod accounts;
+mod blocked;
+mod budget;
 mod builder;
 mod consent;
+pub mod control;
+pub mod doors;
 mod event;
+mod gate;
+mod history;
+mod job;
+mod machine;
 mod mouth;
+mod pause;
+pub mod policy;
+mod prompts;
+mod purse;
 mod refused;
 mod serve;
 mod session;

@@ -26,12 +26,16 @@ impl FromStr for ByteRate {
             Error::new(ErrorKind::Usage, "the rate cannot be read", format!("`{text}` is no rate"))
                 .with_remedy("write bytes per second as 500k or 2M, or bits as 16Mbit")
         };
-        let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let (number, unit) = text.split_at(at);
-        let number: f64 = number.parse().map_err(|_| unreadable())?;
-        let bytes = number * unit_bytes(unit).ok_or_else(unreadable)?;
-        whole(bytes).map(Self).ok_or_else(unreadable)
+        bytes_in(text).map(Self).ok_or_else(unreadable)
     }
+}
+
+/// The bytes that a text such as `500k` or `16Mbit` says; `None` for none, and for what is no
+/// number of bytes.
+pub(crate) fn bytes_in(text: &str) -> Option<NonZeroU64> {
+    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    whole(number.parse::<f64>().ok()? * unit_bytes(unit)?)
 }
 
 fn unit_bytes(unit: &str) -> Option<f64> {
@@ -40,6 +44,7 @@ fn unit_bytes(unit: &str) -> Option<f64> {
         "k" | "kb" | "kib" => 1024.0,
         "m" | "mb" | "mib" => 1024.0 * 1024.0,
         "g" | "gb" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        "t" | "tb" | "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
         "kbit" => 1e3 / 8.0,
         "mbit" => 1e6 / 8.0,
         "gbit" => 1e9 / 8.0,

@@ -4,7 +4,7 @@ use haul_lab::Payload;
 use haul_lab::lan::{Lan, Link};
 
 #[test]
-fn a_helper_writes_nothing_to_its_disk_and_needs_little_memory() {
+fn a_helper_writes_nothing_to_its_disk_but_its_accounts_and_needs_little_memory() {
     let lan = Lan::builder().leader(Link::mbit(10)).helper("asha", Link::mbit(200));
     let Some(scene) = Scene::build(lan) else { return };
     let payload = Payload::new(18, 64 << 20);
@@ -24,6 +24,7 @@ fn a_helper_writes_nothing_to_its_disk_and_needs_little_memory() {
         used.written_to_disk,
         used.peak_memory >> 20
     ));
-    assert_eq!(used.written_to_disk, 0);
+    // Its owner's budgets take about a page for every 2 MiB, and the history a line.
+    assert!(used.written_to_disk < delivered / 100, "{} bytes written", used.written_to_disk);
     assert!(used.peak_memory < 64 << 20, "{} bytes of memory", used.peak_memory);
 }

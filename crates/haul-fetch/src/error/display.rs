@@ -63,6 +63,7 @@ impl fmt::Display for Refusal {
             Self::Name => "its name belongs to a local network",
             Self::Peer => "it answered from another address",
             Self::Port => "only ports 80 and 443 are open",
+            Self::Owner => "the owner of this machine does not want it asked",
             Self::Secret => "the URL holds a user or a password",
         })
     }

@@ -1,9 +1,11 @@
 use super::consent::{ConsentPolicy, Decision};
+use super::machine::{Linux, Machine};
+use super::policy::PolicySource;
 use super::serve::{Serving, serve};
 use super::surroundings::surroundings;
 use crate::home::machine_name;
 use crate::{ByteRate, Error, Home};
-use haul_fetch::{Cidr, Client, Denied, Guard, Options, RateLimit};
+use haul_fetch::{Cidr, Client, Denied, Guard, Options};
 use haul_link::{PORT, PORTS};
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -20,6 +22,7 @@ pub struct Helper {
 #[must_use]
 pub struct HelperBuilder {
     consent: Arc<dyn ConsentPolicy>,
+    policy: PolicySource,
     allowed: Vec<Cidr>,
     limit: Option<ByteRate>,
     listen: SocketAddrV4,
@@ -34,6 +37,8 @@ pub struct HelperBuilder {
 /// A builder's choices, checked.
 pub(crate) struct Settings {
     pub(crate) consent: Arc<dyn ConsentPolicy>,
+    pub(crate) policy: PolicySource,
+    pub(crate) machine_facts: Arc<dyn Machine>,
     pub(crate) client: Client,
     pub(crate) listen: SocketAddrV4,
     pub(crate) home: Home,
@@ -43,10 +48,11 @@ pub(crate) struct Settings {
 }
 
 impl Helper {
-    /// A helper that refuses everybody until it is given a policy.
+    /// A helper that refuses everybody until it is told who decides.
     pub fn builder() -> HelperBuilder {
         HelperBuilder {
             consent: Arc::new(Decision::No),
+            policy: PolicySource::default(),
             allowed: Vec::new(),
             limit: None,
             listen: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, PORT),
@@ -82,9 +88,16 @@ impl Helper {
 }
 
 impl HelperBuilder {
-    /// Who decides whether to help.
-    pub fn consent(mut self, policy: impl ConsentPolicy) -> Self {
-        self.consent = Arc::new(policy);
+    /// Who decides where the policy leaves it open, which it does by default.
+    pub fn consent(mut self, decides: impl ConsentPolicy) -> Self {
+        self.consent = Arc::new(decides);
+        self
+    }
+
+    /// What the owner allows at all: whom to help, with what, when and how much. Its limits hold
+    /// whoever decides; unless told they are those of [`Policy::default`](crate::policy::Policy).
+    pub fn policy(mut self, source: PolicySource) -> Self {
+        self.policy = source;
         self
     }
 
@@ -95,7 +108,7 @@ impl HelperBuilder {
         self
     }
 
-    /// The most that is fetched for others.
+    /// The most that is fetched for others, if the policy does not say less.
     pub fn limit_rate(mut self, rate: ByteRate) -> Self {
         self.limit = Some(rate);
         self
@@ -146,15 +159,19 @@ impl HelperBuilder {
 
     /// Checks everything that can be checked without touching the network or the disk.
     pub fn build(self) -> Result<Helper, Error> {
+        let denied = Denied::asking(surroundings);
         let client = Client::new(Options {
-            guard: Guard::Public { allowed: self.allowed, denied: Denied::asking(surroundings) },
+            guard: Guard::Public { allowed: Vec::new(), denied },
             extra_roots: self.roots,
-            limit: self.limit.map(|rate| RateLimit::new(rate.bytes_per_second())),
             source_address: self.source_address,
             ..Options::default()
         })?;
+        let policy = self.allowed.into_iter().fold(self.policy, PolicySource::allow_net);
+        let policy = self.limit.into_iter().fold(policy, PolicySource::limit_rate);
         let settings = Settings {
             consent: self.consent,
+            policy,
+            machine_facts: Arc::new(Linux::here()),
             client,
             listen: self.listen,
             home: self.home.map_or_else(Home::of_user, Ok)?,

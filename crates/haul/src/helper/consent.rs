@@ -2,16 +2,23 @@ use crate::trust::Standing;
 use std::future::Future;
 use std::pin::Pin;
 
-/// Who decides whether to help: a person, or rules that a person wrote.
+/// Who decides where the policy wants somebody to: a person, or an app on their behalf.
 ///
-/// A policy is asked once for every offer, and has 45 seconds; no answer in that time is a no.
-/// It cannot widen the helper's hard limits, such as which addresses are ever connected to.
+/// It is asked about what the [policy](crate::policy) leaves open, and has 45 seconds; no answer in
+/// that time is a no. It cannot widen the helper's hard limits: the policy's budgets, rates and
+/// hours hold whatever it says, and so does which addresses are ever connected to.
 pub trait ConsentPolicy: Send + Sync + 'static {
     /// Decides on one request. Dropping the future means that the answer is no longer wanted.
     fn decide<'a>(
         &'a self,
         request: &'a Request,
     ) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
+
+    /// Whether a person is disturbed by being asked at this moment. If so, the helper asks no more than the policy
+    /// lets it, and about no leader again too soon.
+    fn asks_a_person(&self) -> bool {
+        false
+    }
 }
 
 /// What a leader asks of a helper. All of it comes from the leader, but for its standing and the
@@ -35,13 +42,15 @@ pub struct Request {
     pub size: u64,
 }
 
-/// What is answered to a leader, who learns no more than this.
+/// What is decided on a request; the leader learns no more than yes, no, busy or later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Help.
     Yes,
     /// Do not.
     No,
+    /// Do not, now or ever: the leader is blocked.
+    Block,
     /// Not while something else is helped with.
     Busy,
     /// Not at present.

@@ -35,8 +35,19 @@ pub enum HelperEvent {
         leader: String,
         /// What it was told.
         answer: Answer,
-        /// Why.
+        /// Why: the rule of the policy, or what became of asking.
         because: String,
+        /// Whether somebody was asked, and not the policy alone.
+        asked: bool,
+    },
+    /// The policy is in force, or the newest version of its file cannot be.
+    Policy {
+        /// The fields that the owner's organisation has set.
+        managed: Vec<String>,
+        /// What is wrong with the newest version; the one before it stays in force.
+        error: Option<String>,
+        /// What to try then.
+        r#try: Option<String>,
     },
     /// Fetching begins.
     Helping {

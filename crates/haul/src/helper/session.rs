@@ -2,13 +2,15 @@
 
 use super::consent::{Decision, Request};
 use super::event::HelperEvent;
+use super::gate::Judged;
+use super::job::Permit;
 use super::mouth::Secret;
 use super::refused::{self, Refusals};
 use super::serve::Helping;
-use super::work::{LANES, work};
+use super::work::{Because, work};
 use crate::Answer;
 use crate::trust::Role;
-use haul_fetch::{Lane, Source, Validator};
+use haul_fetch::{Client, Lane, Source, Validator};
 use haul_link::{Greeting, Heard, LinkError, Me, PeerId, Session, answer, dial, random};
 use haul_span::Span;
 use haul_wire::{Answer as WireAnswer, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
@@ -20,9 +22,6 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 use url::Url;
-
-/// How long a policy may think; no answer is a no.
-const DECISION: Duration = Duration::from_secs(45);
 
 /// How long a leader may take for each step before the first grant.
 const STEP: Duration = Duration::from_secs(20);
@@ -68,7 +67,7 @@ async fn meet(heard: Heard, helping: &Helping) -> Result<(), Ended> {
     let secured = dial(&helping.identity, address, Some(PeerId(heard.ask.leader))).await?;
     let leader = secured.peer;
     let (id, group) = (helping.identity.id(), helping.group.as_ref());
-    let mut greeting = answer(secured, Me { id, name: &helping.settings.machine, group }).await?;
+    let mut greeting = answer(secured, Me { id, name: &helping.machine, group }).await?;
     match agree(leader, &mut greeting, heard, helping).await {
         Ok(Some(agreed)) => carry_out(greeting.session, agreed, helping).await,
         Ok(None) => Ok(()),
@@ -83,21 +82,21 @@ async fn meet(heard: Heard, helping: &Helping) -> Result<(), Ended> {
 }
 
 /// A leader that is to be helped, and what with.
-struct Agreed<'a> {
+struct Agreed {
     request: Request,
     source: Source,
     secret: Secret,
-    _turn: Turn<'a>,
+    permit: Permit,
 }
 
 /// From the offer to the word that grants may come; `None` means that the leader heard a no.
-async fn agree<'a>(
+async fn agree(
     leader: PeerId,
     greeting: &mut Greeting,
     heard: Heard,
-    helping: &'a Helping,
-) -> Result<Option<Agreed<'a>>, Ended> {
-    if helping.settings.group_only && !greeting.group {
+    helping: &Helping,
+) -> Result<Option<Agreed>, Ended> {
+    if helping.group_only && !greeting.group {
         return Err(Ended::with(ByeReason::NotWanted, "it is not of the group"));
     }
     let session = &mut greeting.session;
@@ -114,7 +113,7 @@ async fn agree<'a>(
         host: safe_host(&offer.host),
         size: offer.size,
     };
-    let Some(turn) = decide(leader, &request, heard, helping, session).await? else {
+    let Some(permit) = decide(leader, &request, heard, helping, session).await? else {
         return Ok(None);
     };
     let job = match within("job", session.next()).await? {
@@ -122,10 +121,16 @@ async fn agree<'a>(
         other => return Err(unexpected("the job", &other)),
     };
     let began = Instant::now();
-    match prepare(session, &job, &offer, helping).await? {
-        Ok((source, secret)) => Ok(Some(Agreed { request, source, secret, _turn: turn })),
+    let client = permit.client();
+    let prepared = tokio::select! {
+        prepared = prepare(session, &job, &offer, &client) => prepared?,
+        why = permit.supervise() => return Err(Ended::with(ByeReason::Stopped, why)),
+    };
+    match prepared {
+        Ok((source, secret)) => Ok(Some(Agreed { request, source, secret, permit })),
         Err(because) => {
-            drop(turn);
+            permit.note_end(&because);
+            drop(permit);
             Err(helping.refuse(leader, &request, began, because).await)
         }
     }
@@ -134,13 +139,17 @@ async fn agree<'a>(
 /// Helps until either side ends it.
 async fn carry_out(
     session: Session,
-    Agreed { request, source, secret, _turn }: Agreed<'_>,
+    Agreed { request, source, secret, permit }: Agreed,
     helping: &Helping,
 ) -> Result<(), Ended> {
     helping
         .tell(HelperEvent::Helping { leader: request.leader.clone(), host: request.host.clone() });
     let sent = AtomicU64::new(0);
-    let because = work(session, &source, secret, &request, helping, &sent).await;
+    let because = tokio::select! {
+        because = work(session, &source, secret, &request, helping, &permit, &sent) => because,
+        why = permit.supervise() => Because::stopped(&why),
+    };
+    permit.note_end(&because.text);
     let bytes = sent.load(Ordering::Relaxed);
     helping.tell(HelperEvent::Ended { leader: request.leader, bytes, because: because.text });
     if because.broken {
@@ -173,58 +182,36 @@ impl Helping {
     }
 }
 
-/// The helper's one turn; given back when dropped.
-struct Turn<'a>(&'a Helping);
-
-impl<'a> Turn<'a> {
-    fn take(helping: &'a Helping) -> Option<Self> {
-        (!helping.busy.swap(true, Ordering::AcqRel)).then_some(Self(helping))
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.busy.store(false, Ordering::Release);
-    }
-}
-
-/// Lets the policy decide and tells the leader; a turn means yes.
-async fn decide<'a>(
+/// Lets the owner decide and tells the leader; a permit means yes.
+async fn decide(
     leader: PeerId,
     request: &Request,
     heard: Heard,
-    helping: &'a Helping,
+    helping: &Helping,
     session: &mut Session,
-) -> Result<Option<Turn<'a>>, Ended> {
-    let turn = Turn::take(helping);
-    let (decision, because) = if turn.is_none() {
-        (Decision::Busy, "somebody else is being helped")
-    } else if helping.refusals().is_spent(Instant::now().into_std(), leader) {
-        (Decision::No, "it named too many files that this machine does not get")
-    } else {
-        helping.tell(HelperEvent::Asked {
-            leader: request.leader.clone(),
-            address: heard.from,
-            standing: request.standing.clone(),
-            code: request.code.clone(),
-            host: request.host.clone(),
-            size: request.size,
-        });
-        match timeout(DECISION, helping.settings.consent.decide(request)).await {
-            Ok(decision) => (decision, "so it was decided"),
-            Err(_) => (Decision::No, "nobody answered within 45 s"),
-        }
-    };
-    let (said, answered) = match decision {
-        Decision::Yes => (WireAnswer::yes(LANES, u64::MAX), Answer::Yes),
-        Decision::No => (WireAnswer::NO, Answer::No),
-        Decision::Busy => (WireAnswer::refusal(Verdict::Busy), Answer::Busy),
-        Decision::Later => (WireAnswer::refusal(Verdict::Later), Answer::Later),
+) -> Result<Option<Permit>, Ended> {
+    let Judged { decision, because, asked, permit } =
+        if helping.refusals().is_spent(Instant::now().into_std(), leader) {
+            Judged::new(Decision::No, "it named too many files that this machine does not get")
+        } else {
+            helping.tell(asked_for(request, heard));
+            helping.gate.decide(request).await
+        };
+    let (said, answer) = match (decision, &permit) {
+        (_, Some(permit)) => (WireAnswer::yes(permit.lanes(), permit.budget()), Answer::Yes),
+        (Decision::Busy, None) => (WireAnswer::refusal(Verdict::Busy), Answer::Busy),
+        (Decision::Later, None) => (WireAnswer::refusal(Verdict::Later), Answer::Later),
+        (_, None) => (WireAnswer::NO, Answer::No),
     };
     session.send(&Frame::Answer(said)).await?;
     let leader = request.leader.clone();
-    helping.tell(HelperEvent::Answered { leader, answer: answered, because: because.into() });
-    Ok(turn.filter(|_| decision == Decision::Yes))
+    helping.tell(HelperEvent::Answered { leader, answer, because, asked });
+    Ok(permit)
+}
+
+fn asked_for(request: &Request, heard: Heard) -> HelperEvent {
+    let Request { leader, standing, code, host, size, .. } = request.clone();
+    HelperEvent::Asked { leader, address: heard.from, standing, code, host, size }
 }
 
 /// What to fetch, and a secret part of it that the leader must show it can read by itself before
@@ -233,13 +220,13 @@ async fn prepare(
     session: &mut Session,
     job: &JobFacts,
     offer: &Offer,
-    helping: &Helping,
+    client: &Client,
 ) -> Result<Result<(Source, Secret), String>, Ended> {
     let Some(span) = secret_span(job.length) else {
         return Err(Ended::with(ByeReason::Protocol, "an empty file needs no help"));
     };
     session.send(&Frame::Challenge { span }).await?;
-    let source = match source_of(job, offer, helping) {
+    let source = match source_of(job, offer, client) {
         Ok(source) => source,
         Err(because) => return Ok(Err(because)),
     };
@@ -253,7 +240,7 @@ async fn prepare(
 }
 
 /// The source that the job names, which must be the one that was offered.
-fn source_of(job: &JobFacts, offer: &Offer, helping: &Helping) -> Result<Source, String> {
+fn source_of(job: &JobFacts, offer: &Offer, client: &Client) -> Result<Source, String> {
     let url: Url = job.url.parse().map_err(|_| "the job names no URL")?;
     let scheme = if offer.scheme == Scheme::Https { "https" } else { "http" };
     let same_host = url.host_str() == Some(offer.host.as_str());
@@ -263,11 +250,7 @@ fn source_of(job: &JobFacts, offer: &Offer, helping: &Helping) -> Result<Source,
     }
     let validator = job.validator.as_deref().map(str::parse::<Validator>).transpose();
     let validator = validator.map_err(|_| "the validator cannot be read")?;
-    helping
-        .settings
-        .client
-        .source(&url, job.length, validator.as_ref())
-        .map_err(|error| error.to_string())
+    client.source(&url, job.length, validator.as_ref()).map_err(|error| error.to_string())
 }
 
 /// A part of the file that the leader cannot guess.

@@ -2,6 +2,7 @@
 
 use super::consent::Request;
 use super::event::HelperEvent;
+use super::job::Permit;
 use super::mouth::{Heard, Mouth, Secret};
 use super::serve::Helping;
 use super::session::reason_text;
@@ -15,9 +16,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{interval, timeout};
-
-/// How many connections a helper opens to an origin at the most.
-pub(crate) const LANES: u8 = 8;
 
 /// Pieces on their way to the leader: with 64 KiB each, 1 MiB.
 const QUEUE: usize = 16;
@@ -40,6 +38,11 @@ pub(crate) struct Because {
 impl Because {
     pub(super) fn said(text: &str) -> Self {
         Self { text: text.to_owned(), broken: false, farewell: None }
+    }
+
+    /// The owner, or a rule of theirs, ended it.
+    pub(super) fn stopped(why: &str) -> Self {
+        Self { farewell: Some(ByeReason::Stopped), ..Self::said(why) }
     }
 }
 
@@ -74,6 +77,7 @@ pub(crate) async fn work(
     secret: Secret,
     request: &Request,
     helping: &Helping,
+    permit: &Permit,
     sent: &AtomicU64,
 ) -> Because {
     let (reader, writer) = session.granted();
@@ -82,7 +86,7 @@ pub(crate) async fn work(
     let (proofs, shown) = mpsc::unbounded_channel();
     let (challenged, pinged) = (Arc::new(AtomicBool::new(true)), Arc::new(Notify::new()));
     let credit = Arc::new(Semaphore::new(0));
-    let lanes = Lanes::start(source, LANES, None, &words, Some(&credit));
+    let lanes = Lanes::start(source, permit.lanes(), None, &words, Some(&credit));
     let length = source.length().unwrap_or(0);
     let heard = Heard { control, shown, challenged: challenged.clone(), pinged: pinged.clone() };
     let mouth = Mouth::new(writer, source, said, heard, sent);
@@ -91,6 +95,7 @@ pub(crate) async fn work(
     let because = tokio::select! {
         because = ears.hear(reader) => because,
         because = &mut speaking => return because,
+        why = permit.ended() => Because::stopped(&why),
         () = show(request, helping, sent) => Because::said(""),
     };
     if let Some(reason) = because.farewell {

@@ -1,28 +1,22 @@
-//! A person is asked before anything is fetched: who wants help, with a file from where, how
-//! large; only a yes means yes, and nothing that a leader sends reaches the terminal raw.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+//! The question at a bare pseudo-terminal, which shows every byte that is written.
 
-use haul::{Answer, ErrorKind, Event, Happening, Helpers, Home, Leader, Report};
-use haul_lab::Payload;
-use haul_lab::origin::{Origin, Resource};
+use crate::common::{PATIENCE, write_policy};
+use crate::job::{Job, code_of};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// Longer than anything here takes, but shorter than the 45 s after which silence is a no.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 const QUESTION: &str = "Can you help in download? Yes/No";
 
 #[test]
 fn a_yes_helps_and_the_question_says_whom_with_what() {
     let mut person = Person::at_terminal();
-    let job = Job::start(&person, "asha");
+    let job = Job::start(&person.address(), "asha");
     person.reads(QUESTION);
     for part in ["asha", "127.0.0.1", "(http)", "1.0 MiB"] {
         assert!(person.screen().contains(part), "no {part}: {}", person.screen());
@@ -37,7 +31,7 @@ fn a_yes_helps_and_the_question_says_whom_with_what() {
 #[test]
 fn the_code_of_the_leaders_screen_makes_it_known_and_helps() {
     let mut person = Person::at_terminal();
-    let job = Job::start(&person, "asha");
+    let job = Job::start(&person.address(), "asha");
     person.reads(QUESTION);
     person.types("000 000\n");
     person.reads("that is not its code; 2 more tries are left");
@@ -52,7 +46,7 @@ fn the_code_of_the_leaders_screen_makes_it_known_and_helps() {
 #[test]
 fn a_no_refuses() {
     let mut person = Person::at_terminal();
-    let job = Job::start(&person, "asha");
+    let job = Job::start(&person.address(), "asha");
     person.reads(QUESTION);
     person.types("No\n");
     job.ends_refused();
@@ -61,7 +55,7 @@ fn a_no_refuses() {
 #[test]
 fn what_is_neither_yes_nor_no_is_asked_again() {
     let mut person = Person::at_terminal();
-    let job = Job::start(&person, "asha");
+    let job = Job::start(&person.address(), "asha");
     person.reads(QUESTION);
     person.types("perhaps\n");
     person.reads("Type yes or no.");
@@ -76,7 +70,7 @@ fn a_yes_that_was_typed_before_the_question_is_none() {
     // The terminal has echoed it by then, and the program had it before any leader came.
     person.reads("yes");
     thread::sleep(Duration::from_millis(300));
-    let job = Job::start(&person, "asha");
+    let job = Job::start(&person.address(), "asha");
     person.reads(QUESTION);
     person.types("n\n");
     job.ends_refused();
@@ -85,15 +79,14 @@ fn a_yes_that_was_typed_before_the_question_is_none() {
 #[test]
 fn where_nobody_can_answer_the_answer_is_no() {
     let person = Person::absent();
-    let job = Job::start(&person, "asha");
-    person.reads("nobody can answer here, so: no");
-    job.ends_refused();
+    assert!(person.screen().contains("there is no terminal to ask on"), "{}", person.screen());
+    Job::start(&person.address(), "asha").ends_refused();
 }
 
 #[test]
 fn silence_is_a_no() {
     let person = Person::at_terminal();
-    let job = Job::start(&person, "asha");
+    let job = Job::start(&person.address(), "asha");
     person.reads(QUESTION);
     job.ends_refused();
     assert!(person.screen().contains("nobody answered within 45 s"), "{}", person.screen());
@@ -103,7 +96,7 @@ fn silence_is_a_no() {
 fn no_name_reaches_the_terminal_raw() {
     let mut person = Person::at_terminal();
     let hostile = "asha\u{1b}[2J\u{1b}]0;x\u{7}\u{202e}\r\nCan you help? y";
-    let job = Job::start(&person, hostile);
+    let job = Job::start(&person.address(), hostile);
     person.reads(QUESTION);
     person.types("no\n");
     job.ends_refused();
@@ -148,6 +141,7 @@ impl Person {
         keyboard: Option<File>,
     ) -> Self {
         let home = TempDir::new().unwrap();
+        write_policy(home.path(), "ask", "");
         let mut command = Command::new(env!("CARGO_BIN_EXE_helper"));
         command.args(["run", "--allow-net", "127.0.0.0/8", "--listen", "127.0.0.1:0"]);
         command.env("HAUL_HOME", home.path()).stdin(input).stdout(Stdio::null()).stderr(errors);
@@ -204,72 +198,4 @@ fn watch(mut screen: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
         }
     });
     kept
-}
-
-/// A download of 1 MiB that does not begin before a helper says yes.
-struct Job {
-    thread: thread::JoinHandle<(Vec<Event>, Result<Report, haul::Error>)>,
-    /// The code, once it is on the leader's screen.
-    code: mpsc::Receiver<String>,
-}
-
-impl Job {
-    /// Starts one that asks this person, under this name.
-    fn start(person: &Person, name: &str) -> Self {
-        let (name, helper) = (name.to_owned(), person.address());
-        let (shows, code) = mpsc::channel();
-        let thread = thread::spawn(move || {
-            tokio::runtime::Runtime::new().unwrap().block_on(run(name, helper, shows))
-        });
-        Self { thread, code }
-    }
-
-    /// What the leader's screen shows.
-    fn code(&self) -> String {
-        self.code.recv_timeout(PATIENCE).unwrap()
-    }
-
-    fn ended(self) -> (Vec<Event>, Result<Report, haul::Error>) {
-        self.thread.join().unwrap()
-    }
-
-    /// Waits until it ended because nobody helps.
-    fn ends_refused(self) {
-        let (events, report) = self.ended();
-        assert_eq!(report.unwrap_err().kind(), ErrorKind::TooFewHelpers);
-        let no =
-            |event: &Event| matches!(event.what, Happening::Answered { answer: Answer::No, .. });
-        assert!(events.iter().any(no), "{events:?}");
-    }
-}
-
-fn code_of(event: &Event) -> Option<String> {
-    match &event.what {
-        Happening::Offered { code, .. } => Some(code.clone()),
-        _ => None,
-    }
-}
-
-async fn run(
-    name: String,
-    helper: String,
-    shows: mpsc::Sender<String>,
-) -> (Vec<Event>, Result<Report, haul::Error>) {
-    let folder = TempDir::new().unwrap();
-    let payload = Resource::of(Payload::new(23, 1 << 20));
-    let origin = Origin::builder().serve("/file.bin", payload).start().unwrap();
-    let leader = Leader::builder(origin.url("/file.bin").parse().unwrap())
-        .helpers(Helpers::only([helper]))
-        .min_helpers(1)
-        .home(Home::at(folder.path().join("home")))
-        .folder(folder.path())
-        .name(name);
-    let mut transfer = leader.build().unwrap().start();
-    let mut events = Vec::new();
-    while let Some(event) = transfer.next_event().await {
-        // Most tests do not look at it.
-        let _ = code_of(&event).map(|code| shows.send(code));
-        events.push(event);
-    }
-    (events, transfer.finish().await)
 }

@@ -1,0 +1,165 @@
+//! Talking to the helper that runs on this machine, as its owner.
+//!
+//! It listens on the Unix socket `run/helper.sock` of haul's home, in a folder that only its user
+//! may enter, and hears nobody whom the kernel does not name as that user. One request is one line
+//! of JSON, and so is its answer.
+
+mod server;
+
+pub use super::history::Helped;
+pub(crate) use server::{Asked, Server};
+
+use super::history;
+use super::policy::{Battery, Fact, Mode, Spent};
+use crate::{Error, ErrorKind, Home};
+use serde::{Deserialize, Serialize};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a helper is told by its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Command {
+    /// Say how it is.
+    Status,
+    /// Help nobody, and end the help that is under way, at once.
+    Pause {
+        /// For so many seconds; until it is resumed if not said.
+        seconds: Option<u64>,
+    },
+    /// Help again.
+    Resume,
+    /// End at once, and the program with it.
+    Stop,
+}
+
+/// How a helper is, after it did what it was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of this form, 1.
+    pub v: u8,
+    /// What it does.
+    pub state: State,
+    /// When the pause ends, in seconds since 1970-01-01 00:00 UTC.
+    pub paused_until: Option<i64>,
+    /// Who decides about leaders that are not known.
+    pub mode: Mode,
+    /// The owner's policy file, if there is one.
+    pub policy: Option<PathBuf>,
+    /// Why the newest version of a policy file is not in force.
+    pub policy_error: Option<String>,
+    /// The fields that are managed by the owner's organisation.
+    pub managed: Vec<String>,
+    /// Why nobody is helped at this moment, as the rule that says so.
+    pub refuses: Option<String>,
+    /// Whether the connection is metered.
+    pub metered: Fact,
+    /// Whether a VPN is up.
+    pub vpn: Fact,
+    /// What the machine runs on.
+    pub battery: Battery,
+    /// What was received for others.
+    pub spent: Spent,
+    /// The most that may be received in a day.
+    pub per_day: u64,
+    /// The most that may be received in 30 days.
+    pub per_30_days: u64,
+    /// Who is being helped.
+    pub helping: Vec<Helping>,
+}
+
+/// What a helper does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It waits for asks.
+    Waiting,
+    /// It helps.
+    Helping,
+    /// It is paused.
+    Paused,
+}
+
+/// A help that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Helping {
+    /// The name that the leader gives itself.
+    pub leader: String,
+    /// The host that the file comes from.
+    pub host: String,
+    /// Bytes that were received from there.
+    pub bytes: u64,
+    /// For how many seconds.
+    pub seconds: u64,
+}
+
+/// How a request is written.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    v: u8,
+    #[serde(flatten)]
+    command: Command,
+}
+
+/// How an answer is written.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Reply {
+    Status(Box<Status>),
+    Error(String),
+}
+
+/// How long a helper may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// No line is longer, in bytes.
+const LONGEST: u64 = 64 << 10;
+
+/// Tells the helper of this home something, and returns how it is then.
+pub fn tell(home: &Home, command: Command) -> Result<Status, Error> {
+    match exchange(home, command) {
+        Ok(Reply::Status(status)) => Ok(*status),
+        Ok(Reply::Error(because)) => {
+            Err(Error::new(ErrorKind::Other, "the helper did not do it", because)
+                .with_remedy("run this version of `helper` for both"))
+        }
+        Err(error) if is_absent(&error) => Err(Error::new(
+            ErrorKind::Other,
+            "no helper runs here",
+            format!("nobody listens on {}", path(home).display()),
+        )
+        .with_remedy("start one with `helper run`, or set HAUL_HOME as it is set for that one")),
+        Err(error) => Err(Error::new(
+            ErrorKind::Other,
+            "the helper could not be talked to",
+            format!("{}: {error}", path(home).display()),
+        )
+        .with_remedy("run this as the user that runs the helper, with the same HAUL_HOME")),
+    }
+}
+
+/// Every help of this home that is remembered, the oldest first.
+pub fn history(home: &Home) -> Result<Vec<Helped>, Error> {
+    history::read(home)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+fn exchange(home: &Home, command: Command) -> io::Result<Reply> {
+    let mut stream = UnixStream::connect(path(home))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let line = serde_json::to_string(&Line { v: 1, command })? + "\n";
+    stream.write_all(line.as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(stream.take(LONGEST)).read_line(&mut answer)?;
+    Ok(serde_json::from_str(&answer)?)
+}
+
+fn path(home: &Home) -> PathBuf {
+    home.folder().join("run").join("helper.sock")
+}

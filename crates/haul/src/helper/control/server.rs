@@ -1,0 +1,172 @@
+use super::{Command, Helping, LONGEST, Line, PATIENCE, Reply, State, Status, path};
+use crate::helper::gate::{Gate, locked, now};
+use crate::helper::pause::Pause;
+use crate::{Error, ErrorKind, Home};
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
+
+/// The socket of a running helper; it is removed when this is dropped.
+pub(crate) struct Server {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+/// What the owner wants of the program itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Nothing more.
+    Nothing,
+    /// To end.
+    Stop,
+}
+
+impl Server {
+    /// Opens the socket. Must be called by who holds the home's lock, as a socket that is there is
+    /// taken for one that a helper left behind when it was killed.
+    pub(crate) fn open(home: &Home) -> Result<Self, Error> {
+        let path = path(home);
+        match bind(&path) {
+            Ok(listener) => Ok(Self { listener, path }),
+            Err(error) => Err(Error::new(
+                ErrorKind::Disk,
+                "the helper's socket could not be made",
+                format!("{}: {error}", path.display()),
+            )
+            .with_remedy("set HAUL_HOME to a folder of your own with a short path")),
+        }
+    }
+
+    /// Hears one request of the owner and does it. Cancel safe until somebody connects.
+    pub(crate) async fn serve_one(&self, gate: &Gate) -> Asked {
+        let Ok((stream, _)) = self.listener.accept().await else { return Asked::Nothing };
+        if !is_own(&stream) {
+            tracing::warn!("another user of this machine tried to control the helper");
+            return Asked::Nothing;
+        }
+        // Whoever does not say what they want at once keeps nobody waiting.
+        timeout(PATIENCE / 10, converse(stream, gate)).await.unwrap_or(Asked::Nothing)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // One that stays is taken away by the next helper.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Whether the other side is this process's own user, by the kernel's word.
+fn is_own(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == own)
+}
+
+async fn converse(mut stream: UnixStream, gate: &Gate) -> Asked {
+    let (read, mut write) = stream.split();
+    let mut line = String::new();
+    let mut reader = BufReader::new(read.take(LONGEST));
+    if reader.read_line(&mut line).await.is_err() {
+        return Asked::Nothing;
+    }
+    let (reply, asked) = match serde_json::from_str(&line) {
+        Ok(Line { v: 1, command }) => obey(command, gate),
+        Ok(Line { v, .. }) => {
+            (Reply::Error(format!("version {v} of requests is not known")), Asked::Nothing)
+        }
+        Err(error) => {
+            (Reply::Error(format!("the request cannot be read: {error}")), Asked::Nothing)
+        }
+    };
+    // Whoever left without hearing the answer has been obeyed all the same.
+    let text = serde_json::to_string(&reply).unwrap_or_default() + "\n";
+    let _ = write.write_all(text.as_bytes()).await;
+    asked
+}
+
+fn obey(command: Command, gate: &Gate) -> (Reply, Asked) {
+    let done = match command {
+        Command::Status => Ok(Asked::Nothing),
+        Command::Pause { seconds } => gate.set_pause(pause_of(seconds)).map(|()| Asked::Nothing),
+        Command::Resume => gate.set_pause(Pause::Off).map(|()| Asked::Nothing),
+        Command::Stop => {
+            gate.end_all("stopped by the owner");
+            Ok(Asked::Stop)
+        }
+    };
+    match done {
+        Ok(asked) => (Reply::Status(Box::new(status(gate))), asked),
+        Err(error) => {
+            let because = format!("it holds until the helper ends, but cannot be kept: {error}");
+            (Reply::Error(because), Asked::Nothing)
+        }
+    }
+}
+
+fn pause_of(seconds: Option<u64>) -> Pause {
+    let end = |seconds| now().unix.checked_add(i64::try_from(seconds).ok()?);
+    seconds.and_then(end).map_or(Pause::UntilResumed, Pause::Until)
+}
+
+fn status(gate: &Gate) -> Status {
+    let (in_force, senses) = (gate.in_force(), gate.senses());
+    let pause = *locked(&gate.pause);
+    let helping: Vec<Helping> = locked(&gate.jobs)
+        .running
+        .values()
+        .map(|job| Helping {
+            leader: job.request.leader.clone(),
+            host: job.request.host.clone(),
+            bytes: job.purse.received(),
+            seconds: job.began.elapsed().as_secs(),
+        })
+        .collect();
+    let state = match (pause.is_on(now().unix), helping.is_empty()) {
+        (true, _) => State::Paused,
+        (false, true) => State::Waiting,
+        (false, false) => State::Helping,
+    };
+    let paused_until = match pause {
+        Pause::Until(end) if state == State::Paused => Some(end),
+        _ => None,
+    };
+    let policies = locked(&gate.policies);
+    let (policy, policy_error) =
+        (policies.path().map(Into::into), policies.error().map(ToString::to_string));
+    drop(policies);
+    Status {
+        v: 1,
+        state,
+        paused_until,
+        mode: in_force.policy.mode,
+        policy,
+        policy_error,
+        managed: in_force.managed.clone(),
+        refuses: gate.interrupts().map(|rule| rule.name().to_owned()),
+        metered: senses.metered,
+        vpn: senses.vpn,
+        battery: senses.battery,
+        spent: gate.spent(),
+        per_day: in_force.policy.per_day,
+        per_30_days: in_force.policy.per_30_days,
+        helping,
+    }
+}

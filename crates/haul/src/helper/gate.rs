@@ -1,0 +1,340 @@
+//! Where every ask is decided upon, and every help is held to the owner's limits.
+
+use super::accounts::Accounts;
+use super::blocked::{block, is_blocked};
+use super::consent::{ConsentPolicy, Decision, Request};
+use super::job::{Job, Permit};
+use super::machine::{Machine, Traffic};
+use super::pause::Pause;
+use super::policy::{
+    Battery, Fact, Facts, InForce, Moment, Policies, PolicyError, Rate, Rule, Ruling, Spent,
+};
+use super::prompts::Prompts;
+use crate::Home;
+use crate::trust::{Role, Standing, Trust};
+use haul_fetch::Client;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+use tracing::info;
+
+/// How long a person, or an app, may think; no answer is a no.
+pub(crate) const DECISION: Duration = Duration::from_secs(45);
+
+/// All that decides whether this machine helps. It outlives every session.
+pub(crate) struct Gate {
+    pub(crate) home: Home,
+    pub(crate) client: Client,
+    pub(crate) policies: Mutex<Policies>,
+    pub(crate) accounts: Mutex<Accounts>,
+    pub(crate) jobs: Mutex<Jobs>,
+    pub(crate) traffic: Mutex<Traffic>,
+    pub(crate) pause: Mutex<Pause>,
+    consent: Arc<dyn ConsentPolicy>,
+    machine: Arc<dyn Machine>,
+    trust: Trust,
+    prompts: Mutex<Prompts>,
+    senses: Mutex<Senses>,
+    pub(crate) began: Instant,
+}
+
+/// The jobs that are being helped.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    pub(crate) running: BTreeMap<u64, Arc<Job>>,
+    pub(crate) next: u64,
+    /// Bytes that were received for jobs that have ended.
+    pub(crate) received: u64,
+}
+
+/// What the machine said of itself a moment ago.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Senses {
+    pub(crate) metered: Fact,
+    pub(crate) vpn: Fact,
+    pub(crate) battery: Battery,
+}
+
+/// What a leader is answered, and why.
+pub(crate) struct Judged {
+    pub(crate) decision: Decision,
+    pub(crate) because: String,
+    /// Whether somebody was asked for it, and not the policy alone.
+    pub(crate) asked: bool,
+    /// What a yes comes with.
+    pub(crate) permit: Option<Permit>,
+}
+
+/// What a gate is made of.
+pub(crate) struct Posts {
+    pub(crate) home: Home,
+    pub(crate) client: Client,
+    pub(crate) policies: Policies,
+    pub(crate) accounts: Accounts,
+    pub(crate) consent: Arc<dyn ConsentPolicy>,
+    pub(crate) machine: Arc<dyn Machine>,
+    pub(crate) trust: Trust,
+}
+
+impl Gate {
+    pub(crate) fn new(posts: Posts) -> Self {
+        let Posts { home, client, policies, accounts, consent, machine, trust } = posts;
+        let senses = Senses::of(&*machine);
+        Self {
+            pause: Mutex::new(Pause::load(&home)),
+            home,
+            client,
+            policies: Mutex::new(policies),
+            accounts: Mutex::new(accounts),
+            jobs: Mutex::default(),
+            traffic: Mutex::default(),
+            consent,
+            machine,
+            trust,
+            prompts: Mutex::default(),
+            senses: Mutex::new(senses),
+            began: Instant::now(),
+        }
+    }
+
+    /// Decides on a request: by the policy, and by whoever is asked where that leaves it open.
+    pub(crate) async fn decide(self: &Arc<Self>, request: &Request) -> Judged {
+        let judged = match self.verdict(request) {
+            (Ruling::Answer(decision), rule) => Judged::new(decision, rule.name()),
+            (Ruling::Ask, rule) => self.ask(request, rule).await,
+        };
+        info!(
+            rule = judged.because,
+            answer = ?judged.decision,
+            leader = request.leader_id.get(..8),
+            host = request.host,
+            "decided"
+        );
+        judged.admitted(self, request)
+    }
+
+    /// What the policy says at this moment.
+    fn verdict(&self, request: &Request) -> (Ruling, Rule) {
+        let now = now();
+        let facts = Facts {
+            known: self.knows(request, now),
+            blocked: is_blocked(&self.home, &request.leader_id),
+            ..self.facts(now)
+        };
+        let spent = self.spent();
+        let verdict = self.in_force().policy.decide(request, &facts, &spent, now);
+        (verdict.ruling, verdict.rule)
+    }
+
+    async fn ask(&self, request: &Request, rule: Rule) -> Judged {
+        let person = self.consent.asks_a_person();
+        if person {
+            let per_hour = self.in_force().policy.prompts_per_hour;
+            let opened = locked(&self.prompts).open(self.steady(), &request.leader_id, per_hour);
+            if let Err(held) = opened {
+                return Judged::new(Decision::Later, held.name());
+            }
+        }
+        let answer = PromptOpen { gate: person.then_some(self), yes: false };
+        let mut judged = match timeout(DECISION, self.consent.decide(request)).await {
+            Ok(decision) => Judged::new(decision, format!("asked, as {rule} wants it")),
+            Err(_) => Judged::new(Decision::No, "nobody answered within 45 s"),
+        };
+        judged.asked = true;
+        answer.closed(judged.decision == Decision::Yes);
+        if judged.decision == Decision::Block
+            && let Err(error) = block(&self.home, &request.leader_id, &request.leader)
+        {
+            tracing::warn!(%error, "a leader could not be blocked for good");
+        }
+        judged
+    }
+
+    /// Whether the leader is of the group, or known and its grant has not ended.
+    fn knows(&self, request: &Request, now: Moment) -> bool {
+        match &request.standing {
+            Standing::Group => true,
+            Standing::Known { .. } => {
+                let days = self.in_force().policy.grant_days;
+                self.trust.list().unwrap_or_default().iter().any(|known| {
+                    let added = i64::try_from(known.added).unwrap_or(i64::MAX);
+                    let added = Moment { unix: added, ..now };
+                    known.role == Role::Leader
+                        && known.id == request.leader_id
+                        && now.day() <= added.day().saturating_add(days.into())
+                })
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn in_force(&self) -> Arc<InForce> {
+        locked(&self.policies).in_force()
+    }
+
+    pub(crate) fn spent(&self) -> Spent {
+        locked(&self.accounts).spent(now(), self.steady())
+    }
+
+    /// Since the helper began.
+    pub(crate) fn steady(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub(crate) fn senses(&self) -> Senses {
+        *locked(&self.senses)
+    }
+
+    fn facts(&self, now: Moment) -> Facts {
+        let Senses { metered, vpn, battery } = self.senses();
+        let paused = locked(&self.pause).is_on(now.unix);
+        let helping = locked(&self.jobs).running.len();
+        Facts { paused, metered, vpn, battery, helping, known: false, blocked: false }
+    }
+
+    /// The rule that ends help which is under way, if one does.
+    pub(crate) fn interrupts(&self) -> Option<Rule> {
+        let now = now();
+        self.in_force().policy.interrupts(&self.facts(now), now)
+    }
+
+    /// How fast one job may be at this moment, in bytes a second; none without a limit.
+    pub(crate) fn rate(&self) -> Option<u64> {
+        let in_force = self.in_force();
+        let policy = &in_force.policy;
+        let mut traffic = locked(&self.traffic);
+        let fastest = traffic.fastest();
+        let busy = traffic.is_busy(Instant::now(), policy.busy_above.bytes_per_second().get());
+        let bytes = |rate| match rate {
+            Rate::Unlimited => None,
+            Rate::Fixed(rate) => Some(rate.bytes_per_second().get()),
+            Rate::Part(part) => fastest.map(|fastest| part.of(fastest).max(SLOWEST)),
+        };
+        let calm = bytes(policy.rate);
+        let rate = if busy { slower(calm, bytes(policy.rate_while_busy)) } else { calm };
+        let jobs = locked(&self.jobs).running.len().max(1) as u64;
+        rate.map(|rate| (rate / jobs).max(1))
+    }
+
+    /// Pauses help, at once, or resumes it; kept for the next helper with this home.
+    pub(crate) fn set_pause(&self, pause: Pause) -> std::io::Result<()> {
+        *locked(&self.pause) = pause;
+        if pause.is_on(now().unix) {
+            self.end_all(Rule::Paused.name());
+        }
+        pause.keep(&self.home)
+    }
+
+    /// Ends every help at once: nothing more is received from any origin when this returns.
+    pub(crate) fn end_all(&self, why: &str) {
+        locked(&self.jobs).running.values().for_each(|job| job.end(why));
+    }
+
+    /// Follows the policy's files and the machine, about once a second, until dropped. Tells of a
+    /// policy that was changed, or why it could not be.
+    pub(crate) async fn tend(&self, mut tell: impl FnMut(Result<(), PolicyError>)) {
+        let mut seconds = tokio::time::interval(Duration::from_secs(1));
+        for second in 0_u64.. {
+            seconds.tick().await;
+            if let Some(changed) = locked(&self.policies).look() {
+                tell(changed);
+            }
+            let own = self.received();
+            locked(&self.traffic).read(Instant::now(), self.machine.received(), own);
+            if second % SENSE_EVERY == 0 {
+                self.sense().await;
+            }
+        }
+    }
+
+    /// Asks the machine anew; the bus may take its time.
+    async fn sense(&self) {
+        let machine = Arc::clone(&self.machine);
+        if let Ok(senses) = tokio::task::spawn_blocking(move || Senses::of(&*machine)).await {
+            *locked(&self.senses) = senses;
+        }
+    }
+
+    /// Bytes that were received for others since the helper began.
+    fn received(&self) -> u64 {
+        let jobs = locked(&self.jobs);
+        jobs.received + jobs.running.values().map(|job| job.purse.received()).sum::<u64>()
+    }
+}
+
+impl Senses {
+    fn of(machine: &dyn Machine) -> Self {
+        Self { metered: machine.metered(), vpn: machine.vpn(), battery: machine.battery() }
+    }
+}
+
+impl Judged {
+    pub(crate) fn new(decision: Decision, because: impl Into<String>) -> Self {
+        Self { decision, because: because.into(), asked: false, permit: None }
+    }
+
+    /// With the permit of a yes; what held before a person thought about it must hold still.
+    fn admitted(mut self, gate: &Arc<Gate>, request: &Request) -> Self {
+        if self.decision != Decision::Yes {
+            return self;
+        }
+        if let (Ruling::Answer(decision), rule) = gate.verdict(request)
+            && decision != Decision::Yes
+            && rule != Rule::Mode
+        {
+            return Self::new(decision, rule.name());
+        }
+        match Permit::take(gate, request) {
+            Some(permit) => self.permit = Some(permit),
+            None => return Self::new(Decision::Busy, Rule::AtOnce.name()),
+        }
+        self
+    }
+}
+
+/// A prompt that is open; dropped without an answer it counts as refused.
+struct PromptOpen<'a> {
+    gate: Option<&'a Gate>,
+    yes: bool,
+}
+
+impl PromptOpen<'_> {
+    fn closed(mut self, yes: bool) {
+        self.yes = yes;
+    }
+}
+
+impl Drop for PromptOpen<'_> {
+    fn drop(&mut self) {
+        if let Some(gate) = self.gate {
+            locked(&gate.prompts).close(gate.steady(), self.yes);
+        }
+    }
+}
+
+/// What a mutex guards; whoever panicked with it left it whole, as nothing here is changed in two
+/// steps.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// This moment on the wall.
+pub(crate) fn now() -> Moment {
+    let now = jiff::Timestamp::now();
+    let offset = jiff::tz::TimeZone::system().to_offset(now).seconds();
+    Moment { unix: now.as_second(), offset }
+}
+
+fn slower(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The machine is asked about itself every so many seconds.
+const SENSE_EVERY: u64 = 5;
+
+/// A part of a rate is not taken below this, in bytes a second.
+const SLOWEST: u64 = 64 << 10;
