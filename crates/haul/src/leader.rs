@@ -7,10 +7,13 @@ mod door;
 mod invite;
 mod job;
 mod peer;
+mod probe;
 mod segmented;
 mod setback;
 mod single;
+mod strip;
 mod transfer;
 
 pub use builder::{Leader, LeaderBuilder};
+pub use probe::Probed;
 pub use transfer::{Snapshot, Transfer};

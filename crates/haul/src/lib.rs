@@ -35,12 +35,12 @@ mod scan;
 mod size;
 
 pub use error::{Error, ErrorKind, Retry};
-pub use event::{Answer, Event, Failed, Happening, WorkerProgress};
+pub use event::{Answer, Deliverer, Event, Failed, Happening, Stretch, WorkerProgress};
 pub use haul_fetch::Cidr;
 pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Request, Serving};
 pub use helpers::Helpers;
 pub use home::Home;
-pub use leader::{Leader, LeaderBuilder, Snapshot, Transfer};
+pub use leader::{Leader, LeaderBuilder, Probed, Snapshot, Transfer};
 pub use report::{Report, Verified, WorkerReport};
 #[cfg(feature = "scan")]
 pub use scan::{Finding, Host, HostScan};

@@ -6,6 +6,7 @@ use super::job::{Fetch, Fetched};
 use super::peer::{Joined, News, Said};
 use super::setback;
 use super::single::{OWN, wrong_digest};
+use super::strip::Strip;
 use super::transfer::{Snapshot, Stop, Telling, interrupted};
 use crate::disk::{Disk, Stored, Verdict};
 use crate::event::Happening;
@@ -43,6 +44,7 @@ pub(crate) struct Segmented<'a> {
     disk: &'a Disk,
     planner: Planner,
     crew: Crew,
+    strip: Strip,
     durable: u64,
     /// Helpers that wait for enough others, and how many that is.
     waiting: Option<(usize, Vec<Joined>)>,
@@ -80,6 +82,7 @@ impl<'a> Segmented<'a> {
             telling,
             source,
             disk,
+            strip: Strip::new(length, &stored),
             planner: Planner::new(length, stored, Config::default()),
             crew: Crew::default(),
             durable: 0,
@@ -192,6 +195,7 @@ impl<'a> Segmented<'a> {
         let now = self.now();
         for span in foreign.iter() {
             self.planner.forget(now, span);
+            self.strip.forget(span);
         }
         Ok(None)
     }
@@ -250,6 +254,7 @@ impl<'a> Segmented<'a> {
         let arrival = self.planner.arrive(self.now(), WorkerId(worker), LeaseId(lease), span);
         self.crew.count(worker, arrival.fresh.map_or(0, Span::len), arrival.wasted);
         if let Some(fresh) = arrival.fresh {
+            self.strip.add(worker, fresh);
             let within = |at: u64| usize::try_from(at - offset).unwrap_or(bytes.len());
             let part = bytes.slice(within(fresh.start())..within(fresh.end()));
             self.disk.write(worker, fresh.start(), part).await;
@@ -322,7 +327,8 @@ impl<'a> Segmented<'a> {
         let rate = workers.iter().map(|worker| worker.rate).sum();
         let stored = self.planner.received().bytes();
         let size = self.source.length();
-        self.telling.progress(Snapshot { size, stored, durable: self.durable, rate, workers });
+        let (durable, map) = (self.durable, self.strip.stretches());
+        self.telling.progress(Snapshot { size, stored, durable, rate, workers, map });
         self.check_patience()
     }
 

@@ -2,11 +2,13 @@
 
 use super::builder::Settings;
 use super::job::{Fetch, Fetched};
+use super::strip::Strip;
 use super::transfer::{Snapshot, Stop, Telling, interrupted};
 use crate::disk::{Disk, Stored, Verdict};
-use crate::event::WorkerProgress;
+use crate::event::{Stretch, WorkerProgress};
 use crate::{Error, ErrorKind, Verified, WorkerReport};
 use haul_fetch::{Body, Framing};
+use haul_span::{Span, SpanSet};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, interval, sleep};
@@ -154,6 +156,16 @@ impl<'a> Meter<'a> {
             durable,
             rate,
             workers: vec![own],
+            map: self.map(),
         });
+    }
+
+    fn map(&self) -> Vec<Stretch> {
+        let Some(size @ 1..) = self.size else { return Vec::new() };
+        let mut strip = Strip::new(size, &SpanSet::new());
+        if let Some(front) = Span::new(0, self.stored.min(size)) {
+            strip.add(OWN, front);
+        }
+        strip.stretches()
     }
 }
