@@ -26,6 +26,7 @@ pub use host::Host;
 pub use link::Link;
 pub use nginx::{Nginx, NginxBuilder};
 pub use process::{Process, Usage};
+pub(crate) use skip::is_installed;
 pub use skip::{missing, skip_or_fail};
 
 use crate::Error;

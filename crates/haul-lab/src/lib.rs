@@ -1,7 +1,7 @@
-//! Payloads, origins, simulated and namespace networks for haul's tests.
+//! Payloads, origins, simulated and namespace networks and a browser for haul's tests.
 //!
 //! Nothing here is part of the product: it is what tests, benches and the demo download from and
-//! download over. Four things stand side by side and need not know each other:
+//! download over. Five things stand side by side and need not know each other:
 //!
 //! * [`Payload`]: the bytes of a file of any size, made from a seed, whose every block is unlike
 //!   every other, so that a block written at the wrong offset never goes unseen;
@@ -9,6 +9,7 @@
 //!   or without TLS, over links that it shapes itself;
 //! * [`lan`]: a leader, helpers and an origin in network namespaces of their own, joined by a LAN
 //!   and each behind an internet link that the kernel shapes;
+//! * [`browser`]: Chromium as a user's hand would move it, for the pages;
 //! * [`sim`]: whole downloads in virtual time, with the real planner over links that exist only as
 //!   numbers.
 //!
@@ -24,6 +25,7 @@
 //! # Ok::<(), haul_lab::Error>(())
 //! ```
 
+pub mod browser;
 mod error;
 pub mod lan;
 pub mod origin;

@@ -2,7 +2,7 @@
 const LONGEST: usize = 255;
 
 /// The bare name of a file, which cannot lead out of the folder that it is put in.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FileName(String);
 
 impl FileName {

@@ -38,6 +38,12 @@ pub struct LeaderPage {
     site: Arc<Site>,
 }
 
+/// Makes links that open a [`LeaderPage`].
+#[derive(Clone)]
+pub struct Links {
+    site: Arc<Site>,
+}
+
 /// What a [`LeaderPage`] is to be.
 #[must_use]
 pub struct LeaderPageBuilder {
@@ -61,6 +67,11 @@ impl LeaderPage {
     /// When it has been used, only the address of the page is left of it.
     pub fn link(&self) -> String {
         self.site.gate.link()
+    }
+
+    /// A way to make further links while it is served.
+    pub fn links(&self) -> Links {
+        Links { site: Arc::clone(&self.site) }
     }
 
     /// Serves it until `stop` is ready, then stops the download at work and waits for its end.
@@ -90,10 +101,17 @@ impl LeaderPage {
     }
 }
 
+impl Links {
+    /// A new link, for a browser that has not been let in yet. It opens the page once; an older
+    /// link that nobody has used opens it no more.
+    pub fn fresh(&self) -> Result<String, Error> {
+        self.site.gate.renew()
+    }
+}
+
 impl Drop for LeaderPage {
     fn drop(&mut self) {
-        // A refusal means that nothing is at work.
-        let _ = self.site.jobs.cancel();
+        self.site.jobs.close();
     }
 }
 

@@ -75,13 +75,11 @@ impl Queue {
     }
 
     pub(crate) fn add(&mut self, order: Order) -> Result<u32, Refusal> {
-        let open = || self.jobs.iter().filter(|job| job.is_open());
-        if open().count() >= MOST_OPEN {
+        if self.jobs.iter().filter(|job| job.is_open()).count() >= MOST_OPEN {
             return Err(conflict("too many downloads wait already", "wait for some to end"));
         }
-        if open().any(|job| job.order.name == order.name) {
-            let because = "another download is to be saved under that name";
-            return Err(conflict(because, "give this one another name"));
+        if self.saves_to(&order.name) {
+            return Err(name_taken());
         }
         self.made += 1;
         self.jobs.push(Job::new(self.made, order));
@@ -128,6 +126,11 @@ impl Queue {
         if !matches!(job.state, State::Paused | State::Cancelled | State::Failed { .. }) {
             return Err(conflict("this download has not stopped", "wait for its end, or pause it"));
         }
+        let (was_open, name) = (job.is_open(), job.order.name.clone());
+        if !was_open && self.saves_to(&name) {
+            return Err(name_taken());
+        }
+        let job = self.find(id)?;
         if let Some(url) = url {
             job.set_url(url);
         }
@@ -164,6 +167,11 @@ impl Queue {
         }
     }
 
+    /// Whether an open download has this name.
+    fn saves_to(&self, name: &FileName) -> bool {
+        self.jobs.iter().any(|job| job.is_open() && job.order.name == *name)
+    }
+
     fn find(&mut self, id: u32) -> Result<&mut Job, Refusal> {
         let found = self.jobs.iter_mut().find(|job| job.id == id);
         found.ok_or_else(|| conflict("there is no such download any more", "reload the page"))
@@ -176,7 +184,7 @@ impl Job {
         Self { id, name, host, size: None, stored: 0, state: State::Waiting, order }
     }
 
-    /// Whether its name is taken: whoever resumes one that is not open finds out.
+    /// Whether it may still write to its file.
     const fn is_open(&self) -> bool {
         matches!(self.state, State::Waiting | State::Working { .. } | State::Paused)
     }
@@ -205,6 +213,11 @@ impl Job {
 
 fn host(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
+}
+
+fn name_taken() -> Refusal {
+    let because = "another download is to be saved under that name";
+    conflict(because, "give this one another name, or wait for the other to end")
 }
 
 fn conflict(because: &str, remedy: &str) -> Refusal {
