@@ -46,16 +46,17 @@ const HEARD = {
     job.asked = interfaces + addresses;
   },
   found(job, { address, how }) {
-    machine(job, address, { name: address, state: "found", because: how });
+    const isKnown = [...job.machines.values()].some((known) => known.address === address);
+    if (!isKnown) job.machines.set(address, { name: address, address, state: "found", because: how });
   },
   answered(job, { name, address, answer, because }) {
     if (answer === "yes") return;
-    machine(job, host(address), { name, state: answer, because: because ?? "" });
+    machine(job, name, address, answer, because ?? "");
     job.text = `${name} does not help${because ? `: ${because}` : ""}.`;
   },
   joined(job, { worker: id, name, address, code }) {
     worker(job, id, name);
-    machine(job, host(address), { name, state: "helps", because: `its screen shows the code ${code}` });
+    machine(job, name, address, "helps", `its screen shows the code ${code}`);
     job.text = `${name} helps.`;
     if (job.joinedAt === null) {
       job.joinedAt = job.at;
@@ -118,8 +119,11 @@ function remember(job, moment) {
   }
 }
 
-function machine(job, address, about) {
-  job.machines.set(address, { ...job.machines.get(address), ...about });
+// Several machines may be behind one address, and a machine that answers was often found before.
+function machine(job, name, socket, state, because) {
+  const address = host(socket);
+  job.machines.delete(address);
+  job.machines.set(`${name} ${address}`, { name, address, state, because });
 }
 
 // The host of `10.0.0.2:4285` or `[::1]:4285`.

@@ -249,11 +249,12 @@ function showMachines() {
   const told = JSON.stringify([...job.machines]);
   if ($("machines").dataset.told === told) return;
   $("machines").dataset.told = told;
-  const items = [...job.machines].map(([address, machine]) => {
+  const items = [...job.machines.values()].map((machine) => {
     const item = document.createElement("li");
     const name = document.createElement("strong");
     const about = document.createElement("small");
-    name.textContent = machine.name === address ? address : `${machine.name} (${address})`;
+    const { name: called, address } = machine;
+    name.textContent = called === address ? address : `${called} (${address})`;
     about.textContent = MACHINES[machine.state](machine);
     item.append(name, about);
     return item;

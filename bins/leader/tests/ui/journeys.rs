@@ -59,7 +59,7 @@ fn a_checksum_is_checked_and_the_verdict_says_so() {
 fn a_download_pauses_and_goes_on_from_another_link_where_it_was() {
     let Some(stage) = Stage::open() else { return };
     stage.submit("/file.bin", "a", "bin");
-    stage.wait_percent(40);
+    stage.wait_percent(60);
     stage.click("#job-buttons [data-deed=pause-1]");
     stage.wait_phase("paused");
     assert!(stage.text("#jobs").contains("Paused at"), "{}", stage.text("#jobs"));
@@ -99,7 +99,7 @@ fn a_cancelled_download_lets_the_next_begin_and_can_be_resumed() {
 fn a_page_finds_its_program_again_after_a_restart_and_goes_on_where_it_was() {
     let Some(mut stage) = Stage::open() else { return };
     stage.submit("/file.bin", "a", "bin");
-    stage.wait_percent(40);
+    stage.wait_percent(60);
     let port = stage.stop();
     stage.browser.find("#away").unwrap();
     assert!(stage.text("#away").contains("tries again by itself"), "{}", stage.text("#away"));
@@ -177,7 +177,8 @@ fn names_full_of_markup_are_shown_as_text() {
     for text in shown {
         assert!(text.contains(&format!("{name}.b<i>n")), "{text}");
     }
-    assert!(stage.text("#workers").contains("<img src=x"), "{}", stage.text("#workers"));
+    // What is left of it is what a machine's name may hold.
+    assert!(stage.text("#workers").contains("img srcx"), "{}", stage.text("#workers"));
     let made = "return document.querySelectorAll('main img, main script, main b, main i').length;";
     assert_eq!(stage.browser.run(made).unwrap(), 0);
     stage.is_exact(&format!("{name}.b<i>n"));

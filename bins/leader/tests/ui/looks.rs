@@ -25,6 +25,10 @@ fn every_state_is_accessible_in_light_and_in_dark() {
 
     stage.submit("/file.bin", "ubuntu-26.04", "bin");
     stage.wait_percent(30);
+    // Slow enough for all the pictures.
+    for link in [1, 11, 12] {
+        stage.origin.set_rate([127, 0, 0, link].into(), Rate::bytes_per_second(20 << 10));
+    }
     stage.submit("/mirror.bin", "mirror", "bin");
     stage.browser.wait("document.querySelector('#jobs').innerText.includes('Waits for')").unwrap();
     looks.at(&stage, "leader-working");
@@ -36,7 +40,7 @@ fn every_state_is_accessible_in_light_and_in_dark() {
     stage.wait_phase("done");
     looks.at(&stage, "leader-done");
 
-    stage.dismiss_helpers();
+    stage.helpers.dismiss();
     stage.submit("/nothing.iso", "nothing", "iso");
     stage.wait_phase("failed");
     looks.at(&stage, "leader-failed");

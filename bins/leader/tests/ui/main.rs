@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
 
+#[path = "../common/neighbours.rs"]
+mod neighbours;
+
 mod access;
 mod journeys;
 mod looks;

@@ -1,19 +1,18 @@
 //! The stage on which every test plays: `leader ui`, helpers on links of their own, an origin, and
 //! a browser. One test plays at a time, as each has a browser and some measure time.
 
-use haul::{Decision, Helper, HelperEvent, Home, Serving};
+use crate::neighbours::Neighbours;
+use haul::Decision;
 use haul_lab::browser::{self, Browser};
 use haul_lab::lan::{Process, skip_or_fail};
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
 use serde_json::json;
-use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
 /// The leader's program.
 const LEADER: &str = env!("CARGO_BIN_EXE_leader");
@@ -36,8 +35,7 @@ pub(crate) struct Stage {
     pub(crate) link: String,
     asked: String,
     home: TempDir,
-    helpers: Vec<Serving>,
-    runtime: Runtime,
+    pub(crate) helpers: Neighbours,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -64,7 +62,6 @@ impl Stage {
             return None;
         }
         let payload = Payload::new(9, SIZE);
-        let runtime = Runtime::new().unwrap();
         let home = TempDir::new().unwrap();
         let mut stage = Self {
             browser: Browser::start().unwrap(),
@@ -74,14 +71,15 @@ impl Stage {
             program: None,
             link: String::new(),
             asked: "none".to_owned(),
-            helpers: Vec::new(),
+            helpers: Neighbours::new(),
             home,
-            runtime,
             _turn: turn,
         };
-        let at: Vec<String> = helpers.iter().map(|&(name, says)| stage.help(name, says)).collect();
-        if !at.is_empty() {
-            stage.asked = at.join(",");
+        for (name, says) in helpers {
+            stage.helpers.add(name, says.clone());
+        }
+        if !helpers.is_empty() {
+            stage.asked = stage.helpers.addresses();
         }
         stage.start(0);
         Some(stage)
@@ -148,31 +146,6 @@ impl Stage {
 
     pub(crate) fn text(&self, selector: &str) -> String {
         self.browser.text(selector).unwrap()
-    }
-
-    /// A helper on a link of its own; gives where it hears asks.
-    fn help(&mut self, name: &str, says: Decision) -> String {
-        let link = 11 + self.helpers.len() as u8;
-        let helper = Helper::builder()
-            .consent(says)
-            .allow_net("127.0.0.0/8".parse().unwrap())
-            .listen(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
-            .home(Home::at(self.home.path().join(link.to_string())))
-            .source_address([127, 0, 0, link].into())
-            .ports(1..=u16::MAX)
-            .name(name)
-            .build()
-            .unwrap();
-        let mut serving = self.runtime.block_on(async { helper.start() });
-        let heard = self.runtime.block_on(serving.next_event());
-        let Some(HelperEvent::Listening { address }) = heard else { panic!("it does not listen") };
-        self.helpers.push(serving);
-        address.to_string()
-    }
-
-    /// Sends all helpers away.
-    pub(crate) fn dismiss_helpers(&mut self) {
-        self.helpers.clear();
     }
 }
 

@@ -1,6 +1,7 @@
 use crate::Error;
 use serde_json::Value;
-use std::io::{Read, Write};
+use std::io;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
@@ -16,18 +17,19 @@ pub(super) fn call(
 ) -> Result<Value, Error> {
     let asked = format!("{method} {path}");
     let answer = exchange(port, &asked, value).map_err(Error::io(format!("ask for {asked}")))?;
-    let text = String::from_utf8_lossy(&answer);
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let answer: Value = serde_json::from_str(body).unwrap_or_default();
+    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
     let value = answer["value"].clone();
-    if head.starts_with("HTTP/1.1 200") {
-        return Ok(value);
+    match value["error"].as_str() {
+        None => Ok(value),
+        Some(error) => {
+            let said = value["message"].as_str().unwrap_or(error).to_owned();
+            Err(Error::Browser { asked, said })
+        }
     }
-    let said = value["message"].as_str().unwrap_or(&text).to_owned();
-    Err(Error::Browser { asked, said })
 }
 
-fn exchange(port: u16, asked: &str, value: Option<&Value>) -> std::io::Result<Vec<u8>> {
+/// The body of the answer. The driver does not close the connection after it.
+fn exchange(port: u16, asked: &str, value: Option<&Value>) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let body = value.map(Value::to_string).unwrap_or_default();
@@ -36,11 +38,27 @@ fn exchange(port: u16, asked: &str, value: Option<&Value>) -> std::io::Result<Ve
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(answer)
+    stream.write_all((head + &body).as_bytes())?;
+    let mut answer = BufReader::new(stream);
+    let mut body = vec![0; length(&mut answer)?];
+    answer.read_exact(&mut body)?;
+    Ok(body)
+}
+
+/// Reads a head to its end; what it says of the length of the body.
+fn length(answer: &mut impl BufRead) -> io::Result<usize> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        answer.read_line(&mut line)?;
+        let line = line.trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            return Ok(length);
+        }
+        if let Some(told) = line.strip_prefix("content-length:") {
+            length = told.trim().parse().map_err(io::Error::other)?;
+        }
+    }
 }
 
 /// Bytes in base 64 (RFC 4648 §4); what is none of its letters is passed over.

@@ -97,6 +97,7 @@ impl<'a> Segmented<'a> {
         let mut ticks = interval(Duration::from_millis(250));
         loop {
             if let Some(verified) = job.follow_plan().await? {
+                job.show();
                 job.farewell(ByeReason::Done, &mut heard).await;
                 return Ok(job.fetched(verified, length));
             }
@@ -323,13 +324,17 @@ impl<'a> Segmented<'a> {
 
     async fn tick(&mut self) -> Result<(), Error> {
         self.disk.sync(self.now()).await;
+        self.show();
+        self.check_patience()
+    }
+
+    fn show(&self) {
         let workers = self.crew.progress(&self.planner);
         let rate = workers.iter().map(|worker| worker.rate).sum();
         let stored = self.planner.received().bytes();
         let size = self.source.length();
         let (durable, map) = (self.durable, self.strip.stretches());
         self.telling.progress(Snapshot { size, stored, durable, rate, workers, map });
-        self.check_patience()
     }
 
     fn check_patience(&self) -> Result<(), Error> {

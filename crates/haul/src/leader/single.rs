@@ -97,6 +97,7 @@ struct Meter<'a> {
     size: Option<u64>,
     stored: u64,
     durable: u64,
+    rate: u64,
     ticks: Interval,
     last: (Instant, u64),
 }
@@ -104,7 +105,7 @@ struct Meter<'a> {
 impl<'a> Meter<'a> {
     fn new(telling: &'a Telling, size: Option<u64>) -> Self {
         let ticks = interval(Duration::from_millis(250));
-        Self { telling, size, stored: 0, durable: 0, ticks, last: (Instant::now(), 0) }
+        Self { telling, size, stored: 0, durable: 0, rate: 0, ticks, last: (Instant::now(), 0) }
     }
 
     async fn read(
@@ -122,7 +123,10 @@ impl<'a> Meter<'a> {
                         self.stored += bytes.len() as u64;
                         disk.write(OWN, offset, bytes).await;
                     }
-                    None => return Ok(()),
+                    None => {
+                        self.show();
+                        return Ok(());
+                    }
                 },
                 Some(done) = news.recv() => match done {
                     Stored::Written { .. } => {}
@@ -139,9 +143,14 @@ impl<'a> Meter<'a> {
     }
 
     fn show(&mut self) {
-        let (then, before) = std::mem::replace(&mut self.last, (Instant::now(), self.stored));
-        let millis = u64::try_from(then.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-        let rate = (self.stored - before).saturating_mul(1000) / millis;
+        let (then, before) = self.last;
+        // Too short a time says nothing of the rate.
+        if then.elapsed() >= Duration::from_millis(100) || self.rate == 0 {
+            let millis = u64::try_from(then.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+            self.rate = (self.stored - before).saturating_mul(1000) / millis;
+            self.last = (Instant::now(), self.stored);
+        }
+        let rate = self.rate;
         let own = WorkerProgress {
             worker: OWN,
             name: "own link".into(),
