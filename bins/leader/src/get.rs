@@ -1,6 +1,6 @@
 use crate::args::Get;
 use crate::bars::Bars;
-use crate::report::Story;
+use crate::report::{self, Story};
 use crate::tell;
 use haul::{Error, Event, Failed, Happening, Leader, LeaderBuilder, Report, Transfer, Verified};
 use std::fs;
@@ -56,7 +56,7 @@ async fn download(get: Get, verbose: u8) -> Result<(), Error> {
 }
 
 fn write_report(file: &Path, story: &Story, report: &Report) -> Result<(), Error> {
-    fs::write(file, story.page(report, &verdict(report))).map_err(|error| {
+    fs::write(file, report::page(story, report, &verdict(report))).map_err(|error| {
         Error::usage(format!("the report cannot be written to {}: {error}", file.display()))
     })
 }

@@ -192,7 +192,8 @@ impl Jobs {
         self.begin_next(&mut desk);
     }
 
-    fn tell(&self, id: u32, event: &Event) {
+    /// Passes on what a download tells while it works.
+    pub(crate) fn tell(&self, id: u32, event: &Event) {
         self.desk().queue.note(id, &event.what);
         self.record.send_modify(|record| record.tell(event));
     }

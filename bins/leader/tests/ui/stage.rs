@@ -21,7 +21,7 @@ const LEADER: &str = env!("CARGO_BIN_EXE_leader");
 const SOON: Duration = Duration::from_secs(30);
 
 /// The file that the origin serves under `/file.bin` and `/mirror.bin`.
-pub(crate) const SIZE: u64 = 6 << 20;
+const SIZE: u64 = 6 << 20;
 
 static TURN: Mutex<()> = Mutex::new(());
 
