@@ -49,6 +49,8 @@ async fn download(get: Get, verbose: u8) -> Result<(), Error> {
             story.note(event);
         }
         face.show(event);
+        #[cfg(feature = "notify")]
+        crate::notify::tell(event);
     })
     .await;
     let report = transfer.finish().await?;

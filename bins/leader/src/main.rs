@@ -5,6 +5,8 @@
 mod args;
 mod bars;
 mod get;
+#[cfg(feature = "notify")]
+mod notify;
 mod report;
 mod scan;
 mod tell;

@@ -44,7 +44,7 @@ fn a_helper_that_leaves_is_told_in_the_schema_s_words() {
     let mut leader = place.start(&["/file.bin", "--helpers", &helpers.addresses()]);
     leader.wait_for(PATIENCE, |told, _| told.contains("\"joined\"")).unwrap();
     helpers.dismiss();
-    assert!(place.end(leader).contains("lost"));
+    assert!(Place::end(leader).contains("lost"));
 }
 
 #[test]
@@ -78,9 +78,9 @@ fn a_download_that_goes_on_is_told_in_the_schema_s_words() {
     let mut leader = place.start(&["/file.bin", "--helpers", "none"]);
     leader.wait_for(PATIENCE, |told, _| told.matches("\"progress\"").count() > 4).unwrap();
     leader.interrupt().unwrap();
-    assert!(place.end(leader).contains("failed"));
+    assert!(Place::end(leader).contains("failed"));
     let leader = place.start(&["/file.bin", "--helpers", "none", "--continue"]);
-    assert!(place.end(leader).contains("done"));
+    assert!(Place::end(leader).contains("done"));
 }
 
 #[test]
@@ -175,7 +175,7 @@ impl Place {
 
     /// The kinds of all events of a run; each must be in the schema.
     fn run(&self, arguments: &[&str]) -> BTreeSet<String> {
-        self.end(self.start(arguments))
+        Self::end(self.start(arguments))
     }
 
     fn start(&self, arguments: &[&str]) -> Process {
@@ -186,7 +186,7 @@ impl Place {
         Process::spawn(&mut leader).unwrap()
     }
 
-    fn end(&self, mut leader: Process) -> BTreeSet<String> {
+    fn end(mut leader: Process) -> BTreeSet<String> {
         assert!(leader.wait_within(PATIENCE).unwrap().is_some(), "it goes on and on");
         let schema = schema();
         let told = leader.stdout();
@@ -231,8 +231,8 @@ fn check(whole: &Value, part: &Value, value: &Value) -> Result<(), String> {
                 object(value).keys().all(|key| known.contains_key(key))
             }
             "items" => {
-                let items = value.as_array().into_iter().flatten();
-                items.map(|item| check(whole, rule, item)).collect::<Result<(), _>>().is_ok()
+                let mut items = value.as_array().into_iter().flatten();
+                items.all(|item| check(whole, rule, item).is_ok())
             }
             unknown => panic!("the schema uses {unknown}, which is not checked"),
         };
@@ -241,8 +241,8 @@ fn check(whole: &Value, part: &Value, value: &Value) -> Result<(), String> {
         }
     }
     let properties = part["properties"].as_object().cloned().unwrap_or_default();
-    let there = properties.iter().filter_map(|(key, part)| Some((part, value.get(key)?)));
-    there.map(|(part, value)| check(whole, part, value)).collect()
+    let mut there = properties.iter().filter_map(|(key, part)| Some((part, value.get(key)?)));
+    there.try_for_each(|(part, value)| check(whole, part, value))
 }
 
 fn is_of(kinds: &Value, value: &Value) -> bool {

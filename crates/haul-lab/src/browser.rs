@@ -1,4 +1,4 @@
-//! Chromium without a window, driven over WebDriver (W3C Recommendation "WebDriver", 2018).
+//! Chromium without a window, driven over `WebDriver` (W3C Recommendation "`WebDriver`", 2018).
 //!
 //! Each [`Browser`] has a driver, a browser and a profile of its own, all of which end with it. It
 //! finds no host by name, so that no page under test reaches past this machine unnoticed.
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a page that is waited for is looked at.
 const LOOK: Duration = Duration::from_millis(25);
 
-/// The key under which WebDriver names an element (§11).
+/// The key under which `WebDriver` names an element (§11).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// A running browser with one window at first.
@@ -127,7 +127,7 @@ impl Browser {
         Ok(self.run(&script)?.as_str().unwrap_or_default().to_owned())
     }
 
-    /// Types into whatever has the focus; see the WebDriver's table (§17.4.2) for other keys.
+    /// Types into whatever has the focus; see the `WebDriver`'s table (§17.4.2) for other keys.
     pub fn press(&self, keys: &str) -> Result<(), Error> {
         let strokes = keys.chars().flat_map(|key| {
             ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() }))
@@ -177,7 +177,7 @@ impl Browser {
         self.session.post("/window", &json!({ "handle": tab })).map(drop)
     }
 
-    /// A command of Chromium's own protocol, for what WebDriver has no words for.
+    /// A command of Chromium's own protocol, for what `WebDriver` has no words for.
     fn command(&self, name: &str, parameters: &Value) -> Result<Value, Error> {
         self.session.post("/goog/cdp/execute", &json!({ "cmd": name, "params": parameters }))
     }

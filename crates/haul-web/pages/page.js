@@ -114,9 +114,11 @@ function say(text) {
 function show() {
   frame = 0;
   $("job").hidden = job === null;
-  $("nearby").hidden = job === null;
   document.title = title();
-  if (job === null) return;
+  if (job === null) {
+    $("nearby").hidden = true;
+    return;
+  }
   $("job-name").textContent = job.name;
   $("job").dataset.phase = phase();
   showFigures();
@@ -158,6 +160,8 @@ function showEnd() {
   const is = phase();
   $("verdict").hidden = !["done", "failed", "paused", "cancelled"].includes(is);
   $("verdict").className = is === "failed" ? "failed" : "";
+  // What the verdict says is heard once more, but not seen twice.
+  $("status").className = $("verdict").hidden ? "status" : "unseen";
   if ($("verdict").hidden) return;
   const [what, why, next] = is === "done" ? success(job.end) : stopped(is, job.end);
   $("verdict-what").textContent = what;
@@ -192,6 +196,9 @@ function showButtons() {
 }
 
 function showPictures() {
+  $("pictures").hidden = job.workers.size === 0;
+  $("limit-part").hidden = job.phase !== "fetching";
+  if (job.workers.size === 0) return;
   draw.strip($("strip"), job);
   $("strip-text").textContent = draw.stripText(job);
   const reference = alone(job);
@@ -245,7 +252,9 @@ const MACHINES = {
 };
 
 function showMachines() {
-  $("nearby-text").textContent = nearbyText();
+  const text = nearbyText();
+  $("nearby").hidden = !text && job.machines.size === 0;
+  $("nearby-text").textContent = text;
   const told = JSON.stringify([...job.machines]);
   if ($("machines").dataset.told === told) return;
   $("machines").dataset.told = told;

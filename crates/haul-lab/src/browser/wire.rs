@@ -8,7 +8,7 @@ use std::time::Duration;
 /// How long a driver may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Sends one request to the driver and gives the value that it answers with (WebDriver §6.3).
+/// Sends one request to the driver and gives the value that it answers with (`WebDriver` §6.3).
 pub(super) fn call(
     port: u16,
     method: &str,

@@ -123,10 +123,7 @@ impl<'a> Meter<'a> {
                         self.stored += bytes.len() as u64;
                         disk.write(OWN, offset, bytes).await;
                     }
-                    None => {
-                        self.show();
-                        return Ok(());
-                    }
+                    None => break,
                 },
                 Some(done) = news.recv() => match done {
                     Stored::Written { .. } => {}
@@ -140,6 +137,8 @@ impl<'a> Meter<'a> {
                 () = stop.requested() => return Err(interrupted()),
             }
         }
+        self.show();
+        Ok(())
     }
 
     fn show(&mut self) {
