@@ -10,7 +10,7 @@ const OWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 #[test]
 fn a_submitted_url_ends_as_the_right_file_with_everybody_shown() {
     let (yes, no) = (Decision::Yes, Decision::No);
-    let Some(stage) = Stage::with(&[("asha", yes.clone()), ("ben", yes), ("chi", no)]) else {
+    let Some(stage) = Stage::with(&[("asha", yes), ("ben", yes), ("chi", no)]) else {
         return;
     };
     let browser = &stage.browser;
@@ -44,7 +44,7 @@ fn a_checksum_is_checked_and_the_verdict_says_so() {
     let Some(stage) = Stage::open() else { return };
     stage.origin.set_rate(OWN, Rate::mbit(800));
     stage.browser.run("document.querySelector('details').open = true;").unwrap();
-    stage.browser.find("#checksum").unwrap().fill(&stage.payload.sha256().to_string()).unwrap();
+    stage.browser.find("#checksum").unwrap().fill(&stage.payload.sha256()).unwrap();
     stage.submit("/file.bin", "right", "bin");
     stage.wait_phase("done");
     assert!(stage.text("#verdict").contains("Verified by SHA-256."));

@@ -14,7 +14,7 @@ const SCHEMES: [&str; 2] = ["light", "dark"];
 #[test]
 fn every_state_is_accessible_in_light_and_in_dark() {
     let yes = Decision::Yes;
-    let helpers = [("asha", yes.clone()), ("ben", yes), ("chi", Decision::No)];
+    let helpers = [("asha", yes), ("ben", yes), ("chi", Decision::No)];
     let Some(mut stage) = Stage::with(&helpers) else { return };
     let axe = axe();
     let looks = Looks { axe };

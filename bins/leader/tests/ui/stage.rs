@@ -75,8 +75,8 @@ impl Stage {
             home,
             _turn: turn,
         };
-        for (name, says) in helpers {
-            stage.helpers.add(name, says.clone());
+        for &(name, says) in helpers {
+            stage.helpers.add(name, says);
         }
         if !helpers.is_empty() {
             stage.asked = stage.helpers.addresses();
