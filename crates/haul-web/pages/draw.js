@@ -17,8 +17,7 @@ export function swatch(worker) {
 }
 
 function canvas(svg) {
-  const { width, height } = svg.getBoundingClientRect();
-  const [wide, high] = [Math.max(1, Math.round(width)), Math.max(1, Math.round(height))];
+  const [wide, high] = [Math.max(1, svg.clientWidth), Math.max(1, svg.clientHeight)];
   svg.setAttribute("viewBox", `0 0 ${wide} ${high}`);
   return [wide, high];
 }

@@ -154,6 +154,9 @@ function showFigures() {
   if (known && job.size) $("bar").value = job.stored / job.size;
   else if (job.phase === "done") $("bar").value = 1;
   else $("bar").removeAttribute("value");
+  const nothing = job.stored === 0 && job.phase === "failed";
+  $("figures").hidden = nothing;
+  $("bar").hidden = nothing;
 }
 
 function showEnd() {

@@ -34,6 +34,10 @@ fn a_submitted_url_ends_as_the_right_file_with_everybody_shown() {
     assert!(stage.text("#jobs").contains("6.0 MiB in"), "{}", stage.text("#jobs"));
     let strip = browser.run("return document.querySelectorAll('#strip rect').length;").unwrap();
     assert!(strip.as_u64() >= Some(3), "{strip}");
+    let filled = "const of = (one) => one.getBoundingClientRect().width; return Math.round(100 * \
+                  [...document.querySelectorAll('#strip rect')].reduce((sum, one) => sum + \
+                  of(one), 0) / of(document.querySelector('#strip')));";
+    assert!(browser.run(filled).unwrap().as_u64() >= Some(99), "the whole file is shown");
     let bands = browser.run("return document.querySelectorAll('#chart polygon').length;").unwrap();
     assert_eq!(bands, 3);
     browser.find("#chart .alone").unwrap();

@@ -4,9 +4,11 @@
 use crate::stage::{Stage, picture};
 use haul::Decision;
 use haul_lab::Rate;
-use haul_lab::lan::skip_or_fail;
+use haul_lab::lan::{Process, skip_or_fail};
 use serde_json::Value;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 use std::{env, fs};
 
 const SCHEMES: [&str; 2] = ["light", "dark"];
@@ -50,6 +52,24 @@ fn every_state_is_accessible_in_light_and_in_dark() {
     stage.start(port);
     stage.browser.find("#link").unwrap();
     looks.at(&stage, "leader-restarted");
+}
+
+#[test]
+fn the_report_is_accessible_in_light_and_in_dark() {
+    let Some(mut stage) = Stage::set(&[("asha <b>", Decision::Yes)]) else { return };
+    let looks = Looks { axe: axe() };
+    let report = stage.folder.path().join("report.html");
+    let mut get = Command::new(env!("CARGO_BIN_EXE_leader"));
+    get.args(["get", "-q", "--no-scan", "--helpers", &stage.helpers.addresses(), "--report"]);
+    get.arg(&report).arg(stage.origin.url("/file.bin")).current_dir(stage.folder.path());
+    let mut get = Process::spawn(get.env("HAUL_HOME", stage.folder.path().join(".home"))).unwrap();
+    assert!(get.wait_within(Duration::from_secs(60)).unwrap().unwrap().success());
+    stage.stop();
+    stage.browser.open(&format!("file://{}", report.display())).unwrap();
+    for drawn in ["polygon", "line", "rect"] {
+        stage.browser.find(&format!(".picture {drawn}")).unwrap();
+    }
+    looks.at(&stage, "report");
 }
 
 struct Looks {
