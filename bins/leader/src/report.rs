@@ -58,9 +58,9 @@ fn table(report: &Report) -> String {
     let rows: String =
         report.workers.iter().enumerate().map(|(at, worker)| row(report, at, worker)).collect();
     format!(
-        "<table><thead><tr><th scope=\"col\">who<th scope=\"col\">where<th scope=\"col\">delivered\
+        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"who delivered what\"><table><thead><tr><th scope=\"col\">who<th scope=\"col\">where<th scope=\"col\">delivered\
          <th scope=\"col\">share<th scope=\"col\">on average<th scope=\"col\">of no use</thead>\
-         <tbody>{rows}</tbody></table>"
+         <tbody>{rows}</tbody></table></div>"
     )
 }
 
@@ -102,6 +102,7 @@ body{font:1rem/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding
 color:#171b20;background:#fff;overflow-wrap:anywhere}h2{font-size:1.1rem;margin-top:2rem}\
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}\
 th,td{text-align:left;padding:.25rem .5rem;border-bottom:1px solid #8a929c}\
+.wide{overflow-x:auto}.wide td,.wide th{overflow-wrap:normal}.wide td:nth-child(n+3){white-space:nowrap}\
 svg.picture{display:block;width:100%;border:1px solid #8a929c;border-radius:.375rem}\
 svg.key{width:.9rem;height:.9rem;vertical-align:-.1rem}svg.looks{position:absolute;width:0;height:0}\
 .faint{color:#545d68;font-size:.875rem}\
