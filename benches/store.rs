@@ -1,5 +1,6 @@
 //! Bytes into the part file: over the size of the pieces, and over how many lanes they come from.
 
+use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use haul_benches::{pieces, scratch};
 use haul_lab::Payload;
@@ -50,8 +51,8 @@ fn over_lanes(criterion: &mut Criterion, folder: &Path) {
     }
 }
 
-fn block(len: u64) -> Vec<u8> {
-    Payload::new(1, len).bytes(Span::new(0, len).expect("a block has bytes"))
+fn block(len: u64) -> Bytes {
+    Payload::new(1, len).bytes(Span::new(0, len).expect("a block has bytes")).into()
 }
 
 /// A store of a new job, whatever the last one left.
@@ -63,9 +64,11 @@ fn begin(folder: &Path) -> Store {
 }
 
 /// Stores the whole file from `lanes` lanes at once, and makes it durable.
-fn fill(store: &mut Store, block: &[u8], lanes: u32) {
+fn fill(store: &mut Store, block: &Bytes, lanes: u32) {
     for piece in pieces(FILE, block.len() as u64, lanes) {
-        store.write(piece.at, block, piece.lane).expect("the scratch folder has room");
+        store
+            .write_shared(piece.at, block.clone(), piece.lane)
+            .expect("the scratch folder has room");
     }
     store.sync(Duration::ZERO).expect("the scratch folder has room");
 }

@@ -1,3 +1,4 @@
+use crate::trust::{GroupArgs, TrustArgs};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use haul::{ByteRate, Cidr};
@@ -26,6 +27,10 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Wait for asks and help
     Run(Box<Run>),
+    /// The machines that this one knows
+    Trust(TrustArgs),
+    /// The key of the group that this machine belongs to
+    Group(GroupArgs),
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell
@@ -57,6 +62,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_cert: Option<PathBuf>,
 
+    /// Hear and help only leaders that hold the group's key
+    #[arg(long)]
+    pub(crate) group_only: bool,
+
     /// Never ask on this terminal: with --accept ask, everybody is refused
     #[arg(long)]
     pub(crate) headless: bool,
@@ -71,7 +80,7 @@ pub(crate) struct Run {
 pub(crate) enum Accept {
     /// You are asked on this terminal
     Ask,
-    /// The leaders in the file `leaders` of haul's home are helped, and nobody else
+    /// Leaders that are known, or of the group, are helped, and nobody else
     Known,
     /// Everybody on this network is helped
     Always,

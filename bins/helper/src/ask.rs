@@ -1,5 +1,6 @@
 //! The question to the person at the terminal.
 
+use haul::trust::{Standing, Trust};
 use haul::{ConsentPolicy, Decision, Request};
 use std::future::Future;
 use std::io::{self, BufRead};
@@ -10,11 +11,12 @@ use tokio::sync::{Mutex, mpsc};
 /// Asks on the terminal, one question at a time.
 pub(crate) struct Terminal {
     lines: Mutex<mpsc::UnboundedReceiver<String>>,
+    trust: Trust,
 }
 
 impl Terminal {
-    /// Starts to listen to what is typed.
-    pub(crate) fn new() -> Self {
+    /// Starts to listen to what is typed. Leaders whose code is typed become known.
+    pub(crate) fn new(trust: Trust) -> Self {
         let (typed, lines) = mpsc::unbounded_channel();
         // It ends with the program: a read from a terminal cannot be called off.
         thread::spawn(move || {
@@ -24,7 +26,7 @@ impl Terminal {
                 }
             }
         });
-        Self { lines: Mutex::new(lines) }
+        Self { lines: Mutex::new(lines), trust }
     }
 
     async fn ask(&self, request: &Request) -> Decision {
@@ -35,7 +37,14 @@ impl Terminal {
         loop {
             eprint!("Can you help in download? Yes/No ");
             match lines.recv().await.as_deref().map(answer) {
-                Some(Some(decision)) => return decision,
+                Some(Some(Typed::Decision(decision))) => return decision,
+                Some(Some(Typed::Code(code))) => match self.trust.pair(request, &code) {
+                    Ok(known) => {
+                        eprintln!("{} is known from now on.", known.name);
+                        return Decision::Yes;
+                    }
+                    Err(unpaired) => eprintln!("Nobody became known: {unpaired}."),
+                },
                 Some(None) => eprintln!("Type yes or no."),
                 None => {
                     eprintln!("(nobody can answer here, so: no)");
@@ -56,18 +65,35 @@ impl ConsentPolicy for Terminal {
 }
 
 fn question(request: &Request) -> String {
-    let Request { leader, code, scheme, host, size, .. } = request;
+    let Request { leader, standing, scheme, host, size, .. } = request;
+    let who = match standing {
+        Standing::Known { name } => format!("You know it as {name}."),
+        Standing::Group => "It is of your group.".into(),
+        Standing::Namesake => {
+            format!("It is NOT the {leader} that you know: its key is another.")
+        }
+        _ => format!("To help {leader} always, type the six digits that its screen shows."),
+    };
     format!(
         "\n{leader} wants to download a file of {} from {host} ({scheme}).\n\
-         Its screen shows the code {code}. No answer within 45 seconds means no.",
+         {who} No answer within 45 seconds means no.",
         in_words(*size)
     )
 }
 
-fn answer(line: &str) -> Option<Decision> {
+/// What is typed at the question.
+#[derive(Debug, PartialEq, Eq)]
+enum Typed {
+    Decision(Decision),
+    /// What looks like the leader's code.
+    Code(String),
+}
+
+fn answer(line: &str) -> Option<Typed> {
     match line.trim().to_lowercase().as_str() {
-        "y" | "yes" => Some(Decision::Yes),
-        "n" | "no" => Some(Decision::No),
+        "y" | "yes" => Some(Typed::Decision(Decision::Yes)),
+        "n" | "no" => Some(Typed::Decision(Decision::No)),
+        code if code.starts_with(|c: char| c.is_ascii_digit()) => Some(Typed::Code(code.into())),
         _ => None,
     }
 }
@@ -88,26 +114,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_yes_and_no_are_answers() {
-        assert_eq!(answer(" Yes \r"), Some(Decision::Yes));
-        assert_eq!(answer("n"), Some(Decision::No));
+    fn only_yes_no_and_a_code_are_answers() {
+        assert_eq!(answer(" Yes \r"), Some(Typed::Decision(Decision::Yes)));
+        assert_eq!(answer("n"), Some(Typed::Decision(Decision::No)));
+        assert_eq!(answer(" 418 207"), Some(Typed::Code("418 207".into())));
         assert_eq!(answer(""), None);
         assert_eq!(answer("yesterday"), None);
     }
 
-    #[test]
-    fn the_question_names_who_where_and_how_much() {
-        let request = Request {
+    fn request(standing: Standing) -> Request {
+        Request {
             leader: "asha".into(),
             leader_id: String::new(),
+            standing,
             code: "418 207".into(),
             scheme: "https",
             host: "example.org".into(),
             size: 3 << 30,
-        };
-        let question = question(&request);
-        for part in ["asha", "example.org", "3.0 GiB", "418 207"] {
+        }
+    }
+
+    #[test]
+    fn the_question_names_who_where_and_how_much_but_not_the_code() {
+        let question = question(&request(Standing::Stranger));
+        for part in ["asha", "example.org", "3.0 GiB", "six digits"] {
             assert!(question.contains(part), "{question}");
         }
+        assert!(!question.contains("418"), "who types it must have read it on the other screen");
+    }
+
+    #[test]
+    fn a_namesake_is_said_to_be_one() {
+        assert!(question(&request(Standing::Namesake)).contains("NOT the asha that you know"));
+        let known = Standing::Known { name: "Asha's".into() };
+        assert!(question(&request(known)).contains("You know it as Asha's"));
     }
 }

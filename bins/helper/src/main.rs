@@ -6,9 +6,13 @@ mod args;
 mod ask;
 mod known;
 mod run;
+// The commands are the same in both programs.
+#[path = "../../leader/src/trust.rs"]
+mod trust;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
+use haul::trust::Role;
 use std::io;
 use std::process::ExitCode;
 
@@ -17,6 +21,8 @@ fn main() -> ExitCode {
     log(args.verbose);
     match args.command {
         Command::Run(run) => run::run(*run),
+        Command::Trust(trust) => run::ended(trust::run_trust(&trust, Role::Leader)),
+        Command::Group(group) => run::ended(trust::run_group(&group)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "helper", &mut io::stdout());
             ExitCode::SUCCESS

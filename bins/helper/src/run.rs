@@ -1,6 +1,7 @@
 use crate::args::{Accept, Run};
 use crate::ask::{Terminal, in_words};
 use crate::known::Known;
+use haul::trust::Trust;
 use haul::{Decision, Error, Failed, Helper, HelperBuilder, HelperEvent, Home, Serving};
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -21,17 +22,21 @@ pub(crate) fn run(run: Run) -> ExitCode {
     // A read from the terminal cannot be called off, so nobody waits for it.
     runtime.shutdown_background();
     let Err(error) = ended else { return ExitCode::SUCCESS };
-    let failed = Failed::from(&error);
-    if json {
-        let line = serde_json::json!({ "event": "failed", "v": failed.v, "code": failed.code,
-            "error": failed.error, "because": failed.because, "try": failed.r#try });
-        print_text(&line.to_string());
-    } else {
-        eprintln!(
-            "error: {}\n  because {}\n  try     {}",
-            failed.error, failed.because, failed.r#try
-        );
+    if !json {
+        return self::ended(Err(error));
     }
+    let failed = Failed::from(&error);
+    let line = serde_json::json!({ "event": "failed", "v": failed.v, "code": failed.code,
+        "error": failed.error, "because": failed.because, "try": failed.r#try });
+    print_text(&line.to_string());
+    ExitCode::from(failed.code)
+}
+
+/// Says in its three fields what went wrong, if anything did.
+pub(crate) fn ended(done: Result<(), Error>) -> ExitCode {
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    let failed = Failed::from(&error);
+    eprintln!("error: {}\n  because {}\n  try     {}", failed.error, failed.because, failed.r#try);
     ExitCode::from(failed.code)
 }
 
@@ -50,11 +55,14 @@ async fn serve(run: Run) -> Result<(), Error> {
 fn helper(run: Run) -> Result<HelperBuilder, Error> {
     let mut helper = Helper::builder().listen(run.listen);
     helper = match run.accept {
-        Accept::Ask if !run.headless => helper.consent(Terminal::new()),
-        Accept::Known => helper.consent(Known::of(&Home::of_user()?)),
+        Accept::Ask if !run.headless => helper.consent(Terminal::new(Trust::of(&Home::of_user()?))),
+        Accept::Known => helper.consent(Known),
         Accept::Always => helper.consent(Decision::Yes),
         Accept::Ask | Accept::Never => helper.consent(Decision::No),
     };
+    if run.group_only {
+        helper = helper.group_only();
+    }
     if let Some(rate) = run.limit_rate {
         helper = helper.limit_rate(rate);
     }

@@ -9,7 +9,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -30,11 +30,23 @@ fn a_yes_helps_and_the_question_says_whom_with_what() {
     person.types("yes\n");
     let (events, report) = job.ended();
     assert!(report.unwrap().workers[1].bytes > 0);
-    let joined = events.iter().find_map(|event| match &event.what {
-        Happening::Joined { code, .. } => Some(code),
-        _ => None,
-    });
-    assert!(person.screen().contains(joined.unwrap()), "other codes: {}", person.screen());
+    let code = events.iter().find_map(code_of).unwrap();
+    assert!(!person.screen().contains(&code), "it is for the leader's screen");
+}
+
+#[test]
+fn the_code_of_the_leaders_screen_makes_it_known_and_helps() {
+    let mut person = Person::at_terminal();
+    let job = Job::start(&person, "asha");
+    person.reads(QUESTION);
+    person.types("000 000\n");
+    person.reads("that is not its code; 2 more tries are left");
+    let code = job.code();
+    person.types(&format!("{code}\n"));
+    person.reads("asha is known from now on");
+    assert!(job.ended().1.unwrap().workers[1].bytes > 0);
+    let known = std::fs::read_to_string(person.home.path().join("known")).unwrap();
+    assert!(known.starts_with("leader ") && known.ends_with(" asha\n"), "{known}");
 }
 
 #[test]
@@ -107,7 +119,7 @@ struct Person {
     helper: Child,
     keyboard: Option<File>,
     screen: Arc<Mutex<Vec<u8>>>,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl Person {
@@ -142,7 +154,7 @@ impl Person {
         let helper = command.spawn().unwrap();
         // The command holds the terminal's other side open.
         drop(command);
-        let person = Self { helper, keyboard, screen: watch(screen), _home: home };
+        let person = Self { helper, keyboard, screen: watch(screen), home };
         person.reads("Ctrl-C to stop");
         person
     }
@@ -195,19 +207,30 @@ fn watch(mut screen: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
 }
 
 /// A download of 1 MiB that does not begin before a helper says yes.
-struct Job(thread::JoinHandle<(Vec<Event>, Result<Report, haul::Error>)>);
+struct Job {
+    thread: thread::JoinHandle<(Vec<Event>, Result<Report, haul::Error>)>,
+    /// The code, once it is on the leader's screen.
+    code: mpsc::Receiver<String>,
+}
 
 impl Job {
     /// Starts one that asks this person, under this name.
     fn start(person: &Person, name: &str) -> Self {
         let (name, helper) = (name.to_owned(), person.address());
-        Self(thread::spawn(move || {
-            tokio::runtime::Runtime::new().unwrap().block_on(run(name, helper))
-        }))
+        let (shows, code) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            tokio::runtime::Runtime::new().unwrap().block_on(run(name, helper, shows))
+        });
+        Self { thread, code }
+    }
+
+    /// What the leader's screen shows.
+    fn code(&self) -> String {
+        self.code.recv_timeout(PATIENCE).unwrap()
     }
 
     fn ended(self) -> (Vec<Event>, Result<Report, haul::Error>) {
-        self.0.join().unwrap()
+        self.thread.join().unwrap()
     }
 
     /// Waits until it ended because nobody helps.
@@ -220,7 +243,18 @@ impl Job {
     }
 }
 
-async fn run(name: String, helper: String) -> (Vec<Event>, Result<Report, haul::Error>) {
+fn code_of(event: &Event) -> Option<String> {
+    match &event.what {
+        Happening::Offered { code, .. } => Some(code.clone()),
+        _ => None,
+    }
+}
+
+async fn run(
+    name: String,
+    helper: String,
+    shows: mpsc::Sender<String>,
+) -> (Vec<Event>, Result<Report, haul::Error>) {
     let folder = TempDir::new().unwrap();
     let payload = Resource::of(Payload::new(23, 1 << 20));
     let origin = Origin::builder().serve("/file.bin", payload).start().unwrap();
@@ -233,6 +267,8 @@ async fn run(name: String, helper: String) -> (Vec<Event>, Result<Report, haul::
     let mut transfer = leader.build().unwrap().start();
     let mut events = Vec::new();
     while let Some(event) = transfer.next_event().await {
+        // Most tests do not look at it.
+        let _ = code_of(&event).map(|code| shows.send(code));
         events.push(event);
     }
     (events, transfer.finish().await)

@@ -1,7 +1,10 @@
-use clap::{ArgAction, Parser, Subcommand};
+use crate::trust::{GroupArgs, TrustArgs};
+use crate::ways::Ways;
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use haul::{ByteRate, Helpers};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Download a file over the links of many machines.
 ///
@@ -26,6 +29,16 @@ pub(crate) enum Command {
     Ui(Ui),
     /// List the live machines on this network
     Scan(Scan),
+    /// List the downloads that can be gone on with
+    List(List),
+    /// Go on with a download that a former run left
+    Resume(Box<Resume>),
+    /// Give up a download that a former run left, and remove what it stored
+    Cancel(Cancel),
+    /// The machines that this one knows
+    Trust(TrustArgs),
+    /// The key of the group that this machine belongs to
+    Group(GroupArgs),
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell
@@ -38,11 +51,32 @@ pub(crate) enum Command {
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Get {
-    /// Where the file is: an address that begins with http:// or https://
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
+    /// Where the file is: an address that begins with http:// or https://, or a Metalink file whose
+    /// name ends with .meta4
+    #[arg(value_name = "URL", required_unless_present = "input")]
+    pub(crate) url: Option<String>,
 
-    /// Save the file under this name
+    /// Download the files in this list, or in the one on standard input if it is `-`: a line for
+    /// each with its addresses, tabs between them, and below it ` out=NAME`, ` dir=DIR` or
+    /// ` checksum=sha-256=HEX`
+    #[arg(
+        short,
+        long = "input-file",
+        id = "input",
+        value_name = "FILE",
+        conflicts_with_all = ["url", "mirror", "output", "checksum", "report"],
+    )]
+    pub(crate) input: Option<PathBuf>,
+
+    /// Download up to so many files of less than 8 MiB side by side; larger ones come one after
+    /// another
+    #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = jobs)]
+    pub(crate) jobs: usize,
+
+    #[command(flatten)]
+    pub(crate) ways: Ways,
+
+    /// Save the file under this name; with `-` write it to standard output, and keep nothing
     #[arg(short, long, value_name = "FILE", alias = "out")]
     pub(crate) output: Option<PathBuf>,
 
@@ -77,6 +111,10 @@ pub(crate) struct Get {
     /// Whom to ask: auto, none, or addresses separated by commas
     #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
     pub(crate) helpers: Helpers,
+
+    /// Take help only from machines that hold the group's key
+    #[arg(long)]
+    pub(crate) group_only: bool,
 
     /// Fail unless this many machines help
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -136,9 +174,99 @@ pub(crate) struct Scan {
     #[arg(long, value_name = "IF")]
     pub(crate) interface: Vec<String>,
 
+    /// How fast: gentle sends at most 14 ARP requests in any second, for switches and devices that
+    /// take no more
+    #[arg(long, value_name = "PACE", default_value = "normal")]
+    pub(crate) pace: Pace,
+
+    /// Look at no more addresses than this on each interface: those nearest to this machine's own
+    #[arg(long, value_name = "N", default_value_t = 4094)]
+    pub(crate) max_hosts: usize,
+
+    /// Listen this many seconds for machines that sleep; by default 0.6, and less on a cable where
+    /// all answer at once
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) wait: Option<Duration>,
+
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    let jobs = text.parse().ok().filter(|jobs| (1..=64).contains(jobs));
+    jobs.ok_or_else(|| "give a number from 1 to 64".to_owned())
+}
+
+#[derive(clap::Args)]
+pub(crate) struct List {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Resume {
+    /// Which one, as `leader list` names it; need not be said if there is only one
+    pub(crate) id: Option<String>,
+
+    /// Fetch the rest from this address of the same file
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) ways: Ways,
+
+    /// Send this header to the origin, as it is never kept; the download then runs without helpers
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+
+    /// Check the file against this digest and not the one that was given before
+    #[arg(long, value_name = "sha-256=HEX")]
+    pub(crate) checksum: Option<String>,
+
+    /// Fetch no faster than this over the own link: 500k, 2M, 16Mbit
+    #[arg(long, value_name = "RATE")]
+    pub(crate) limit_rate: Option<ByteRate>,
+
+    /// Whom to ask: auto, none, or addresses separated by commas
+    #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
+    pub(crate) helpers: Helpers,
+
+    /// Trust the root certificates in this PEM file too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_cert: Option<PathBuf>,
+
+    /// Print one JSON event a line on standard output, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors and the path of the file
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Cancel {
+    /// Which one, as `leader list` names it; need not be said if there is only one
+    pub(crate) id: Option<String>,
+
+    /// Do not ask whether that is meant
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// How fast a network is scanned.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Pace {
+    Gentle,
+    Normal,
+    Fast,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "write it as 2 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -1,6 +1,7 @@
 //! Bars on a terminal; lines where there is none.
 
 use crate::tell;
+use haul::trust::Standing;
 use haul::{Answer, Event, Happening, WorkerProgress};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
@@ -47,16 +48,16 @@ impl Bars {
                 self.say("no network to ask for help on");
             }
             Happening::Asked { .. } => self.say("asking the machines around for help"),
+            Happening::Offered { name, code, standing, .. } => {
+                self.say(&offered(name, code, standing));
+            }
             Happening::Answered { name, answer, because, .. } => {
                 if let Some(text) = answered(name, *answer, because.as_deref()) {
                     self.say(&text);
                 }
             }
-            Happening::Joined { name, address, code, .. } => {
-                self.say(&format!(
-                    "{name} ({}) helps; its screen shows the code {code}",
-                    address.ip()
-                ));
+            Happening::Joined { name, address, .. } => {
+                self.say(&format!("{name} ({}) helps", address.ip()));
             }
             Happening::Lost { worker, name, because } => {
                 self.drop_bar(*worker);
@@ -157,6 +158,14 @@ impl Bars {
             eprintln!("{text}");
         }
     }
+}
+
+fn offered(name: &str, code: &str, standing: &Standing) -> String {
+    let who = match standing {
+        Standing::Namesake => ", which is NOT the one that you know (its key is another),",
+        _ => "",
+    };
+    format!("{name}{who} is asked; to be helped by it always, have {code} typed there")
 }
 
 fn answered(name: &str, answer: Answer, because: Option<&str>) -> Option<String> {

@@ -1,8 +1,14 @@
 use crate::args::Get;
 use crate::bars::Bars;
+use crate::batch::{self, Item, Manner};
+use crate::list::{self, Entry};
+use crate::pipe;
 use crate::report::{self, Story};
 use crate::tell;
-use haul::{Error, Event, Failed, Happening, Leader, LeaderBuilder, Report, Transfer, Verified};
+use crate::ways::{Secrets, address};
+use haul::{
+    Error, Event, Failed, Happening, Leader, LeaderBuilder, Report, Transfer, Url, Verified,
+};
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -20,8 +26,13 @@ pub(crate) fn run(get: Box<Get>, verbose: u8) -> ExitCode {
         }
     };
     let json = get.json;
-    match runtime.block_on(download(*get, verbose)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let ended = if pipe::is_wanted(&get) {
+        runtime.block_on(pipe::download(*get, verbose))
+    } else {
+        runtime.block_on(fetch(*get, verbose))
+    };
+    match ended {
+        Ok(code) => code,
         Err(error) if json => ExitCode::from(error.kind().code()),
         Err(error) => {
             tell::error(&error);
@@ -30,20 +41,26 @@ pub(crate) fn run(get: Box<Get>, verbose: u8) -> ExitCode {
     }
 }
 
-async fn download(get: Get, verbose: u8) -> Result<(), Error> {
-    let json = get.json;
-    let mut face = Face::of(&get, verbose);
-    let mut story = get.report.clone().map(|file| (file, Story::default()));
-    let started = leader(get).and_then(LeaderBuilder::build).map(Leader::start);
-    let mut transfer = match started {
-        Ok(transfer) => transfer,
-        Err(error) => {
-            if json {
-                print_failed(&error);
-            }
-            return Err(error);
+/// Downloads the one file that was asked for, or all of them.
+async fn fetch(get: Get, verbose: u8) -> Result<ExitCode, Error> {
+    let told = |error: &Error| {
+        if get.json {
+            print_failed(error);
         }
     };
+    let mut items = wanted(&get).await.inspect_err(told)?;
+    if let (None, 1) = (&get.input, items.len()) {
+        let leader = items.remove(0).leader.build().inspect_err(told)?;
+        return download(&get, leader, verbose).await.map(|()| ExitCode::SUCCESS);
+    }
+    let manner = Manner { jobs: get.jobs, json: get.json, quiet: get.quiet, resume: get.resume };
+    batch::run(items, manner).await
+}
+
+async fn download(get: &Get, leader: Leader, verbose: u8) -> Result<(), Error> {
+    let mut face = Face::of(get, verbose);
+    let mut story = get.report.clone().map(|file| (file, Story::default()));
+    let mut transfer = leader.start();
     follow(&mut transfer, &mut |event| {
         if let Some((_, story)) = &mut story {
             story.note(event);
@@ -63,18 +80,64 @@ fn write_report(file: &Path, story: &Story, report: &Report) -> Result<(), Error
     })
 }
 
-fn leader(get: Get) -> Result<LeaderBuilder, Error> {
-    let url = get.url.parse().map_err(|error| {
-        Error::usage(format!(
-            "`{}` is no address: {error}; one looks like https://example.org/file.iso",
-            get.url
-        ))
-    })?;
-    let mut leader = Leader::builder(url).helpers(get.helpers).min_helpers(get.min_helpers);
-    if let Some(file) = get.output {
+/// The downloads that were asked for.
+async fn wanted(get: &Get) -> Result<Vec<Item>, Error> {
+    let secrets = get.ways.secrets()?;
+    let configured = |leader| configured(get, &secrets, leader);
+    if let Some(path) = &get.input {
+        let entries = list::read(path)?.into_iter();
+        return entries.map(|entry| of_entry(get, entry, configured)).collect();
+    }
+    let text = get.url.as_deref().unwrap_or_default();
+    let leaders = if text.parse::<Url>().is_err() && is_metalink(text) {
+        let document = fs::read(text).map_err(|error| Error::usage(format!("{text}: {error}")))?;
+        let files = Leader::of_metalink(&document)?.into_iter();
+        files.map(configured).collect::<Result<_, _>>()?
+    } else {
+        let leader = configured(Leader::builder(address(text)?))?;
+        if get.ways.metalink { leader.follow_metalink().await? } else { vec![leader] }
+    };
+    if leaders.len() > 1 && (get.output.is_some() || get.checksum.is_some()) {
+        let because =
+            format!("the Metalink has {} files, --output and --checksum one", leaders.len());
+        return Err(Error::usage(because));
+    }
+    let item = |(number, leader)| Item { label: format!("file {number}"), leader };
+    Ok((1..).zip(leaders).map(item).collect())
+}
+
+/// The one download that was asked for.
+pub(crate) async fn only(get: &Get) -> Result<LeaderBuilder, Error> {
+    let mut items = wanted(get).await?;
+    let item = items.pop().filter(|_| items.is_empty());
+    item.map(|item| item.leader).ok_or_else(|| Error::usage("the Metalink has not just one file"))
+}
+
+fn is_metalink(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("meta4"))
+}
+
+fn of_entry(
+    get: &Get,
+    entry: Entry,
+    configured: impl Fn(LeaderBuilder) -> Result<LeaderBuilder, Error>,
+) -> Result<Item, Error> {
+    let label = format!("line {}", entry.line);
+    let leader = entry.leader(get.dir.as_deref(), configured)?;
+    Ok(Item { label, leader })
+}
+
+/// A download as the arguments want it.
+fn configured(get: &Get, secrets: &Secrets, leader: LeaderBuilder) -> Result<LeaderBuilder, Error> {
+    let mut leader = get.ways.apply(secrets, leader)?.helpers(get.helpers.clone());
+    leader = leader.min_helpers(get.min_helpers);
+    if get.group_only {
+        leader = leader.group_only();
+    }
+    if let Some(file) = &get.output {
         leader = leader.save_as(file);
     }
-    if let Some(folder) = get.dir {
+    if let Some(folder) = &get.dir {
         leader = leader.folder(folder);
     }
     if get.resume {
@@ -86,7 +149,7 @@ fn leader(get: Get) -> Result<LeaderBuilder, Error> {
     if get.auto_rename {
         leader = leader.auto_rename();
     }
-    if let Some(digest) = get.checksum {
+    if let Some(digest) = &get.checksum {
         leader = leader.checksum(digest);
     }
     if let Some(rate) = get.limit_rate {
@@ -95,19 +158,18 @@ fn leader(get: Get) -> Result<LeaderBuilder, Error> {
     if get.no_scan {
         leader = leader.no_scan();
     }
-    if let Some(path) = get.ca_cert {
-        let pem = fs::read(&path)
-            .map_err(|error| Error::usage(format!("{}: {error}", path.display())))?;
+    if let Some(path) = &get.ca_cert {
+        let pem =
+            fs::read(path).map_err(|error| Error::usage(format!("{}: {error}", path.display())))?;
         leader = leader.extra_roots(pem);
     }
-    leader = get.interface.into_iter().fold(leader, LeaderBuilder::interface);
-    leader =
-        get.headers.into_iter().fold(leader, |leader, (name, value)| leader.header(name, value));
-    Ok(leader)
+    leader = get.interface.iter().fold(leader, LeaderBuilder::interface);
+    let headers = get.headers.iter();
+    Ok(headers.fold(leader, |leader, (name, value)| leader.header(name, value)))
 }
 
 /// Passes every event on; the first interrupt stops the job cleanly, the second at once.
-async fn follow(transfer: &mut Transfer, show: &mut dyn FnMut(&Event)) {
+pub(crate) async fn follow(transfer: &mut Transfer, show: &mut dyn FnMut(&Event)) {
     let mut interrupts = 0;
     let mut stops = Stops::new();
     loop {
@@ -128,20 +190,20 @@ async fn follow(transfer: &mut Transfer, show: &mut dyn FnMut(&Event)) {
 }
 
 /// The signals that stop a program: a user's interrupt, and a system's request to end.
-struct Stops {
+pub(crate) struct Stops {
     #[cfg(unix)]
     terminate: Option<signal::unix::Signal>,
 }
 
 impl Stops {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             #[cfg(unix)]
             terminate: signal::unix::signal(signal::unix::SignalKind::terminate()).ok(),
         }
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         #[cfg(unix)]
         if let Some(terminate) = &mut self.terminate {
             return tokio::select! {
@@ -188,7 +250,7 @@ impl Face {
     }
 }
 
-fn verdict(report: &Report) -> String {
+pub(crate) fn verdict(report: &Report) -> String {
     let checked = match report.verified {
         Verified::Sha256 => "verified by SHA-256",
         Verified::Sha512 => "verified by SHA-512",
@@ -217,7 +279,7 @@ fn print_line(event: &Event) {
 }
 
 /// Whoever closed our output does not want to hear more; the download goes on.
-fn print_text(line: &str) {
+pub(crate) fn print_text(line: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }

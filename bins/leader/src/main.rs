@@ -4,16 +4,24 @@
 
 mod args;
 mod bars;
+mod batch;
 mod get;
+mod left;
+mod list;
 #[cfg(feature = "notify")]
 mod notify;
+mod pipe;
 mod report;
 mod scan;
+mod tally;
 mod tell;
+mod trust;
 mod ui;
+mod ways;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
+use haul::trust::Role;
 use std::io;
 use std::process::ExitCode;
 
@@ -27,6 +35,11 @@ fn main() -> ExitCode {
         Command::Get(get) => get::run(get, args.verbose),
         Command::Ui(ui) => ui::run(ui),
         Command::Scan(scan) => scan::run(&scan),
+        Command::List(list) => left::list(&list),
+        Command::Resume(resume) => left::resume(*resume, args.verbose),
+        Command::Cancel(cancel) => left::cancel(&cancel),
+        Command::Trust(trust) => tell::ended(trust::run_trust(&trust, Role::Helper)),
+        Command::Group(group) => tell::ended(trust::run_group(&group)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "leader", &mut io::stdout());
             ExitCode::SUCCESS

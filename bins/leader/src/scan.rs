@@ -1,11 +1,11 @@
-use crate::args::Scan;
+use crate::args::{Pace, Scan};
 use crate::tell;
-use haul::{Finding, Host, HostScan};
+use haul::{Finding, Host, HostScan, ScanLinger, ScanPace, ScanPolicy};
 use std::process::ExitCode;
 
 /// Lists the live machines as they are found.
 pub(crate) fn run(args: &Scan) -> ExitCode {
-    let mut scan = match HostScan::start(&args.interface) {
+    let mut scan = match HostScan::with(&args.interface, policy(args)) {
         Ok(scan) => scan,
         Err(error) => {
             tell::error(&error);
@@ -25,12 +25,24 @@ pub(crate) fn run(args: &Scan) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn policy(args: &Scan) -> ScanPolicy {
+    ScanPolicy {
+        pace: match args.pace {
+            Pace::Gentle => ScanPace::Gentle,
+            Pace::Normal => ScanPace::Normal,
+            Pace::Fast => ScanPace::Fast,
+        },
+        max_targets: args.max_hosts,
+        linger: args.wait.map_or(ScanLinger::AsNeeded, ScanLinger::For),
+    }
+}
+
 fn row(host: &Host) -> String {
     let ms = host.ms.map_or_else(String::new, |ms| format!("{ms} ms"));
     format!(
-        "{:<15}  {}  {:<9}  {:<10}  {ms}",
+        "{:<15}  {:<17}  {:<9}  {:<10}  {ms}",
         host.address.to_string(),
-        host.mac,
+        host.mac.as_deref().unwrap_or("-"),
         host.how,
         host.interface
     )

@@ -54,7 +54,7 @@ fn page(ui: &Ui) -> LeaderPageBuilder {
     let Ui { helpers, no_scan, interface, .. } = ui;
     let (helpers, no_scan, interface) = (helpers.clone(), *no_scan, interface.clone());
     let template = move |url: Url| {
-        let leader = Leader::builder(url).helpers(helpers.clone());
+        let leader = Leader::builder(url).proxies_from_env().helpers(helpers.clone());
         let leader = if no_scan { leader.no_scan() } else { leader };
         interface.iter().fold(leader, LeaderBuilder::interface)
     };

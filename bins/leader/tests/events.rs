@@ -5,6 +5,7 @@
 #[path = "common/neighbours.rs"]
 mod neighbours;
 
+use haul::trust::Standing;
 use haul::{
     Answer, Decision, Deliverer, Event, Failed, Happening, Report, Stretch, Verified,
     WorkerProgress, WorkerReport,
@@ -135,11 +136,19 @@ fn every_kind() -> Vec<Happening> {
     let (error, r#try) = ("it failed".to_owned(), "again".to_owned());
     let failed = Failed { v: 1, code: 7, error, because: because.clone(), r#try };
     let told = Some(because.clone());
+    let offered = |standing| {
+        let (name, code) = (name.clone(), "123456".to_owned());
+        Happening::Offered { worker, name, address, code, standing }
+    };
     let answer = Answer::Busy;
     vec![
         Happening::Probed { size: None, ranges: true, validator: None, name: name.clone() },
         Happening::Found { address: [10, 0, 0, 2].into(), how: "arp" },
         Happening::Asked { interfaces: 1, addresses: 2 },
+        offered(Standing::Stranger),
+        offered(Standing::Namesake),
+        offered(Standing::Group),
+        offered(Standing::Known { name: "asha's".into() }),
         Happening::Answered { worker, name: name.clone(), address, answer, because: told },
         Happening::Joined { worker, name: name.clone(), address, code: "123 456".into() },
         Happening::Progress { stored: 1, durable: 0, rate: 2, workers: vec![shown], map },

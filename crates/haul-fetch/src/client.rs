@@ -1,4 +1,9 @@
-use crate::request::Headers;
+use crate::host::Hosts;
+use crate::open::Open;
+use crate::pool::Pool;
+use crate::request::{Headers, Location, Trust, tells_secrets};
+use crate::source::asked;
+use crate::ways::{Cookies, Mirror, Netrc, Proxies};
 use crate::{Error, Guard, Probe, RateLimit, Source, Validator, tls};
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
@@ -19,6 +24,12 @@ pub(crate) struct Settings {
     pub(crate) timeouts: Timeouts,
     pub(crate) limit: Option<RateLimit>,
     pub(crate) source_address: Option<IpAddr>,
+    /// What was learned of hosts, for all sources.
+    pub(crate) learned: Hosts,
+    pub(crate) proxies: Proxies,
+    pub(crate) netrc: Netrc,
+    pub(crate) cookies: Cookies,
+    pub(crate) pool: Pool,
 }
 
 /// What a [`Client`] is made of; the default is for whoever downloads on their own behalf.
@@ -39,6 +50,12 @@ pub struct Options {
     pub limit: Option<RateLimit>,
     /// The local address to connect from, on a machine with several links.
     pub source_address: Option<IpAddr>,
+    /// Through whom to connect; not heeded unless the guard is open.
+    pub proxies: Proxies,
+    /// Users and passwords of hosts that the caller names.
+    pub netrc: Netrc,
+    /// Cookies for hosts that the caller names.
+    pub cookies: Cookies,
 }
 
 /// How long a source may keep its client waiting.
@@ -68,6 +85,8 @@ impl Client {
     /// Fails with a usage error on a header that is malformed or that haul must own, such as
     /// `Range` or `Host`, and on root certificates that cannot be read.
     pub fn new(options: Options) -> Result<Self, Error> {
+        let proxies =
+            if matches!(options.guard, Guard::Open) { options.proxies } else { Proxies::default() };
         Ok(Self(Arc::new(Settings {
             headers: Headers::new(&options.headers)?,
             guard: options.guard,
@@ -76,6 +95,11 @@ impl Client {
             timeouts: options.timeouts,
             limit: options.limit,
             source_address: options.source_address,
+            learned: Hosts::default(),
+            proxies,
+            netrc: options.netrc,
+            cookies: options.cookies,
+            pool: Pool::default(),
         })))
     }
 
@@ -85,7 +109,50 @@ impl Client {
     /// An origin that refuses or garbles a ranged request is asked once more without a range.
     /// Dropping the future ends the request.
     pub async fn probe(&self, url: &Url) -> Result<Probe, Error> {
-        Probe::ask(self, url).await
+        Probe::ask(self, asked(self, url, Trust::Origin)?).await
+    }
+
+    /// As [`probe`](Self::probe), where the file may be in several places: the first that has it, of
+    /// `length` bytes if that is known, is the source, and the others are its mirrors.
+    ///
+    /// If none has it, the error is the one of `url`.
+    pub async fn probe_any(
+        &self,
+        url: &Url,
+        mirrors: &[Mirror],
+        length: Option<u64>,
+    ) -> Result<Probe, Error> {
+        let mut sites = vec![Location { url: url.clone(), trust: Trust::Origin }];
+        sites.extend(mirrors.iter().map(Mirror::location));
+        let mut failure = None;
+        for site in sites {
+            let probed = match asked(self, &site.url, site.trust) {
+                Ok(asked) => Probe::ask(self, asked).await,
+                Err(error) => Err(error),
+            };
+            match probed.and_then(|probe| probe.of_length(length)) {
+                Ok(probe) => {
+                    let mut others = mirrors.to_vec();
+                    others.push(Mirror::named(url.clone()));
+                    return Ok(probe.with_mirrors(&others));
+                }
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        Err(failure.unwrap_or(Error::Url { why: "is missing" }))
+    }
+
+    /// Keeps the connection of a response that was read to its end, for the next request.
+    pub(crate) fn keep(&self, open: Open) {
+        if let Some(conn) = open.into_conn() {
+            self.0.pool.keep(conn);
+        }
+    }
+
+    /// Whether requests for `url` tell its origin what is not for everybody: headers of the
+    /// caller, a user, a cookie.
+    pub fn tells_secrets(&self, url: &Url) -> bool {
+        tells_secrets(&self.0, url)
     }
 
     /// A source whose facts are known from elsewhere. Nothing is sent until it is read, and every

@@ -1,4 +1,4 @@
-//! The two codings of bytes as text that URLs and headers need.
+//! The codings of bytes as text that URLs, headers and digests need.
 
 /// Undoes percent-encoding (RFC 3986 §2.1); a `%` without two hexadecimal digits stands for itself.
 pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
@@ -15,6 +15,13 @@ pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
 fn escaped(tail: &[u8]) -> Option<u8> {
     let digit = |at: usize| char::from(*tail.get(at)?).to_digit(16);
     u8::try_from(digit(0)? * 16 + digit(1)?).ok()
+}
+
+/// The bytes of an even number of hexadecimal digits in either case.
+pub(crate) fn hex_decode(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    let pairs = digits.len().is_multiple_of(2).then(|| digits.chunks(2));
+    pairs?.map(escaped).collect()
 }
 
 /// Base 64 with padding (RFC 4648 §4).
@@ -83,6 +90,14 @@ mod tests {
     }
 
     #[test]
+    fn hexadecimal_digits_are_read_in_either_case_and_nothing_else_is() {
+        assert_eq!(hex_decode("00fF1a"), Some(vec![0, 255, 26]));
+        for text in ["0", "0g", "+1", "é"] {
+            assert_eq!(hex_decode(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn percent_decoding_leaves_what_is_no_escape() {
         assert_eq!(percent_decode("a%20b%2Fc%"), b"a b/c%");
         assert_eq!(percent_decode("%zz%4"), b"%zz%4");
@@ -99,6 +114,7 @@ mod tests {
         fn no_text_makes_a_decoder_panic(text: String) {
             percent_decode(&text);
             base64_decode(&text);
+            hex_decode(&text);
         }
     }
 }

@@ -1,6 +1,8 @@
 use crate::client::Settings;
-use crate::connect::{Stream, connect, host_of, within};
-use crate::request::Get;
+use crate::connect::{Connected, Stream, connect, host_of, within};
+use crate::host::Place;
+use crate::request::{Get, for_proxy};
+use crate::ways::{Proxy, ProxyFault};
 use crate::{Error, Fault, Stage};
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -24,21 +26,35 @@ pub(crate) struct Conn {
     sender: http1::SendRequest<Empty<Bytes>>,
     driver: Driver,
     origin: Origin,
+    /// Who answers, for messages.
     host: String,
     peer: SocketAddr,
+    /// Who reads the requests and passes them on.
+    forward: Option<Proxy>,
+    _place: Place,
 }
 
 impl Conn {
     pub(crate) async fn open(settings: &Settings, url: &Url) -> Result<Self, Error> {
-        let (stream, peer) = connect(settings, url).await?;
-        let host = host_of(url);
+        let place = Place::at(settings.learned.of(url));
+        Self::over(connect(settings, url).await?, url, place).await
+    }
+
+    /// Speaks HTTP over a stream that leads to where `url` points.
+    pub(crate) async fn over(connected: Connected, url: &Url, place: Place) -> Result<Self, Error> {
+        let Connected { stream, peer, forward } = connected;
+        let host = match &forward {
+            Some(proxy) => format!("{} through the proxy {}", host_of(url), proxy.name()),
+            None => host_of(url),
+        };
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER)
+            .max_headers(MOST_FIELDS)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|source| lost(&host, 0, source))?;
         let driver = Driver(Some(Box::new(connection)));
-        Ok(Self { sender, driver, origin: url.origin(), host, peer })
+        Ok(Self { sender, driver, origin: url.origin(), host, peer, forward, _place: place })
     }
 
     pub(crate) fn host(&self) -> &str {
@@ -49,6 +65,11 @@ impl Conn {
         self.peer
     }
 
+    /// Whether it has not been seen to end.
+    pub(crate) fn is_open(&self) -> bool {
+        self.driver.0.is_some()
+    }
+
     /// Whether requests for `url` may go over this connection.
     pub(crate) fn serves(&self, url: &Url) -> bool {
         self.origin == url.origin()
@@ -56,6 +77,23 @@ impl Conn {
 
     /// Sends a request and waits for the head of its response.
     pub(crate) async fn send(
+        &mut self,
+        settings: &Settings,
+        mut request: Get,
+    ) -> Result<Response<Incoming>, Error> {
+        if let Some(proxy) = &self.forward {
+            for_proxy(&mut request, proxy)?;
+        }
+        let response = self.exchange(settings, request).await?;
+        match &self.forward {
+            Some(proxy) if response.status().as_u16() == 407 => {
+                Err(Error::Proxy { proxy: proxy.name(), fault: ProxyFault::SignIn })
+            }
+            _ => Ok(response),
+        }
+    }
+
+    async fn exchange(
         &mut self,
         settings: &Settings,
         request: Get,
@@ -126,6 +164,9 @@ impl Driver {
         work(context)
     }
 }
+
+/// More fields than any origin sends in earnest.
+const MOST_FIELDS: usize = 1000;
 
 /// Bounds a response's head and what is read ahead of its body, in bytes.
 const BUFFER: usize = 64 << 10;

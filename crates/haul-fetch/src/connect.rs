@@ -1,6 +1,7 @@
 //! From a URL to a stream of bytes: names, the guard, the race of addresses, TLS.
 
 use crate::client::Settings;
+use crate::ways::{Proxy, connect_through};
 use crate::{Error, Refusal, Stage};
 use rustls::pki_types::ServerName;
 use std::future::{Future, poll_fn};
@@ -21,28 +22,54 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// Connects to where `url` points, if the guard allows; the address is the one that was judged.
-pub(crate) async fn connect(
-    settings: &Settings,
-    url: &Url,
-) -> Result<(Box<dyn Stream>, SocketAddr), Error> {
+/// A stream to an origin, or to a proxy that passes requests on to it.
+pub(crate) struct Connected {
+    pub(crate) stream: Box<dyn Stream>,
+    /// Who is at the other end of the TCP connection.
+    pub(crate) peer: SocketAddr,
+    /// The proxy that reads the requests.
+    pub(crate) forward: Option<Proxy>,
+}
+
+/// Connects to where `url` points: through its proxy, or else itself, if the guard allows; the
+/// address is then the one that was judged.
+pub(crate) async fn connect(settings: &Settings, url: &Url) -> Result<Connected, Error> {
+    if let Some(proxy) = settings.proxies.toward(url) {
+        // Boxed, as it is rare and needs much more room than what is usual.
+        return Box::pin(connect_through(settings, proxy, url)).await;
+    }
     let host = host_of(url);
     let refused = |why| Error::Refused { host: host.clone(), why };
     settings.guard.admit_url(url).map_err(refused)?;
     let limit = settings.timeouts.connect;
-    let addresses = within(limit, &host, Stage::Resolve, resolve(settings, url)).await?;
+    let port = url.port_or_known_default().ok_or(Error::Url { why: "names no port" })?;
+    let resolved = resolve(settings, url.host(), port);
+    let addresses = within(limit, &host, Stage::Resolve, resolved).await?;
     settings.guard.admit(url, &addresses).map_err(refused)?;
-    let (stream, address) =
+    let (stream, peer) =
         within(limit, &host, Stage::Connect, race(settings, &host, interleaved(addresses))).await?;
-    if stream.peer_addr().ok() != Some(address) {
+    if stream.peer_addr().ok() != Some(peer) {
         return Err(refused(Refusal::Peer));
     }
-    debug!(%host, %address, "connected");
+    debug!(%host, %peer, "connected");
+    let stream: Box<dyn Stream> = Box::new(stream);
     if url.scheme() == "http" {
-        return Ok((Box::new(stream), address));
+        return Ok(Connected { stream, peer, forward: None });
     }
-    let secure = within(limit, &host, Stage::Handshake, secure(settings, url, stream)).await?;
-    Ok((secure, address))
+    let stream = within(limit, &host, Stage::Handshake, secure(settings, url, stream)).await?;
+    Ok(Connected { stream, peer, forward: None })
+}
+
+/// Connects to a host that the caller chose; no guard is asked.
+pub(crate) async fn dial(
+    settings: &Settings,
+    name: &str,
+    host: Option<Host<&str>>,
+    port: u16,
+) -> Result<(TcpStream, SocketAddr), Error> {
+    let limit = settings.timeouts.connect;
+    let addresses = within(limit, name, Stage::Resolve, resolve(settings, host, port)).await?;
+    within(limit, name, Stage::Connect, race(settings, name, interleaved(addresses))).await
 }
 
 /// The host of a URL for messages.
@@ -63,9 +90,13 @@ pub(crate) async fn within<T>(
     }
 }
 
-async fn resolve(settings: &Settings, url: &Url) -> Result<Vec<SocketAddr>, Error> {
-    let port = url.port_or_known_default().ok_or(Error::Url { why: "names no port" })?;
-    match url.host() {
+/// The addresses of a host, never none.
+pub(crate) async fn resolve(
+    settings: &Settings,
+    host: Option<Host<&str>>,
+    port: u16,
+) -> Result<Vec<SocketAddr>, Error> {
+    match host {
         Some(Host::Ipv4(ip)) => Ok(vec![(ip, port).into()]),
         Some(Host::Ipv6(ip)) => Ok(vec![(ip, port).into()]),
         Some(Host::Domain(name)) => match settings.hosts.get(name) {
@@ -84,7 +115,7 @@ async fn look_up(name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
 }
 
 /// The addresses with their families in turn, the first one's first (RFC 8305 §4).
-fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+pub(crate) fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (mut ours, mut others): (Vec<_>, Vec<_>) =
         addresses.into_iter().partition(|address| address.is_ipv6() == first);
@@ -160,10 +191,10 @@ async fn first_done(attempts: &mut Vec<Attempt>) -> (SocketAddr, io::Result<TcpS
     .await
 }
 
-async fn secure(
+pub(crate) async fn secure(
     settings: &Settings,
     url: &Url,
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
 ) -> Result<Box<dyn Stream>, Error> {
     let failed = |source| Error::Tls { host: host_of(url), source };
     let name = server_name(url).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;

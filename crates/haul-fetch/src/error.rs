@@ -1,5 +1,6 @@
 mod display;
 
+use crate::ways::ProxyFault;
 use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
@@ -14,6 +15,8 @@ pub enum Error {
     Header {
         /// The name as given.
         name: String,
+        /// Why not.
+        why: &'static str,
     },
     /// The caller gave root certificates that cannot be read.
     Roots {
@@ -31,6 +34,20 @@ pub enum Error {
     Url {
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// The caller gave something else that cannot be used.
+    Input {
+        /// What it is.
+        what: &'static str,
+        /// What is wrong with it; holds nothing that may be secret.
+        why: String,
+    },
+    /// The proxy is no way to the origin.
+    Proxy {
+        /// Which proxy: its host and port.
+        proxy: String,
+        /// Why not.
+        fault: ProxyFault,
     },
     /// The address guard forbids this source.
     Refused {
@@ -137,6 +154,10 @@ pub enum Kind {
     Network,
     /// The origin does not have the file.
     NotFound,
+    /// A proxy is no way to the origin.
+    Proxy,
+    /// A proxy wants to know who asks.
+    ProxySignIn,
     /// Redirects that are not followed.
     Redirects,
     /// The address guard forbids it.
@@ -203,6 +224,8 @@ pub enum Fault {
     Encoded,
     /// Several parts in answer to a request for one.
     Multipart,
+    /// A part that is not what its `Content-Digest` says.
+    Digest,
 }
 
 impl Error {
@@ -210,9 +233,12 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Header { .. }
+            | Self::Input { .. }
             | Self::Roots { .. }
             | Self::Unreadable { .. }
             | Self::Url { .. } => Kind::Usage,
+            Self::Proxy { fault: ProxyFault::SignIn, .. } => Kind::ProxySignIn,
+            Self::Proxy { .. } => Kind::Proxy,
             Self::Refused { .. } => Kind::Refused,
             Self::Resolve { .. }
             | Self::Connect { .. }
@@ -232,10 +258,16 @@ impl Error {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Status { status, wait, .. } => status_retry(*status, *wait),
+            Self::Proxy { fault, .. } => fault.retry(),
             Self::Connect { .. } | Self::NoRange { .. } | Self::Resolve { .. } => {
                 Retry::After(PAUSE)
             }
-            Self::Lost { .. } | Self::Timeout { .. } => Retry::After(Duration::ZERO),
+            Self::Lost { .. }
+            | Self::Timeout { .. }
+            | Self::Broken { fault: Fault::Digest, .. } => Retry::After(Duration::ZERO),
+            Self::Tls { source, .. } if source.kind() != io::ErrorKind::InvalidData => {
+                Retry::After(PAUSE)
+            }
             Self::Broken { .. }
             | Self::Changed { .. }
             | Self::Refused { .. }
@@ -243,6 +275,7 @@ impl Error {
             Self::BadRedirect { .. }
             | Self::Downgrade { .. }
             | Self::Header { .. }
+            | Self::Input { .. }
             | Self::Roots { .. }
             | Self::TooManyRedirects { .. }
             | Self::Unreadable { .. }
@@ -250,7 +283,7 @@ impl Error {
         }
     }
 
-    /// The host that was asked, if any was.
+    /// The host that was asked, if any was; that of the proxy if it failed.
     pub fn host(&self) -> Option<&str> {
         match self {
             Self::Refused { host, .. }
@@ -266,7 +299,9 @@ impl Error {
             | Self::NoRange { host }
             | Self::Changed { host, .. }
             | Self::Broken { host, .. } => Some(host),
+            Self::Proxy { proxy, .. } => Some(proxy),
             Self::Header { .. }
+            | Self::Input { .. }
             | Self::Roots { .. }
             | Self::Unreadable { .. }
             | Self::Url { .. } => None,
@@ -303,8 +338,10 @@ impl StdError for Error {
             Self::Roots { source } => Some(source.as_ref()),
             Self::Resolve { source, .. }
             | Self::Connect { source, .. }
-            | Self::Tls { source, .. } => Some(source),
+            | Self::Tls { source, .. }
+            | Self::Proxy { fault: ProxyFault::Lost(source), .. } => Some(source),
             Self::Lost { source, .. } => source.as_ref().map(|source| source as _),
+            Self::Proxy { fault: ProxyFault::Unreachable(source), .. } => Some(source.as_ref()),
             _ => None,
         }
     }

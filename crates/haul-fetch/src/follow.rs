@@ -3,12 +3,12 @@
 use crate::client::Settings;
 use crate::conn::Conn;
 use crate::connect::host_of;
-use crate::head;
+use crate::head::{self, ContentRange};
 use crate::request::{self, Location, Wanted};
-use crate::{Client, Error};
-use hyper::Response;
+use crate::{Backoff, Client, Error, Retry};
 use hyper::body::Incoming;
 use hyper::header::LOCATION;
+use hyper::{Response, StatusCode};
 use std::time::SystemTime;
 use tracing::debug;
 use url::Url;
@@ -22,6 +22,17 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Whether the body is all of a file of this length.
+    pub(crate) fn is_of_all(&self, length: Option<u64>) -> bool {
+        match (self.response.status().as_u16(), head::content_range(self.response.headers())) {
+            (200, _) => true,
+            (206, Some(ContentRange::Part { span, .. })) => {
+                span.start() == 0 && Some(span.end()) == length
+            }
+            _ => false,
+        }
+    }
+
     /// The error that stands for a status that brings no data.
     pub(crate) fn status_error(&self) -> Error {
         Error::Status {
@@ -36,27 +47,48 @@ impl Answer {
 pub(crate) async fn fetch(
     client: &Client,
     mut location: Location,
-    wanted: Wanted,
+    wanted: Wanted<'_>,
     mut conn: Option<Conn>,
 ) -> Result<Answer, Error> {
     for _ in 0..=MAX_REDIRECTS {
         let (used, response) = exchange(client, &location, wanted, conn.take()).await?;
         match redirect(&location, &response)? {
-            None => return Ok(Answer { conn: used, response, location }),
+            None => {
+                let answer = Answer { conn: used, response, location };
+                note_business(client, &answer);
+                return Ok(answer);
+            }
             Some(next) => location = next,
         }
     }
     Err(Error::TooManyRedirects { host: host_of(&location.url) })
 }
 
+/// A host that is too busy rests, for everything that the client asks there.
+fn note_business(client: &Client, answer: &Answer) {
+    let host = client.0.learned.of(&answer.location.url);
+    let status = answer.response.status();
+    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return host.serves();
+    }
+    let error = answer.status_error();
+    let asked = match (&error, error.retry()) {
+        (Error::Status { wait: Some(_), .. }, Retry::After(pause)) => Some(pause),
+        _ => None,
+    };
+    host.is_busy(asked, Backoff::chance());
+}
+
 async fn exchange(
     client: &Client,
     location: &Location,
-    wanted: Wanted,
+    wanted: Wanted<'_>,
     conn: Option<Conn>,
 ) -> Result<(Conn, Response<Incoming>), Error> {
     let settings: &Settings = &client.0;
-    if let Some(mut conn) = conn.filter(|conn| conn.serves(&location.url)) {
+    settings.learned.of(&location.url).rested().await;
+    let kept = conn.filter(|conn| conn.serves(&location.url));
+    if let Some(mut conn) = kept.or_else(|| settings.pool.take(&location.url)) {
         match conn.send(settings, request::get(client, location, wanted)?).await {
             Ok(response) => return Ok((conn, response)),
             // A server may close an idle connection while a request is on its way to it.
@@ -70,7 +102,10 @@ async fn exchange(
 }
 
 /// Where a response sends the request on to, if it does.
-fn redirect(from: &Location, response: &Response<Incoming>) -> Result<Option<Location>, Error> {
+pub(crate) fn redirect(
+    from: &Location,
+    response: &Response<Incoming>,
+) -> Result<Option<Location>, Error> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }

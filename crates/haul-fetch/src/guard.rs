@@ -1,5 +1,7 @@
 use crate::{Cidr, Refusal};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use url::{Host, Url};
 
 /// Which addresses a [`Client`](crate::Client) may connect to.
@@ -7,7 +9,7 @@ use url::{Host, Url};
 /// Every connection is decided upon after its name was resolved and goes to an address that was
 /// judged, so a second answer of the name server cannot lead anywhere else. Each hop of a redirect
 /// is judged anew.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Guard {
     /// Anywhere: for whoever asks on their own behalf.
     #[default]
@@ -22,11 +24,49 @@ pub enum Guard {
         allowed: Vec<Cidr>,
         /// Public addresses that are closed too: networks on the machine's own interfaces, its
         /// gateways and its name servers.
-        denied: Vec<Cidr>,
+        denied: Denied,
     },
 }
 
+/// Networks that are closed at this moment.
+///
+/// They are asked for before every connection, as a machine that roams has other networks around
+/// it than when it started.
+#[derive(Clone)]
+pub struct Denied(Arc<dyn Fn() -> Option<Vec<Cidr>> + Send + Sync>);
+
+impl Denied {
+    /// What `networks` says at each moment. While it can say nothing, every address is denied.
+    pub fn asking(networks: impl Fn() -> Option<Vec<Cidr>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(networks))
+    }
+
+    fn now(&self) -> Result<Vec<Cidr>, Refusal> {
+        (self.0)().ok_or(Refusal::Address)
+    }
+}
+
+/// Always these networks.
+impl From<Vec<Cidr>> for Denied {
+    fn from(networks: Vec<Cidr>) -> Self {
+        Self::asking(move || Some(networks.clone()))
+    }
+}
+
+impl fmt::Debug for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries((self.0)().into_iter().flatten()).finish()
+    }
+}
+
 impl Guard {
+    /// What it says of a URL whose name has these addresses: all that is asked of it before a
+    /// connection is made to one of them.
+    pub fn allows(&self, url: &Url, addresses: &[SocketAddr]) -> Result<(), Refusal> {
+        self.admit_url(url)?;
+        self.admit(url, addresses)
+    }
+
     /// Refuses what can be refused before a name is resolved.
     pub(crate) fn admit_url(&self, url: &Url) -> Result<(), Refusal> {
         let Self::Public { allowed, .. } = self else { return Ok(()) };
@@ -41,32 +81,34 @@ impl Guard {
 
     /// Refuses the whole name if any of its addresses is refused.
     pub(crate) fn admit(&self, url: &Url, addresses: &[SocketAddr]) -> Result<(), Refusal> {
-        let local = is_local_name(url);
-        for address in addresses {
-            self.judge(*address, local)?;
-        }
-        Ok(())
-    }
-
-    /// The one place that decides about an address.
-    fn judge(&self, address: SocketAddr, local_name: bool) -> Result<(), Refusal> {
         let Self::Public { allowed, denied } = self else { return Ok(()) };
-        let ip = address.ip().to_canonical();
-        if allowed.iter().any(|network| network.contains(ip)) {
-            return Ok(());
-        }
-        if local_name {
-            return Err(Refusal::Name);
-        }
-        let denied = |ip: IpAddr| denied.iter().any(|network| network.contains(ip));
-        if !is_public(ip) || denied(ip) || translated(ip).is_some_and(denied) {
-            return Err(Refusal::Address);
-        }
-        if !matches!(address.port(), 80 | 443) {
-            return Err(Refusal::Port);
-        }
-        Ok(())
+        let (local, denied) = (is_local_name(url), denied.now()?);
+        addresses.iter().try_for_each(|&address| judge(address, local, allowed, &denied))
     }
+}
+
+/// The one place that decides about an address.
+fn judge(
+    address: SocketAddr,
+    local_name: bool,
+    allowed: &[Cidr],
+    denied: &[Cidr],
+) -> Result<(), Refusal> {
+    let ip = address.ip().to_canonical();
+    if allowed.iter().any(|network| network.contains(ip)) {
+        return Ok(());
+    }
+    if local_name {
+        return Err(Refusal::Name);
+    }
+    let denied = |ip: IpAddr| denied.iter().any(|network| network.contains(ip));
+    if !is_public(ip) || denied(ip) || translated(ip).is_some_and(denied) {
+        return Err(Refusal::Address);
+    }
+    if !matches!(address.port(), 80 | 443) {
+        return Err(Refusal::Port);
+    }
+    Ok(())
 }
 
 /// Whether the registries of special-purpose addresses leave `ip` to the public internet.
@@ -149,15 +191,18 @@ const SPECIAL_V6: &[Cidr] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
 
     fn public(allowed: &[&str], denied: &[&str]) -> Guard {
-        let parse = |list: &[&str]| list.iter().map(|net| net.parse().unwrap()).collect();
-        Guard::Public { allowed: parse(allowed), denied: parse(denied) }
+        let parse =
+            |list: &[&str]| list.iter().map(|net| net.parse().unwrap()).collect::<Vec<Cidr>>();
+        Guard::Public { allowed: parse(allowed), denied: parse(denied).into() }
     }
 
+    /// What is said of an address that a name of the public internet has.
     fn verdict(guard: &Guard, address: &str) -> Result<(), Refusal> {
-        let address = address.parse().unwrap();
-        guard.judge(SocketAddr::new(address, 443), false)
+        let url = Url::parse("http://example.org/").unwrap();
+        guard.admit(&url, &[SocketAddr::new(address.parse().unwrap(), 443)])
     }
 
     /// First and last address of every block that is refused, and of every way to spell one.
@@ -299,9 +344,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_denied_is_asked_anew_for_every_connection() {
+        let here = Arc::new(Mutex::new(Some(Vec::new())));
+        let asked = Arc::clone(&here);
+        let denied = Denied::asking(move || asked.lock().unwrap().clone());
+        let guard = Guard::Public { allowed: Vec::new(), denied };
+        assert_eq!(verdict(&guard, "8.8.8.8"), Ok(()));
+        *here.lock().unwrap() = Some(vec!["8.8.8.0/24".parse().unwrap()]);
+        assert_eq!(verdict(&guard, "8.8.8.8"), Err(Refusal::Address));
+        assert_eq!(verdict(&guard, "9.9.9.9"), Ok(()));
+        *here.lock().unwrap() = None;
+        assert_eq!(verdict(&guard, "9.9.9.9"), Err(Refusal::Address), "nobody can say");
+    }
+
+    #[test]
     fn other_ports_than_the_webs_open_in_allowed_networks_only() {
         let guard = public(&["10.0.0.0/8"], &[]);
-        let judge = |address: &str| guard.judge(address.parse().unwrap(), false);
+        let url = Url::parse("http://example.org/").unwrap();
+        let judge = |address: &str| guard.admit(&url, &[address.parse().unwrap()]);
         assert_eq!(judge("8.8.8.8:80"), Ok(()));
         assert_eq!(judge("8.8.8.8:22"), Err(Refusal::Port));
         assert_eq!(judge("[2606:2800::1]:8080"), Err(Refusal::Port));

@@ -12,7 +12,8 @@ use std::pin::Pin;
 /// A lane moves only while one of its futures is polled: whoever stops reading stops the origin.
 /// Both futures are cancel safe from their first poll on; before it they have done nothing. Dropping
 /// one loses no byte and no request on its way; [`next`](Self::next) goes on with either. Dropping
-/// the lane closes its connection.
+/// the lane gives its connection to whoever next asks the same origin, or closes it if a response is
+/// half read.
 ///
 /// After an error everything before [`position`](Self::position) has been handed out, and the
 /// connection is closed; opening the rest of the span goes on from there over a new one.
@@ -33,7 +34,7 @@ enum State {
     /// A request is on its way.
     Opening(Pin<Box<dyn Future<Output = Result<Open, Error>> + Send>>),
     /// A response is being read.
-    Reading(Open),
+    Reading(Box<Open>),
 }
 
 impl Lane {
@@ -44,23 +45,30 @@ impl Lane {
 
     /// Takes over the response to a probe: the first span that starts at 0, and those that follow
     /// without a gap, need no request of their own.
-    pub fn adopt(&mut self, body: Body) {
-        if let Some(open) = body.open {
-            self.state = State::Reading(open);
+    pub fn adopt(&mut self, mut body: Body) {
+        if let Some(open) = body.open.take() {
+            self.state = State::Reading(Box::new(match self.source.seat() {
+                Some(seat) => open.seated(seat),
+                None => open,
+            }));
             (self.at, self.end, self.trimmed) = (0, 0, false);
         }
     }
 
     /// Starts to read `span`: goes on with the open response if that stands at the span's start,
-    /// else asks for the span.
+    /// else asks for the span. A source that serves no parts any more is not asked as long as the
+    /// open response leads to the span: what lies before that is passed over.
     ///
     /// Returns when the head of the response was checked. A response that was left half read ends
     /// with its connection.
     pub async fn open(&mut self, span: Span) -> Result<(), Error> {
-        let stands_there =
-            matches!(&self.state, State::Reading(open) if open.stands_at(span.start()));
-        if !stands_there {
-            self.rest().await;
+        let leads_there = match &self.state {
+            State::Reading(open) if self.source.ranges() => open.stands_at(span.start()),
+            State::Reading(open) => open.stands_before(span.start()),
+            State::Rest(_) | State::Opening(_) => false,
+        };
+        if !leads_there {
+            self.rest();
         }
         (self.at, self.end, self.trimmed) = (span.start(), span.end(), false);
         self.settle(span).await
@@ -78,10 +86,13 @@ impl Lane {
                     self.at += piece.len() as u64;
                     return Ok(Some(piece));
                 }
-                Ok(None) => self.rest().await,
+                Ok(None) => self.rest(),
                 Err(error) => {
+                    let others_may = open.seat().is_some_and(|seat| seat.fail(&error));
                     self.state = State::Rest(None);
-                    return Err(error);
+                    if !others_may {
+                        return Err(error);
+                    }
                 }
             }
         }
@@ -119,9 +130,9 @@ impl Lane {
     }
 
     /// Gives up the response, and the connection too unless it is fit for another request.
-    async fn rest(&mut self) {
+    fn rest(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Rest(None)) {
-            State::Reading(open) => State::Rest(open.into_conn().await),
+            State::Reading(open) => State::Rest(open.into_conn()),
             State::Rest(conn) => State::Rest(conn),
             State::Opening(_) => State::Rest(None),
         };
@@ -136,14 +147,33 @@ impl Lane {
                     self.state = State::Opening(Box::pin(read));
                 }
                 State::Opening(opening) => match opening.await {
-                    Ok(open) => self.state = State::Reading(open),
+                    Ok(open) => self.state = State::Reading(Box::new(open)),
                     Err(error) => {
                         self.state = State::Rest(None);
                         return Err(error);
                     }
                 },
-                State::Reading(_) => return Ok(()),
+                State::Reading(open) => match open.skip_to(span.start()).await {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => self.rest(),
+                    Err(error) => {
+                        self.state = State::Rest(None);
+                        return Err(error);
+                    }
+                },
             }
+        }
+    }
+}
+
+/// Its connection is kept for others, if it is fit for another request.
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.rest();
+        if let State::Rest(conn) = &mut self.state
+            && let Some(conn) = conn.take()
+        {
+            self.source.client().0.pool.keep(conn);
         }
     }
 }

@@ -27,6 +27,7 @@
 //!
 //! [`Span`]: haul_span::Span
 
+mod backoff;
 mod cidr;
 mod client;
 mod codec;
@@ -35,23 +36,29 @@ mod connect;
 mod digest;
 mod error;
 mod follow;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guard;
 mod head;
+mod host;
 mod lane;
 mod limit;
 mod name;
 mod open;
+mod pool;
 mod probe;
 mod request;
 mod source;
 mod tls;
 mod validator;
+pub mod ways;
 
+pub use backoff::Backoff;
 pub use cidr::Cidr;
 pub use client::{Client, Options, Timeouts};
 pub use digest::Digest;
 pub use error::{Error, Fault, Kind, Refusal, Retry, Stage};
-pub use guard::Guard;
+pub use guard::{Denied, Guard};
 pub use lane::Lane;
 pub use limit::RateLimit;
 pub use probe::{Body, Framing, Probe};

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 /// A limit on bytes per second, shared by everything that holds a clone of it.
 ///
 /// Bytes are paid for as they are handed out, so over 10 s the rate holds to well under 2 %
-/// whatever the number of lanes. What was not used is kept for 50 ms at most.
+/// whatever the number of lanes. What was not used is kept for 100 ms at most.
 #[derive(Clone, Debug)]
 pub struct RateLimit {
     bytes_per_second: f64,
@@ -68,8 +68,9 @@ impl RateLimit {
 /// The timer's resolution.
 const TICK: Duration = Duration::from_millis(1);
 
-/// How long an unused allowance is kept; more than the timer's resolution, less than a burst.
-const KEPT: Duration = Duration::from_millis(50);
+/// How long an unused allowance is kept: a machine that is busy elsewhere for so long loses nothing
+/// of the rate, and what may come at once for it is a hundredth of 10 s.
+const KEPT: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

@@ -88,7 +88,7 @@ fn latin1_or_utf8(bytes: &[u8]) -> String {
 
 /// The part of `name` after its last separator, without anything a file system or a terminal
 /// could take for something else; `None` if nothing is left.
-fn safe(name: &str) -> Option<String> {
+pub(crate) fn safe(name: &str) -> Option<String> {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let plain: String = base.chars().filter(|c| !is_invisible(*c)).map(harmless).collect();
     let trimmed = plain.trim_start_matches(['.', '-', ' ']).trim_end_matches(['.', ' ']);

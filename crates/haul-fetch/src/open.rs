@@ -1,11 +1,12 @@
 use crate::conn::{Conn, lost};
-use crate::{Client, Error, Framing, Stage, head};
-use bytes::Bytes;
+use crate::ways::Seat;
+use crate::{Client, Digest, Error, Fault, Framing, Stage, head};
+use bytes::{Bytes, BytesMut};
 use hyper::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::TRANSFER_ENCODING;
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -17,6 +18,10 @@ pub(crate) struct Open {
     framing: Framing,
     /// Came from the origin and was not handed out yet.
     ready: Bytes,
+    /// What the body must be as a whole, while that is to be checked.
+    digest: Option<Digest>,
+    /// Came from the origin and is not checked yet.
+    held: BytesMut,
     /// The offset of the next byte to hand out.
     at: u64,
     /// Where the response must end; unknown for a file of unknown length.
@@ -25,6 +30,8 @@ pub(crate) struct Open {
     overlong: bool,
     /// How long somebody has waited for the next frame.
     waited: Duration,
+    /// The site that it comes from, where there are several.
+    seat: Option<Seat>,
 }
 
 impl Open {
@@ -42,11 +49,28 @@ impl Open {
             framing: framing(&response),
             body: response.into_body(),
             ready: Bytes::new(),
+            digest: None,
+            held: BytesMut::new(),
             at,
             end,
             overlong: false,
             waited: Duration::ZERO,
+            seat: None,
         }
+    }
+
+    /// Hands nothing out before all of it is known to be what this names. All of it is held in
+    /// memory meanwhile.
+    pub(crate) fn checked_by(self, digest: Digest) -> Self {
+        Self { digest: Some(digest), ..self }
+    }
+
+    pub(crate) fn seated(self, seat: Seat) -> Self {
+        Self { seat: Some(seat), ..self }
+    }
+
+    pub(crate) fn seat(&self) -> Option<&Seat> {
+        self.seat.as_ref()
     }
 
     pub(crate) fn conn(&self) -> &Conn {
@@ -62,6 +86,21 @@ impl Open {
         self.at == offset && self.is_half_read()
     }
 
+    /// Whether the byte at `offset` comes now or later.
+    pub(crate) fn stands_before(&self, offset: u64) -> bool {
+        self.at <= offset && self.end.is_none_or(|end| offset < end)
+    }
+
+    /// Passes over the bytes before `offset`; says whether it stands there then.
+    pub(crate) async fn skip_to(&mut self, offset: u64) -> Result<bool, Error> {
+        while self.at < offset {
+            if self.next(offset - self.at).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether bytes are left that were promised.
     pub(crate) fn is_half_read(&self) -> bool {
         self.end != Some(self.at)
@@ -71,9 +110,13 @@ impl Open {
     ///
     /// Dropping the future loses nothing: a piece leaves `ready` only as it is returned.
     pub(crate) async fn next(&mut self, room: u64) -> Result<Option<Bytes>, Error> {
+        if let Some(digest) = self.digest {
+            self.check(digest).await?;
+        }
         while self.ready.is_empty() {
-            if !self.fill().await? {
-                return Ok(None);
+            match self.more().await? {
+                Some(data) => self.ready = data,
+                None => return Ok(None),
             }
         }
         let limit = self.client.0.limit.as_ref();
@@ -82,18 +125,37 @@ impl Open {
         if let Some(limit) = limit {
             limit.pay(piece).await;
         }
-        self.at += piece as u64;
-        Ok(Some(self.ready.split_to(piece)))
+        let piece = self.ready.split_to(piece);
+        if let Some(seat) = &self.seat {
+            seat.note(self.at, &piece);
+        }
+        self.at += piece.len() as u64;
+        Ok(Some(piece))
     }
 
-    /// Reads one frame; `false` at the end of the response.
-    async fn fill(&mut self) -> Result<bool, Error> {
-        let left = self.end.map(|end| end - self.at);
+    /// Reads all of the body and checks it.
+    async fn check(&mut self, digest: Digest) -> Result<(), Error> {
+        while let Some(data) = self.more().await? {
+            self.held.extend_from_slice(&data);
+        }
+        if !digest.names(&self.held) {
+            let host = self.conn.host().to_owned();
+            return Err(Error::Broken { host, fault: Fault::Digest });
+        }
+        self.ready = std::mem::take(&mut self.held).freeze();
+        self.digest = None;
+        Ok(())
+    }
+
+    /// Reads one frame and cuts it to what is missing; `None` at the end of the response.
+    async fn more(&mut self) -> Result<Option<Bytes>, Error> {
+        let here = self.at + self.held.len() as u64;
+        let left = self.end.map(|end| end - here);
         if left == Some(0) {
-            return Ok(false);
+            return Ok(None);
         }
         let Some(mut data) = self.frame().await? else {
-            return if left.is_none() { Ok(false) } else { Err(self.cut(None)) };
+            return if left.is_none() { Ok(None) } else { Err(self.cut(None)) };
         };
         if let Some(left) = left
             && data.len() as u64 > left
@@ -101,13 +163,13 @@ impl Open {
             self.overlong = true;
             data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
-        self.ready = data;
-        Ok(true)
+        Ok(Some(data))
     }
 
     /// The data of the next frame; `None` at the end of the body.
     async fn frame(&mut self) -> Result<Option<Bytes>, Error> {
         let idle = self.client.0.timeouts.idle;
+        let idle = self.seat.as_ref().and_then(Seat::patience).map_or(idle, |less| less.min(idle));
         let Self { conn, body, waited, .. } = self;
         let patience = idle.saturating_sub(*waited);
         let waiting = Waiting { total: waited, since: Instant::now() };
@@ -133,14 +195,20 @@ impl Open {
         }
     }
 
+    /// Keeps the connection for others, if it is fit for another request.
+    pub(crate) fn give_back(self) {
+        let client = self.client.clone();
+        client.keep(self);
+    }
+
     /// The connection, if the response was read to its end and left it fit for another request.
-    pub(crate) async fn into_conn(mut self) -> Option<Conn> {
+    pub(crate) fn into_conn(mut self) -> Option<Conn> {
         if self.is_half_read() || self.overlong || self.framing == Framing::Close {
             return None;
         }
         // The end of a chunked body is kept only if it is already here: it is not waited for.
         let Self { conn, body, .. } = &mut self;
-        let here = poll_fn(|context| Poll::Ready(conn.poll_frame(body, context))).await;
+        let here = conn.poll_frame(body, &mut Context::from_waker(Waker::noop()));
         matches!(here, Poll::Ready(None)).then_some(self.conn)
     }
 }

@@ -2,11 +2,10 @@ use crate::follow::{Answer, fetch};
 use crate::head::{self, ContentRange};
 use crate::open::Open;
 use crate::request::{Location, Wanted};
-use crate::source::asked;
+use crate::ways::Mirror;
 use crate::{Client, Error, Fault, Lane, Source};
 use bytes::Bytes;
 use tracing::debug;
-use url::Url;
 
 /// What a first request shows: the source, and the response to that request.
 pub struct Probe {
@@ -51,8 +50,17 @@ impl Body {
     }
 }
 
+/// Its connection is kept for others, if it is fit for another request.
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.give_back();
+        }
+    }
+}
+
 /// What the head of an answer says of the file.
-enum Shown {
+pub(crate) enum Shown {
     Empty,
     Ranged { length: u64, end: u64 },
     Whole { length: Option<u64> },
@@ -66,8 +74,23 @@ impl Probe {
         lane
     }
 
-    pub(crate) async fn ask(client: &Client, url: &Url) -> Result<Self, Error> {
-        let asked = asked(client, url)?;
+    /// Itself, unless the file is known to have another length.
+    pub(crate) fn of_length(self, length: Option<u64>) -> Result<Self, Error> {
+        let known = length.zip(self.source.length());
+        if known.is_some_and(|(expected, found)| expected != found) {
+            return Err(Error::Changed { host: self.source.host(), what: "length" });
+        }
+        Ok(self)
+    }
+
+    /// The source reads from those that it announces as well.
+    pub(crate) fn with_mirrors(mut self, mirrors: &[Mirror]) -> Self {
+        let all = [mirrors, self.source.announced()].concat();
+        self.source = self.source.with_mirrors(&all);
+        self
+    }
+
+    pub(crate) async fn ask(client: &Client, asked: Location) -> Result<Self, Error> {
         let answer = fetch(client, asked.clone(), Wanted::WholeRange, None).await?;
         match shown(&answer) {
             Ok(shown) => Ok(Self::of(client, asked, answer, &shown)),
@@ -81,7 +104,7 @@ impl Probe {
         }
     }
 
-    fn of(client: &Client, asked: Location, answer: Answer, shown: &Shown) -> Self {
+    pub(crate) fn of(client: &Client, asked: Location, answer: Answer, shown: &Shown) -> Self {
         let (length, ranges, end) = match *shown {
             Shown::Empty => (Some(0), false, None),
             Shown::Ranged { length, end } => (Some(length), true, Some(end)),
@@ -96,7 +119,7 @@ impl Probe {
 }
 
 /// What an answer to a request for the range that is the whole file shows.
-fn shown(answer: &Answer) -> Result<Shown, Error> {
+pub(crate) fn shown(answer: &Answer) -> Result<Shown, Error> {
     let range = head::content_range(answer.response.headers());
     match (answer.response.status().as_u16(), range) {
         (206, _) => ranged(answer, range),

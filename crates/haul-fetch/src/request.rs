@@ -1,15 +1,18 @@
 //! The one kind of request that haul sends.
 
+use crate::client::Settings;
 use crate::codec::{base64_encode, percent_decode};
+use crate::ways::Proxy;
 use crate::{Client, Error};
 use bytes::Bytes;
 use haul_span::Span;
 use http_body_util::Empty;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, RANGE,
-    USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
+    IF_RANGE, PROXY_AUTHORIZATION, RANGE, USER_AGENT,
 };
 use hyper::{Method, Request, Uri};
+use std::time::SystemTime;
 use url::Url;
 
 pub(crate) type Get = Request<Empty<Bytes>>;
@@ -18,37 +21,50 @@ pub(crate) type Get = Request<Empty<Bytes>>;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Location {
     pub(crate) url: Url,
-    /// Whether the caller's headers and the URL's user may be told there. Once a redirect has led
-    /// to another origin nobody further on is trusted, even if that is the first origin again.
-    pub(crate) trusted: bool,
+    pub(crate) trust: Trust,
+}
+
+/// What may be told to whoever is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// The caller means this origin: all secrets.
+    Origin,
+    /// The caller named it as a mirror: the URL's user, and what is kept for its host.
+    Mirror,
+    /// A server named it: nothing. Once a redirect has led to another origin nobody further on is
+    /// trusted, even if that is the first origin again.
+    Stranger,
 }
 
 impl Location {
     /// Where a redirect from here leads. The user of the URL stays the caller's own, and goes
     /// where the other secrets go.
     pub(crate) fn onward(&self, mut url: Url) -> Self {
-        let trusted = self.trusted && url.origin() == self.url.origin();
-        let (user, password) =
-            if trusted { (self.url.username(), self.url.password()) } else { ("", None) };
+        let same = url.origin() == self.url.origin();
+        let trust = if same { self.trust } else { Trust::Stranger };
+        let (user, password) = match trust {
+            Trust::Stranger => ("", None),
+            _ => (self.url.username(), self.url.password()),
+        };
         // Neither fails on a URL that has a host.
         let _ = url.set_username(user);
         let _ = url.set_password(password);
-        Self { url, trusted }
+        Self { url, trust }
     }
 }
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum Wanted<'a> {
     /// The file, without a word of ranges.
     File,
     /// The range that is the whole file.
     WholeRange,
-    /// One part of the file.
-    Part(Span),
+    /// One part of the file, if the file still has this strong tag (RFC 9110 §13.1.5).
+    Part { span: Span, tag: Option<&'a str> },
 }
 
-pub(crate) fn get(client: &Client, location: &Location, wanted: Wanted) -> Result<Get, Error> {
+pub(crate) fn get(client: &Client, location: &Location, wanted: Wanted<'_>) -> Result<Get, Error> {
     let mut request = Request::new(Empty::new());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = uri(&location.url)?;
@@ -58,11 +74,42 @@ pub(crate) fn get(client: &Client, location: &Location, wanted: Wanted) -> Resul
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.extend(range(wanted).map(|range| (RANGE, range)));
-    if location.trusted {
-        headers.extend(authorization(&location.url).map(|user| (AUTHORIZATION, user)));
+    headers.extend(condition(wanted).map(|tag| (IF_RANGE, tag)));
+    if location.trust != Trust::Stranger {
+        let settings = &client.0;
+        headers.extend(who(settings, &location.url).map(|who| (AUTHORIZATION, who)));
+        let cookies = settings.cookies.header(&location.url, SystemTime::now());
+        headers.extend(cookies.map(|cookies| (COOKIE, cookies)));
+    }
+    if location.trust == Trust::Origin {
         client.0.headers.add_to(headers);
     }
     Ok(request)
+}
+
+/// Whether a request for `url` tells its origin what is not for everybody.
+pub(crate) fn tells_secrets(settings: &Settings, url: &Url) -> bool {
+    !settings.headers.0.is_empty()
+        || who(settings, url).is_some()
+        || settings.cookies.header(url, SystemTime::now()).is_some()
+}
+
+/// The URL's user, with a password that is kept for its host if it has none itself.
+fn who(settings: &Settings, url: &Url) -> Option<HeaderValue> {
+    let host = url.host_str().filter(|_| url.password().is_none());
+    let kept = host.and_then(|host| settings.netrc.authorization(host, url.username()));
+    kept.or_else(|| authorization(url))
+}
+
+/// Makes a request one for a proxy that passes it on: it names the origin (RFC 9112 §3.2.2), and
+/// the proxy is told who asks.
+pub(crate) fn for_proxy(request: &mut Get, proxy: &Proxy) -> Result<(), Error> {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let target = format!("http://{host}{}", request.uri());
+    *request.uri_mut() =
+        target.parse().map_err(|_| Error::Url { why: "cannot be put into a request" })?;
+    request.headers_mut().extend(proxy.authorization().map(|who| (PROXY_AUTHORIZATION, who)));
+    Ok(())
 }
 
 /// Path and query as the URL's parser left them, so that no second parser has a say.
@@ -76,13 +123,18 @@ fn host(url: &Url) -> Result<HeaderValue, Error> {
     HeaderValue::from_str(host).map_err(|_| Error::Url { why: "names no host" })
 }
 
-fn range(wanted: Wanted) -> Option<HeaderValue> {
+fn range(wanted: Wanted<'_>) -> Option<HeaderValue> {
     let text = match wanted {
         Wanted::File => return None,
         Wanted::WholeRange => "bytes=0-".to_owned(),
-        Wanted::Part(span) => format!("bytes={}-{}", span.start(), span.last()),
+        Wanted::Part { span, .. } => format!("bytes={}-{}", span.start(), span.last()),
     };
     HeaderValue::from_str(&text).ok()
+}
+
+fn condition(wanted: Wanted<'_>) -> Option<HeaderValue> {
+    let Wanted::Part { tag, .. } = wanted else { return None };
+    HeaderValue::from_str(tag?).ok()
 }
 
 /// The URL's user and password as basic credentials (RFC 7617).
@@ -98,7 +150,7 @@ fn authorization(url: &Url) -> Option<HeaderValue> {
     Some(value)
 }
 
-const AGENT: &str = concat!("haul/", env!("CARGO_PKG_VERSION"));
+pub(crate) const AGENT: &str = concat!("haul/", env!("CARGO_PKG_VERSION"));
 
 /// The caller's own headers.
 pub(crate) struct Headers(HeaderMap);
@@ -108,7 +160,7 @@ impl Headers {
         let mut headers = HeaderMap::new();
         for (name, value) in given {
             let (name, value) =
-                checked(name, value).ok_or_else(|| Error::Header { name: name.clone() })?;
+                checked(name, value).map_err(|why| Error::Header { name: name.clone(), why })?;
             headers.append(name, value);
         }
         Ok(Self(headers))
@@ -125,35 +177,45 @@ impl Headers {
     }
 }
 
-fn checked(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
-    let name: HeaderName = name.parse().ok()?;
-    let mut value = HeaderValue::from_str(value).ok()?;
+fn checked(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    let name: HeaderName = name.parse().map_err(|_| "it is no name of a header")?;
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| "its value has characters that no header may")?;
     value.set_sensitive(true);
-    (!OWNED.contains(&name.as_str())).then_some((name, value))
+    let owned = OWNED.iter().find(|(names, _)| names.contains(&name.as_str()));
+    owned.map_or(Ok((name, value)), |(_, why)| Err(why))
 }
 
-/// Headers that decide what a response means or where a message ends.
-const OWNED: &[&str] = &[
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "range",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+/// Headers that decide what a response means, where a message ends or who is asked, and why each
+/// is haul's own.
+const OWNED: [(&[&str], &str); 5] = [
+    (&["range"], "haul asks for the parts that it needs itself"),
+    (
+        &["if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since"],
+        "haul compares the versions of the file itself",
+    ),
+    (
+        &["accept-encoding", "content-encoding", "te"],
+        "haul needs the plain bytes of the file, not a coded form",
+    ),
+    (
+        &[
+            "connection",
+            "content-length",
+            "expect",
+            "host",
+            "http2-settings",
+            "keep-alive",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ],
+        "it belongs to the connection, which is haul's own",
+    ),
+    (
+        &["proxy-authorization", "proxy-connection"],
+        "it would reach the origin; give the proxy's user with --proxy",
+    ),
 ];
 
 #[cfg(test)]
@@ -166,7 +228,8 @@ mod tests {
 
     #[test]
     fn headers_that_haul_must_own_or_that_break_lines_are_refused() {
-        for name in OWNED.iter().copied().chain(["RANGE", "Host", "", "a b", "a:", "a\r\nb"]) {
+        let owned = OWNED.iter().flat_map(|(names, _)| names.iter().copied());
+        for name in owned.chain(["RANGE", "Host", "", "a b", "a:", "a\r\nb"]) {
             assert!(matches!(headers(name, "x"), Err(Error::Header { .. })), "{name}");
         }
         assert!(headers("X-A", "a\r\nRange: bytes=0-1").is_err());
@@ -177,7 +240,7 @@ mod tests {
     fn the_request_names_the_host_and_path_as_parsed() {
         let client = Client::new(crate::Options::default()).unwrap();
         let ask = |url: &str| {
-            let location = Location { url: Url::parse(url).unwrap(), trusted: true };
+            let location = Location { url: Url::parse(url).unwrap(), trust: Trust::Origin };
             let request = get(&client, &location, Wanted::WholeRange).unwrap();
             (request.uri().to_string(), request.headers()[HOST].to_str().unwrap().to_owned())
         };

@@ -84,6 +84,11 @@ impl Version {
         }
     }
 
+    /// The strong tag, which alone may stand in a condition (RFC 9110 §13.1.5).
+    pub(crate) fn strong_tag(&self) -> Option<&str> {
+        self.tag.as_ref().filter(|tag| tag.strong).map(|tag| tag.opaque.as_str())
+    }
+
     /// What shows that `other` is another version, if anything does.
     ///
     /// A weak tag never proves that two versions are the same, but unequal weak tags prove that

@@ -17,17 +17,21 @@
 mod host;
 mod link;
 mod namespace;
+mod neighbourhood;
 mod nginx;
 mod process;
 mod skip;
 mod tool;
+mod within;
 
 pub use host::Host;
 pub use link::Link;
+pub use neighbourhood::Neighbourhood;
 pub use nginx::{Nginx, NginxBuilder};
 pub use process::{Process, Usage};
 pub(crate) use skip::is_installed;
 pub use skip::{missing, skip_or_fail};
+pub use within::Timed;
 
 use crate::Error;
 use namespace::Namespace;

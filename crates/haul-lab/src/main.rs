@@ -1,9 +1,14 @@
 //! Things of the lab to try by hand: `cargo run -p haul-lab -- origin --size 64M --rate 20Mbit`,
+//! `cargo run -p haul-lab -- origin --trap over-long-body`,
+//! `cargo run -p haul-lab -- traps --against curl,aria2c,haul`,
 //! `cargo run -p haul-lab -- sim 1g-faults --seed 3`.
 #![expect(clippy::print_stdout, reason = "the program tells what it does")]
 
+mod compare;
+
 use clap::{Args, Parser, Subcommand};
-use haul_lab::origin::{Origin, Resource, Shape};
+use compare::TrapsArguments;
+use haul_lab::origin::{Origin, Resource, Shape, Trap};
 use haul_lab::sim::{self, Figures, Scenario};
 use haul_lab::{Certificate, Payload, Rate};
 use std::error::Error;
@@ -24,6 +29,8 @@ struct Arguments {
 enum Command {
     /// Serve a payload until interrupted.
     Origin(OriginArguments),
+    /// Try downloaders on every trap, and print the table of what they made of it
+    Traps(TrapsArguments),
     /// Play a scenario in virtual time, or all of them
     Sim(SimArguments),
 }
@@ -42,6 +49,9 @@ struct OriginArguments {
     /// The port to listen on; 0 takes a free one
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// Misbehave in this way instead; `list` prints all of them
+    #[arg(long, value_name = "NAME")]
+    trap: Option<String>,
     /// The link of each client's address, as in 500k, 2M or 20Mbit
     #[arg(long)]
     rate: Option<Rate>,
@@ -74,6 +84,7 @@ struct SimArguments {
 fn main() -> Result<(), Box<dyn Error>> {
     match Arguments::parse().command {
         Command::Origin(arguments) => arguments.serve(),
+        Command::Traps(arguments) => arguments.compare(),
         Command::Sim(arguments) => arguments.play(),
     }
 }
@@ -109,6 +120,31 @@ impl SimArguments {
 
 impl OriginArguments {
     fn serve(&self) -> Result<(), Box<dyn Error>> {
+        match self.trap.as_deref() {
+            None => self.serve_payload(),
+            Some("list") => {
+                list_traps();
+                Ok(())
+            }
+            Some(name) => self.serve_trap(name),
+        }
+    }
+
+    fn serve_trap(&self, name: &str) -> Result<(), Box<dyn Error>> {
+        let trap = Trap::named(name).ok_or("no such trap; see --trap list")?;
+        let hostile = trap.spring_at(self.port)?;
+        println!("{}", hostile.url());
+        println!("it {}; {}", trap.does, trap.promise);
+        println!("{} bytes, sha-256 {}", trap.size, hostile.payload().sha256());
+        if let (Some(file), Some(certificate)) = (&self.tls, hostile.certificate()) {
+            fs::write(file, certificate.authority_pem())?;
+        }
+        loop {
+            thread::park();
+        }
+    }
+
+    fn serve_payload(&self) -> Result<(), Box<dyn Error>> {
         let payload = Payload::new(self.seed, self.size);
         let origin = self.start(payload)?;
         for path in ["/file", "/no-ranges", "/chunked", "/close"] {
@@ -141,6 +177,12 @@ impl OriginArguments {
         let shape = self.rate.map_or_else(Shape::default, Shape::by_peer);
         let shape = shape.latency(Duration::from_millis(self.latency));
         self.connection_rate.into_iter().fold(shape, Shape::per_connection)
+    }
+}
+
+fn list_traps() {
+    for Trap { number, name, does, promise, .. } in Trap::all() {
+        println!("{number:3} {name:24} {does}; {promise}");
     }
 }
 

@@ -10,10 +10,12 @@ mod ledger;
 mod resource;
 mod serve;
 mod shape;
+mod trap;
 
 pub use ledger::{Counts, Seen};
 pub use resource::Resource;
 pub use shape::Shape;
+pub use trap::{Asks, Hostile, Promise, Trap};
 
 use crate::{Certificate, Error, Rate};
 use ledger::Ledger;

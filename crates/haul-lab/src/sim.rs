@@ -27,6 +27,7 @@ mod report;
 mod scenario;
 mod share;
 
+pub(crate) use chance::Chance;
 pub use figures::Figures;
 pub use report::{Part, Report};
 pub use scenario::{Promise, Scenario};

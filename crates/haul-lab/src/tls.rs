@@ -18,10 +18,22 @@ impl Certificate {
     /// A certificate for these names and addresses, such as `localhost` and `127.0.0.1`.
     pub fn for_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         let names = names.into_iter().map(str::to_owned).collect::<Vec<_>>();
-        Self::make(names).map_err(|error| Error::Tls(Box::new(error)))
+        Self::make(names, None).map_err(|error| Error::Tls(Box::new(error)))
     }
 
-    fn make(names: Vec<String>) -> Result<Self, rcgen::Error> {
+    /// A certificate that expired long ago.
+    pub(crate) fn expired<const N: usize>(names: [&str; N]) -> Result<Self, Error> {
+        let names = names.map(str::to_owned).to_vec();
+        Self::make(names, Some(2001)).map_err(|error| Error::Tls(Box::new(error)))
+    }
+
+    /// A certificate of another authority than the one that it names to trust.
+    pub(crate) fn unsigned<const N: usize>(names: [&str; N]) -> Result<Self, Error> {
+        let other = Self::for_names(names)?;
+        Ok(Self { authority: other.authority, ..Self::for_names(names)? })
+    }
+
+    fn make(names: Vec<String>, last_year: Option<i32>) -> Result<Self, rcgen::Error> {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.distinguished_name.push(DnType::CommonName, "haul lab authority");
@@ -29,6 +41,9 @@ impl Certificate {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, "haul lab origin");
+        if let Some(year) = last_year {
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        }
         let certificate = params.signed_by(&key, &authority)?;
         Ok(Self { authority: authority.pem(), own: certificate.pem(), key: key.serialize_pem() })
     }
@@ -50,17 +65,29 @@ impl Certificate {
 
     /// What a rustls server that speaks HTTP/1.1 needs.
     pub(crate) fn server_config(&self) -> Result<Arc<ServerConfig>, Error> {
-        self.build_config().map_err(Error::Tls)
+        self.server_config_offering(&["http/1.1"])
     }
 
-    fn build_config(&self) -> Result<Arc<ServerConfig>, Box<dyn std::error::Error + Send + Sync>> {
+    /// What one needs that offers these protocols, in this order (ALPN, RFC 7301).
+    pub(crate) fn server_config_offering(
+        &self,
+        protocols: &[&str],
+    ) -> Result<Arc<ServerConfig>, Error> {
+        self.build_config(protocols).map_err(Error::Tls)
+    }
+
+    fn build_config(
+        &self,
+        protocols: &[&str],
+    ) -> Result<Arc<ServerConfig>, Box<dyn std::error::Error + Send + Sync>> {
         let chain = vec![CertificateDer::from_pem_slice(self.own.as_bytes())?];
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols =
+            protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Ok(Arc::new(config))
     }
 }

@@ -14,8 +14,8 @@ const ASK_MEMORY: Duration = Duration::from_secs(600);
 /// How soon the same machine may make this one dial again.
 const SOURCE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Which asks a helper follows: those of machines in its own networks, once each, at a pace that
-/// forged asks cannot raise.
+/// Which asks a helper follows: those of machines in its own networks, and from farther away those
+/// that somebody vouches for; once each, at a pace that forged asks cannot raise.
 ///
 /// Asks are readable and forgeable by anyone, so this is what keeps a helper from being made to
 /// dial somebody who never asked. Time is an argument: since the helper started.
@@ -32,12 +32,21 @@ impl Admission {
         Self { ports, asks: VecDeque::new(), sources: VecDeque::new() }
     }
 
-    /// Whether to dial on this ask's word; `networks` are the machine's own at this moment.
-    pub fn admit(&mut self, now: Duration, heard: &Heard, networks: &[Interface]) -> bool {
+    /// Whether to dial on this ask's word; `networks` are the machine's own at this moment, and
+    /// `vouched` says whether an ask from elsewhere is a group's or a known leader's.
+    pub fn admit(
+        &mut self,
+        now: Duration,
+        heard: &Heard,
+        networks: &[Interface],
+        vouched: impl FnOnce(&Ask) -> bool,
+    ) -> bool {
         let Heard { ask, from } = heard;
-        let on_link = networks.iter().any(|network| network.has(*from));
-        let fits = on_link && self.ports.contains(&ask.port) && ask.expires > 0;
-        fits && !self.is_repeat(now, ask, *from) && self.note(now, ask, *from)
+        let on_link = || networks.iter().any(|network| network.has(*from));
+        let fits = self.ports.contains(&ask.port) && ask.expires > 0;
+        fits && !self.is_repeat(now, ask, *from)
+            && (on_link() || vouched(ask))
+            && self.note(now, ask, *from)
     }
 
     /// Lets an ask be followed again: dialling on its word failed for a passing reason.
@@ -93,20 +102,30 @@ mod tests {
         let mut admission = Admission::new(crate::PORTS);
         let [a, b] = [heard(1, [10, 0, 0, 9], 4285), heard(2, [10, 0, 0, 9], 4285)];
         let at = Duration::from_secs;
-        assert!(admission.admit(at(0), &a, &lan()));
-        assert!(!admission.admit(at(0), &a, &lan()), "a repeat");
-        assert!(!admission.admit(at(1), &b, &lan()), "the same source too soon");
-        assert!(admission.admit(at(3), &b, &lan()));
-        assert!(!admission.admit(at(599), &a, &lan()));
-        assert!(admission.admit(at(601), &a, &lan()));
+        assert!(admission.admit(at(0), &a, &lan(), |_| false));
+        assert!(!admission.admit(at(0), &a, &lan(), |_| false), "a repeat");
+        assert!(!admission.admit(at(1), &b, &lan(), |_| false), "the same source too soon");
+        assert!(admission.admit(at(3), &b, &lan(), |_| false));
+        assert!(!admission.admit(at(599), &a, &lan(), |_| false));
+        assert!(admission.admit(at(601), &a, &lan(), |_| false));
     }
 
     #[test]
     fn an_ask_from_beyond_the_link_or_for_another_port_is_ignored() {
         let mut admission = Admission::new(crate::PORTS);
-        assert!(!admission.admit(Duration::ZERO, &heard(1, [10, 0, 1, 9], 4285), &lan()));
-        assert!(!admission.admit(Duration::ZERO, &heard(1, [10, 0, 0, 9], 22), &lan()));
-        assert!(admission.admit(Duration::ZERO, &heard(1, [10, 0, 0, 9], 4300), &lan()));
+        assert!(
+            !admission.admit(Duration::ZERO, &heard(1, [10, 0, 1, 9], 4285), &lan(), |_| false)
+        );
+        assert!(!admission.admit(Duration::ZERO, &heard(1, [10, 0, 0, 9], 22), &lan(), |_| false));
+        assert!(admission.admit(Duration::ZERO, &heard(1, [10, 0, 0, 9], 4300), &lan(), |_| false));
+    }
+
+    #[test]
+    fn an_ask_from_beyond_the_link_is_followed_if_somebody_vouches_for_it() {
+        let mut admission = Admission::new(crate::PORTS);
+        let [far, other] = [heard(1, [10, 0, 1, 9], 4285), heard(2, [10, 0, 2, 9], 22)];
+        assert!(admission.admit(Duration::ZERO, &far, &lan(), |ask| ask.id == [1; 16]));
+        assert!(!admission.admit(Duration::ZERO, &other, &lan(), |_| true), "whatever the port");
     }
 
     #[test]
@@ -118,7 +137,7 @@ mod tests {
             flood.ask.id[..3].copy_from_slice(&[a, b, c]);
             let everywhere =
                 [Interface { name: "eth0".into(), address: [10, 0, 0, 2].into(), prefix: 8 }];
-            admission.admit(Duration::from_secs(n.into()), &flood, &everywhere);
+            admission.admit(Duration::from_secs(n.into()), &flood, &everywhere, |_| false);
         }
         assert!(admission.asks.len() <= REMEMBERED && admission.sources.len() <= REMEMBERED);
     }

@@ -1,5 +1,5 @@
 use crate::PeerId;
-use haul_wire::WireError;
+use haul_wire::{ByeReason, WireError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,6 +63,31 @@ pub enum LinkError {
         expected: PeerId,
     },
 }
+
+impl LinkError {
+    /// What the other side is told before the connection is closed, if anything can still be told.
+    pub const fn farewell(&self) -> Option<ByeReason> {
+        match self {
+            Self::Wire(_) | Self::Unexpected { .. } | Self::Commitment | Self::Flood => {
+                Some(ByeReason::Protocol)
+            }
+            Self::Silent { .. } => Some(ByeReason::Timeout),
+            _ => None,
+        }
+    }
+}
+
+/// The text is not 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadGroupKey;
+
+impl fmt::Display for BadGroupKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a group's key is 64 hexadecimal digits")
+    }
+}
+
+impl std::error::Error for BadGroupKey {}
 
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,13 +1,18 @@
-//! The first three frames, which give both sides the same six-digit code.
+//! The first frames, which give both sides the same six-digit code, and show whether both belong to
+//! the same group.
 //!
 //! The leader commits to its nonce before it sees the helper's, and reveals it after. Somebody in
 //! the middle therefore has one guess at making both codes equal, where without the commitment
 //! they could search for a nonce that does (ZRTP, RFC 6189 §4.4.1.1, uses the same construction).
 
+#[cfg(test)]
+mod middle;
+
+use crate::group::{Bond, Side};
 use crate::identity::{digest, random};
 use crate::session::Session;
-use crate::{LinkError, PeerId, Secured};
-use haul_wire::{Frame, HelperHello, LeaderHello};
+use crate::{Group, LinkError, PeerId, Secured};
+use haul_wire::{FEATURE_GROUP, Frame, HelperHello, LeaderHello};
 use ring::hmac;
 use std::fmt;
 use std::future::Future;
@@ -20,7 +25,7 @@ const CODE_LABEL: &[u8] = b"haul-code-1";
 /// The newest minor version of `haul/1` that is spoken here.
 const MINOR: u16 = 0;
 
-/// How long the three frames may take together.
+/// How long these frames may take together.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a name in a hello may be, in bytes.
@@ -40,6 +45,17 @@ impl fmt::Display for Code {
     }
 }
 
+/// Who a machine says that it is in the first frames.
+#[derive(Clone, Copy, Debug)]
+pub struct Me<'a> {
+    /// Its id.
+    pub id: PeerId,
+    /// The name that it goes by.
+    pub name: &'a str,
+    /// The group that it belongs to.
+    pub group: Option<&'a Group>,
+}
+
 /// What the first frames tell about the other side.
 #[derive(Debug)]
 pub struct Greeting {
@@ -52,57 +68,102 @@ pub struct Greeting {
     pub name: String,
     /// The ask that led here.
     pub ask: [u8; 16],
+    /// Whether the other machine has proved that it belongs to the same group.
+    pub group: bool,
 }
 
 /// The leader's side: commits, waits for the helper's nonce, reveals.
-pub async fn greet(
-    secured: Secured,
-    me: PeerId,
-    name: &str,
-    ask: [u8; 16],
-) -> Result<Greeting, LinkError> {
-    let nonce = random();
-    let (peer, exporter) = (secured.peer, secured.exporter);
-    let commit = digest(&[COMMIT_LABEL, &nonce, &me.0, &peer.0, &exporter]);
-    let mut session = Session::new(secured);
-    let hello = LeaderHello { minor: MINOR, features: 0, name: short_name(name), ask, commit };
-    let theirs = in_time(async {
+pub async fn greet(secured: Secured, me: Me<'_>, ask: [u8; 16]) -> Result<Greeting, LinkError> {
+    in_time(async {
+        let nonce = random();
+        let (peer, exporter) = (secured.peer, secured.exporter);
+        let commit = commitment(&nonce, me.id, peer, &exporter);
+        let mut session = Session::new(secured);
+        let (name, features) = (short_name(me.name), me.features());
+        let hello = LeaderHello { minor: MINOR, features, name, ask, commit };
         session.send(&Frame::LeaderHello(hello)).await?;
         let theirs = match session.next().await? {
             Frame::HelperHello(theirs) => theirs,
             other => return Err(unexpected("the helper's hello", &other)),
         };
         session.send(&Frame::Reveal { nonce }).await?;
-        Ok(theirs)
+        let bond = Bond { exporter: &exporter, leader: me.id, helper: peer };
+        let group = match me.group_with(theirs.features) {
+            Some(group) => {
+                let mac = group.proof(Side::Leader, bond);
+                session.send(&Frame::GroupProof { mac }).await?;
+                group.proves(Side::Helper, bond, &next_proof(&mut session).await?)
+            }
+            None => false,
+        };
+        let code = code(&exporter, &nonce, &theirs.nonce, me.id, peer);
+        Ok(Greeting { session, code, name: safe_name(&theirs.name), ask, group })
     })
-    .await?;
-    let code = code(&exporter, &nonce, &theirs.nonce, me, peer);
-    Ok(Greeting { session, code, name: safe_name(&theirs.name), ask })
+    .await
 }
 
 /// The helper's side: answers the leader's commitment and holds it to it.
-pub async fn answer(secured: Secured, me: PeerId, name: &str) -> Result<Greeting, LinkError> {
+pub async fn answer(secured: Secured, me: Me<'_>) -> Result<Greeting, LinkError> {
+    in_time(answer_to(secured, me, |commit, kept| commit == kept)).await
+}
+
+/// As [`answer`], with `holds` to compare the commitment with what it should have been.
+async fn answer_to(
+    secured: Secured,
+    me: Me<'_>,
+    holds: impl Fn(&[u8; 32], &[u8; 32]) -> bool,
+) -> Result<Greeting, LinkError> {
     let nonce = random();
     let (peer, exporter) = (secured.peer, secured.exporter);
     let mut session = Session::new(secured);
-    let (hello, revealed) = in_time(async {
-        let hello = match session.next().await? {
-            Frame::LeaderHello(hello) => hello,
-            other => return Err(unexpected("the leader's hello", &other)),
-        };
-        let mine = HelperHello { minor: MINOR, features: 0, name: short_name(name), nonce };
-        session.send(&Frame::HelperHello(mine)).await?;
-        match session.next().await? {
-            Frame::Reveal { nonce } => Ok((hello, nonce)),
-            other => Err(unexpected("the leader's nonce", &other)),
-        }
-    })
-    .await?;
-    if digest(&[COMMIT_LABEL, &revealed, &peer.0, &me.0, &exporter]) != hello.commit {
+    let hello = match session.next().await? {
+        Frame::LeaderHello(hello) => hello,
+        other => return Err(unexpected("the leader's hello", &other)),
+    };
+    let (name, features) = (short_name(me.name), me.features());
+    let mine = HelperHello { minor: MINOR, features, name, nonce };
+    session.send(&Frame::HelperHello(mine)).await?;
+    let revealed = match session.next().await? {
+        Frame::Reveal { nonce } => nonce,
+        other => return Err(unexpected("the leader's nonce", &other)),
+    };
+    if !holds(&hello.commit, &commitment(&revealed, peer, me.id, &exporter)) {
         return Err(LinkError::Commitment);
     }
-    let code = code(&exporter, &revealed, &nonce, peer, me);
-    Ok(Greeting { session, code, name: safe_name(&hello.name), ask: hello.ask })
+    let bond = Bond { exporter: &exporter, leader: peer, helper: me.id };
+    let group = match me.group_with(hello.features) {
+        Some(group) => {
+            let theirs = next_proof(&mut session).await?;
+            let mac = group.proof(Side::Helper, bond);
+            session.send(&Frame::GroupProof { mac }).await?;
+            group.proves(Side::Leader, bond, &theirs)
+        }
+        None => false,
+    };
+    let code = code(&exporter, &revealed, &nonce, peer, me.id);
+    Ok(Greeting { session, code, name: safe_name(&hello.name), ask: hello.ask, group })
+}
+
+impl<'a> Me<'a> {
+    const fn features(&self) -> u64 {
+        if self.group.is_some() { FEATURE_GROUP } else { 0 }
+    }
+
+    /// The group, if the other side's features say that it belongs to one too.
+    fn group_with(&self, theirs: u64) -> Option<&'a Group> {
+        self.group.filter(|_| theirs & FEATURE_GROUP != 0)
+    }
+}
+
+async fn next_proof(session: &mut Session) -> Result<[u8; 32], LinkError> {
+    match session.next().await? {
+        Frame::GroupProof { mac } => Ok(mac),
+        other => Err(unexpected("a group proof", &other)),
+    }
+}
+
+fn commitment(nonce: &[u8; 32], leader: PeerId, helper: PeerId, exporter: &[u8; 32]) -> [u8; 32] {
+    digest(&[COMMIT_LABEL, nonce, &leader.0, &helper.0, exporter])
 }
 
 async fn in_time<T>(frames: impl Future<Output = Result<T, LinkError>>) -> Result<T, LinkError> {

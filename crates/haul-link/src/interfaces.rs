@@ -65,6 +65,17 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     Ok(v4.collect())
 }
 
+/// Every network that this machine is in, of both families: its address there, and the length of
+/// the network's prefix in bits.
+pub fn networks() -> io::Result<Vec<(IpAddr, u8)>> {
+    let found = if_addrs::get_if_addrs()?.into_iter();
+    let networks = found.map(|interface| match interface.addr {
+        if_addrs::IfAddr::V4(v4) => (v4.ip.into(), v4.prefixlen),
+        if_addrs::IfAddr::V6(v6) => (v6.ip.into(), v6.prefixlen),
+    });
+    Ok(networks.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@
 mod admit;
 mod ask;
 mod error;
+mod group;
 mod handshake;
 mod identity;
 mod interfaces;
@@ -19,9 +20,10 @@ mod tls;
 
 pub use admit::Admission;
 pub use ask::{Asker, GROUP, Heard, Listener, PORT, PORTS, REPEATS};
-pub use error::LinkError;
-pub use handshake::{Code, Greeting, answer, greet};
+pub use error::{BadGroupKey, LinkError};
+pub use group::{Group, GroupKey};
+pub use handshake::{Code, Greeting, Me, answer, greet};
 pub use identity::{BadPeerId, Identity, PeerId, random};
-pub use interfaces::{Interface, interfaces};
+pub use interfaces::{Interface, interfaces, networks};
 pub use session::{FrameReader, FrameWriter, Session};
 pub use tls::{Secured, accept, dial};

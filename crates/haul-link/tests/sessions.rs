@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use haul_link::{Greeting, Identity, LinkError, Secured, accept, answer, dial, greet};
+use haul_link::{
+    Greeting, Group, GroupKey, Identity, LinkError, Me, Secured, accept, answer, dial, greet,
+};
 use haul_span::Span;
 use haul_wire::Frame;
 use tokio::io::AsyncWriteExt;
@@ -21,12 +23,17 @@ async fn secured(leader: &Identity, helper: &Identity) -> (Secured, Secured) {
 }
 
 async fn greeted() -> (Greeting, Greeting) {
+    greeted_in(None, None).await
+}
+
+/// A leader and a helper that belong to these groups and have greeted each other.
+async fn greeted_in(leaders: Option<&Group>, helpers: Option<&Group>) -> (Greeting, Greeting) {
     let (leader, helper) = (Identity::ephemeral(), Identity::ephemeral());
     let (at_leader, at_helper) = secured(&leader, &helper).await;
     assert_eq!((at_leader.peer, at_helper.peer), (helper.id(), leader.id()));
     let (greeting, answered) = tokio::join!(
-        greet(at_leader, leader.id(), "ward 3", [7; 16]),
-        answer(at_helper, helper.id(), "asha\u{202e}")
+        greet(at_leader, Me { id: leader.id(), name: "ward 3", group: leaders }, [7; 16]),
+        answer(at_helper, Me { id: helper.id(), name: "asha\u{202e}", group: helpers })
     );
     (greeting.unwrap(), answered.unwrap())
 }
@@ -37,6 +44,25 @@ async fn both_sides_show_the_same_code_and_each_others_name() {
     assert_eq!(leader.code, helper.code);
     assert_eq!((leader.name.as_str(), helper.name.as_str()), ("asha", "ward 3"));
     assert_eq!(helper.ask, [7; 16]);
+}
+
+#[tokio::test]
+async fn only_machines_with_a_common_key_see_each_other_as_of_one_group() {
+    let (one, other) = (GroupKey::fresh(), GroupKey::fresh());
+    let only = |key: &GroupKey| Group { first: key.clone(), second: None };
+    let both = Group { first: one.clone(), second: Some(other.clone()) };
+    for (leaders, helpers, leader_sees, helper_sees) in [
+        (Some(only(&one)), Some(only(&one)), true, true),
+        (Some(both.clone()), Some(only(&one)), true, true),
+        (Some(both.clone()), Some(only(&other)), true, false),
+        (Some(only(&one)), Some(only(&other)), false, false),
+        (Some(only(&one)), None, false, false),
+        (None, Some(only(&one)), false, false),
+    ] {
+        let (leader, helper) = greeted_in(leaders.as_ref(), helpers.as_ref()).await;
+        assert_eq!((leader.group, helper.group), (leader_sees, helper_sees));
+        assert_eq!(leader.code, helper.code);
+    }
 }
 
 #[tokio::test]

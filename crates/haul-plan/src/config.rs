@@ -52,7 +52,7 @@ impl Default for Config {
             lease_time: Duration::from_secs(2),
             lease_min: 64 << 10,
             lease_max: 16 << 20,
-            lease_first: 256 << 10,
+            lease_first: 1 << 20,
             steal_min: 64 << 10,
             request_gap: Duration::from_millis(50),
             duplicate_share: 100,

@@ -1,5 +1,6 @@
 //! Rules 2 to 4: how much a lease holds, where it starts, and who gets the next one.
 
+use crate::lease::LeaseId;
 use crate::planner::Planner;
 use crate::rate::Rate;
 use crate::worker::{Standing, Worker, WorkerId};
@@ -65,7 +66,7 @@ impl Planner {
 
     fn grant_pending(&mut self, now: Duration, id: WorkerId) -> bool {
         let Some(worker) = self.workers.get(&id) else { return false };
-        let len = self.lease_len(worker);
+        let len = self.staggered(self.lease_len(worker));
         let open = self.open_span(worker);
         let Some(room) = open.or_else(|| self.room(now, id, len)) else { return false };
         let span = self.sized(room, len);
@@ -89,6 +90,13 @@ impl Planner {
         fair.max(least).min(worth).clamp(self.config.lease_min, self.config.lease_max)
     }
 
+    /// Up to a quarter less, differently for each lease: lanes of one worker that end their leases
+    /// at once would all wait for their next requests at once.
+    fn staggered(&self, len: u64) -> u64 {
+        let scattered = u64::from(self.next_lease.wrapping_mul(0x9E37_79B9) >> 24);
+        (len - len / 1024 * scattered).max(self.config.lease_min)
+    }
+
     /// The front of `room`, about `len` long, ending on a grain; a crumb behind it comes along.
     fn sized(&self, room: Span, len: u64) -> Span {
         let end = room.start().saturating_add(len);
@@ -100,15 +108,17 @@ impl Planner {
     /// Rule 4, for the worker that holds the open response: up to two leases ahead of it.
     fn open_span(&self, worker: &Worker) -> Option<Span> {
         let at = worker.open_at?;
-        let ahead =
-            worker.leases.iter().filter_map(|id| self.leases.get(id)).filter(|lease| lease.open);
-        if ahead.count() >= 2 {
+        if worker.leases.iter().filter(|id| self.is_open(**id)).count() >= 2 {
             return None;
         }
         self.pending.at_or_after(at).filter(|span| span.contains(at)).and_then(|span| span.from(at))
     }
 
-    fn note_open(&mut self, worker: WorkerId, lease: crate::LeaseId, end: u64) {
+    pub(crate) fn is_open(&self, id: LeaseId) -> bool {
+        self.leases.get(&id).is_some_and(|lease| lease.open)
+    }
+
+    fn note_open(&mut self, worker: WorkerId, lease: LeaseId, end: u64) {
         if let Some(lease) = self.leases.get_mut(&lease) {
             lease.open = true;
         }
@@ -117,37 +127,40 @@ impl Planner {
         }
     }
 
-    /// Rule 4, for everybody else: the lowest pending bytes beyond the open response's share, or
+    /// Rule 4, for everybody else: the lowest pending bytes outside the open response's share, or
     /// else the last ones inside it. What the origin refused this worker comes after all that,
     /// and only when nobody else could take it (rule 9).
     fn room(&self, now: Duration, id: WorkerId, len: u64) -> Option<Span> {
         let worker = self.workers.get(&id)?;
         let reserved = self.reserved();
-        let usable = |span: Span| worker.refused.gaps(span).next();
-        let beyond = self.pending_from(reserved).find_map(usable);
         let inside = || {
-            let last = self.pending.parts(Span::new(0, reserved)?).last()?;
-            usable(last.from(last.end().saturating_sub(len))?)
+            let last = self.pending.parts(reserved?).last()?;
+            worker.refused.gaps(last.from(last.end().saturating_sub(len))?).next()
         };
         let refused = || self.pending.first().filter(|_| !self.others_could(now, id));
-        beyond.or_else(inside).or_else(refused)
+        self.outside(worker, reserved, len).or_else(inside).or_else(refused)
     }
 
-    fn pending_from(&self, from: u64) -> impl Iterator<Item = Span> + '_ {
-        let rest = Span::new(from, self.size());
-        rest.into_iter().flat_map(|rest| self.pending.parts(rest))
-    }
-
-    /// Up to where pending bytes are kept for the open response.
-    fn reserved(&self) -> u64 {
-        let Some((worker, at)) =
-            self.workers.values().find_map(|worker| Some((worker, worker.open_at?)))
-        else {
-            return 0;
+    /// The lowest pending bytes outside `reserved`. As that shrinks its edge moves, and what it
+    /// lets go is left alone until it holds a lease of `len`: scraps would cost a request each.
+    fn outside(&self, worker: &Worker, reserved: Option<Span>, len: u64) -> Option<Span> {
+        let (at, edge) = reserved.map_or((0, 0), |reserved| (reserved.start(), reserved.end()));
+        let sides = [Span::new(0, at), Span::new(edge, self.size())];
+        let holes = || {
+            let pending = sides.iter().flatten().flat_map(|&side| self.pending.parts(side));
+            pending.flat_map(|part| worker.refused.gaps(part))
         };
+        let scrap = |hole: &Span| edge > 0 && hole.start() == edge && hole.len() < len;
+        holes().find(|hole| !scrap(hole)).or_else(|| holes().next())
+    }
+
+    /// The pending bytes that are kept for the open response.
+    fn reserved(&self) -> Option<Span> {
+        let (worker, at) =
+            self.workers.values().find_map(|worker| Some((worker, worker.open_at?)))?;
         let share = self.lane_rate(worker).of(self.total_rate());
         let bytes = Rate::new(self.pending.bytes() as f64 * share).bytes_in(Duration::from_secs(1));
-        at + bytes.min(self.config.open_reserve).min(self.pending.run_from(at))
+        Span::of_len(at, bytes.min(self.config.open_reserve).min(self.pending.run_from(at)))
     }
 
     pub(crate) fn lane_rate(&self, worker: &Worker) -> Rate {

@@ -28,8 +28,12 @@ impl Planner {
     fn check_stalls(&mut self, now: Duration, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else { return };
         let all = worker.silence(now) >= self.config.stalled_after;
-        let stalled = worker.active().iter().copied().filter(|id| self.is_stalled(now, *id));
-        let lost: Vec<LeaseId> = if all { worker.leases.clone() } else { stalled.collect() };
+        let active = self.active(worker).into_iter();
+        let lost: Vec<LeaseId> = if all {
+            worker.leases.clone()
+        } else {
+            active.filter(|id| self.is_stalled(now, *id)).collect()
+        };
         if lost.is_empty() || !self.others_could(now, id) {
             return;
         }

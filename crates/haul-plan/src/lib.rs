@@ -36,7 +36,8 @@
 //!    Flynn, 1992); but never below eight request gaps' work, or the gaps would cost more than
 //!    what rule 5 cannot even out. Who stalled has no share.
 //! 4. Pending bytes are granted lowest first, so that the front of the file grows. The response
-//!    that the probe left open goes on where it stands: others start beyond its share.
+//!    that the probe left open goes on where it stands: others start beyond its share, and leave
+//!    what that share lets go alone until it is worth a request.
 //! 5. When nothing is pending, a worker that runs dry steals the tail of the lease that would end
 //!    last, so much that both end together.
 //! 6. A lease without a byte for 1.5 s, or of a worker without one, counts as never ending, so

@@ -16,7 +16,7 @@ pub struct Planner {
     pub(crate) leases: BTreeMap<LeaseId, Lease>,
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
     outputs: VecDeque<Output>,
-    next_lease: u32,
+    pub(crate) next_lease: u32,
     /// Bytes that were granted to a second requester.
     pub(crate) duplicated: u64,
     last_wake: Duration,
@@ -242,11 +242,20 @@ impl Planner {
     /// Starts the clock of every lease that a lane is free for.
     pub(crate) fn begin_active(&mut self, now: Duration, worker: WorkerId) {
         let Some(state) = self.workers.get(&worker) else { return };
-        for id in state.active() {
-            if let Some(lease) = self.leases.get_mut(id) {
+        for id in self.active(state) {
+            if let Some(lease) = self.leases.get_mut(&id) {
                 lease.begin(now);
             }
         }
+    }
+
+    /// The leases that lanes of the worker are at work on: the first ones, but of those that go on
+    /// in the open response only one at a time.
+    pub(crate) fn active(&self, worker: &Worker) -> Vec<LeaseId> {
+        let mut open = false;
+        let mut waits = move |id| self.is_open(id) && std::mem::replace(&mut open, true);
+        let leases = worker.leases.iter().copied().filter(move |&id| !waits(id));
+        leases.take(worker.lanes.now.into()).collect()
     }
 
     fn remove(&mut self, now: Duration, worker: WorkerId) -> bool {

@@ -73,8 +73,9 @@ impl Planner {
         last
     }
 
-    /// When each lease of a worker will end, in seconds from now: lanes take them in order, and
-    /// one that has been late for a while will be late for as long again.
+    /// When each lease of a worker will end, in seconds from now: lanes take them in order, the
+    /// first lane those that go on in the open response, and one that has been late for a while
+    /// will be late for as long again.
     fn ends(
         &self,
         now: Duration,
@@ -90,7 +91,11 @@ impl Planner {
             let silent = suspect || silence >= self.config.suspect_after;
             let pace = if silent { Rate::ZERO } else { lease.pace(now).unwrap_or(lane) };
             let overdue = silence.saturating_sub(QUIET_GAPS * self.config.request_gap);
-            let next = free.iter_mut().min_by(|a, b| a.total_cmp(b))?;
+            let next = if lease.open {
+                free.first_mut()?
+            } else {
+                free.iter_mut().min_by(|a, b| a.total_cmp(b))?
+            };
             *next += overdue.as_secs_f64() + pace.seconds_for(rest.len());
             lease.twin.is_none().then_some((id, rest, *next, pace))
         })

@@ -92,11 +92,6 @@ impl Worker {
         }
     }
 
-    /// The leases that lanes are at work on.
-    pub(crate) fn active(&self) -> &[LeaseId] {
-        &self.leases[..self.leases.len().min(usize::from(self.lanes.now))]
-    }
-
     /// How many leases the worker should hold (rule 2; one while it proves itself).
     pub(crate) fn wanted(&self) -> usize {
         match self.standing {
@@ -136,7 +131,7 @@ impl Worker {
 
     pub(crate) fn facts(&self) -> WorkerFacts {
         let rate = if self.leases.is_empty() { None } else { self.rate() };
-        let lanes = u8::try_from(self.active().len()).unwrap_or(u8::MAX);
+        let lanes = u8::try_from(self.leases.len()).unwrap_or(u8::MAX).min(self.lanes.now);
         WorkerFacts { rate: rate.unwrap_or_default(), lanes }
     }
 }

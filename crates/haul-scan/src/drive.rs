@@ -44,10 +44,12 @@ pub(crate) fn drive(
             }
             Step::Wait(until) => SLICE.min(until.saturating_sub(time)),
             Step::Settled => {
+                outlet.tell_on_ipv6(engine, prober);
                 outlet.tell(Event::Settled(outlet.stats(engine, prober, time)));
                 continue;
             }
             Step::Done => {
+                outlet.tell_on_ipv6(engine, prober);
                 outlet.tell(Event::Done(outlet.stats(engine, prober, time)));
                 break;
             }
@@ -92,6 +94,17 @@ impl Outlet {
     pub(crate) fn tell(&self, event: Event) {
         if self.events.send(event).is_err() {
             self.cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells of the machines that only IPv6 reaches; the others are known by their addresses.
+    fn tell_on_ipv6(&self, engine: &Engine, prober: &mut dyn Prober) {
+        for (address, mac) in prober.on_ipv6() {
+            if !engine.has_found(mac) {
+                let (interface, via) = (Arc::clone(&self.interface), Via::Icmp);
+                let (address, mac, rtt) = (address.into(), Some(mac), None);
+                self.tell(Event::Up { address, mac, via, rtt, interface });
+            }
         }
     }
 
@@ -216,7 +229,8 @@ mod tests {
         let (targets, policy) = (Targets::nearest(&interface, 1022), Policy::default());
         let mut engine = Engine::new(targets.addresses, Tuning::arp(&policy, Medium::Wired), 1);
         let clock = Rc::clone(&lan.clock);
-        drive(&mut engine, &mut ArpProber::new(lan, interface), &mut || clock.get(), outlet)
+        let mut prober = ArpProber::new(lan, interface, Mac::new([2, 0, 0, 0, 0, 1]), None);
+        drive(&mut engine, &mut prober, &mut || clock.get(), outlet)
     }
 
     fn outlet() -> (Outlet, Receiver<Event>) {
@@ -229,7 +243,9 @@ mod tests {
 
     fn up(event: &Event) -> Option<(IpAddr, Mac)> {
         match event {
-            Event::Up { address, mac, via: Via::Arp, rtt: Some(_), .. } => Some((*address, *mac)),
+            Event::Up { address, mac: Some(mac), via: Via::Arp, rtt: Some(_), .. } => {
+                Some((*address, *mac))
+            }
             _ => None,
         }
     }

@@ -54,7 +54,8 @@ struct Target {
     tries: u32,
     first_sent: Duration,
     last_sent: Duration,
-    /// Whoever claimed the address; nobody has as long as it is empty.
+    is_up: bool,
+    /// Whoever claimed the address.
     macs: Vec<Mac>,
 }
 
@@ -81,7 +82,8 @@ pub(crate) enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) address: Ipv4Addr,
-    pub(crate) mac: Mac,
+    /// Where the link has such addresses, and the way of asking shows them.
+    pub(crate) mac: Option<Mac>,
     pub(crate) evidence: Evidence,
 }
 
@@ -92,12 +94,14 @@ pub(crate) enum Evidence {
     Answer,
     /// Something else that only a live machine says, asked or not.
     Chatter,
+    /// The kernel's word that it was there a short while ago.
+    Record,
 }
 
 /// What was new about a sign of life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
-    Up { address: Ipv4Addr, mac: Mac, rtt: Option<Duration> },
+    Up { address: Ipv4Addr, mac: Option<Mac>, rtt: Option<Duration> },
     Conflict { address: Ipv4Addr, macs: Vec<Mac> },
 }
 
@@ -112,7 +116,7 @@ impl Engine {
             places,
             fresh: 0,
             asked: VecDeque::new(),
-            pacer: Pacer::new(tuning.speed),
+            pacer: Pacer::new(tuning.speed, tuning.rest),
             loss: Loss::new(tuning.usual_loss),
             tuning,
             phase: Phase::Asking,
@@ -156,15 +160,16 @@ impl Engine {
         let place = *self.places.get(&heard.address)?;
         self.stats.received += 1;
         let Heard { address, mac, .. } = heard;
-        let macs = &mut self.targets[place].macs;
-        if macs.contains(&mac) || macs.len() == MOST_MACS {
+        let target = &mut self.targets[place];
+        let is_other = target.claimed_by(mac);
+        if target.is_up && is_other {
+            return Some(Finding::Conflict { address, macs: target.macs.clone() });
+        }
+        if target.is_up {
             self.stats.duplicates += 1;
             return None;
         }
-        macs.push(mac);
-        if macs.len() > 1 {
-            return Some(Finding::Conflict { address, macs: macs.clone() });
-        }
+        target.is_up = true;
         self.stats.found += 1;
         self.last_news = now;
         Some(Finding::Up { address, mac, rtt: self.measure(now, place, heard.evidence) })
@@ -172,7 +177,12 @@ impl Engine {
 
     /// Those that have shown no sign of life.
     pub(crate) fn silent(&self) -> impl Iterator<Item = Ipv4Addr> {
-        self.targets.iter().filter(|target| !target.is_up()).map(|target| target.address)
+        self.targets.iter().filter(|target| !target.is_up).map(|target| target.address)
+    }
+
+    /// Whether a machine with this hardware address was found.
+    pub(crate) fn has_found(&self, mac: Mac) -> bool {
+        self.targets.iter().any(|target| target.macs.contains(&mac))
     }
 
     /// The figures so far.
@@ -201,19 +211,19 @@ impl Engine {
         if now < settles {
             return Step::Wait(settles);
         }
-        self.phase = Phase::Lingering { until: now + self.tuning.linger };
+        self.phase = Phase::Lingering { until: self.last_news + self.linger() };
         Step::Settled
     }
 
     /// Who is to be asked next, and the earliest time for it.
     fn next_target(&mut self) -> Option<(usize, Duration)> {
-        while self.targets.get(self.fresh).is_some_and(Target::is_up) {
+        while self.targets.get(self.fresh).is_some_and(|target| target.is_up) {
             self.fresh += 1;
         }
         if self.fresh < self.targets.len() {
             return Some((self.fresh, Duration::ZERO));
         }
-        while self.asked.front().is_some_and(|&place| self.targets[place].is_up()) {
+        while self.asked.front().is_some_and(|&place| self.targets[place].is_up) {
             self.asked.pop_front();
         }
         // Everyone behind the front was asked later, and so at least as often.
@@ -223,6 +233,12 @@ impl Engine {
         (target.tries < self.tries()).then_some((place, due))
     }
 
+    /// For how long after the last probe, or the last machine found, late answers are heard.
+    fn linger(&self) -> Duration {
+        let linger = self.tuning.linger;
+        if self.loss.is_smooth() { linger.smooth } else { linger.troubled }
+    }
+
     fn tries(&self) -> u32 {
         self.loss.tries(self.stats.found, &self.tuning.tries)
     }
@@ -230,7 +246,10 @@ impl Engine {
     /// Learns from the first answer of a target; the time from its last probe to that answer.
     fn measure(&mut self, now: Duration, place: usize, evidence: Evidence) -> Option<Duration> {
         let target = &self.targets[place];
-        if evidence == Evidence::Chatter || target.tries == 0 {
+        if evidence == Evidence::Record {
+            self.loss.recorded();
+        }
+        if evidence != Evidence::Answer || target.tries == 0 {
             return None;
         }
         let rtt = now.saturating_sub(target.last_sent);
@@ -243,11 +262,21 @@ impl Engine {
 impl Target {
     const fn new(address: Ipv4Addr) -> Self {
         let never = Duration::ZERO;
-        Self { address, tries: 0, first_sent: never, last_sent: never, macs: Vec::new() }
+        Self {
+            address,
+            tries: 0,
+            first_sent: never,
+            last_sent: never,
+            is_up: false,
+            macs: Vec::new(),
+        }
     }
 
-    const fn is_up(&self) -> bool {
-        !self.macs.is_empty()
+    /// Takes note of a claimant; whether there is room for it and it is not known yet.
+    fn claimed_by(&mut self, mac: Option<Mac>) -> bool {
+        let new = mac.filter(|mac| !self.macs.contains(mac) && self.macs.len() < MOST_MACS);
+        self.macs.extend(new);
+        new.is_some()
     }
 
     const fn sent(&mut self, now: Duration) {

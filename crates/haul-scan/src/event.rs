@@ -12,8 +12,9 @@ pub enum Event {
     Up {
         /// Its address.
         address: IpAddr,
-        /// Its hardware address, or that of a proxy that answers for it.
-        mac: Mac,
+        /// Its hardware address, or that of a proxy that answers for it; `None` where the link has
+        /// none or the way of finding shows none.
+        mac: Option<Mac>,
         /// How it was found.
         via: Via,
         /// The time from the last probe to the answer; `None` if it was known or heard unasked.
@@ -53,6 +54,8 @@ pub enum Event {
 pub enum Via {
     /// It answered or sent ARP (RFC 826).
     Arp,
+    /// It answered an ICMP echo (RFC 792), or one by IPv6 to all nodes (RFC 4443).
+    Icmp,
     /// The kernel has it in its neighbour table, because of our datagram or from before.
     Neighbour,
 }
@@ -61,6 +64,7 @@ impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Arp => "arp",
+            Self::Icmp => "icmp",
             Self::Neighbour => "neighbour",
         })
     }

@@ -1,6 +1,6 @@
 use crate::{Error, Mac, Network};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Beginnings of the names of interfaces that lead to machines inside this one, or to those at the
@@ -32,9 +32,10 @@ const VIRTUAL: [&str; 19] = [
 pub struct Interface {
     name: Arc<str>,
     index: u32,
-    mac: Mac,
+    mac: Option<Mac>,
     medium: Medium,
     networks: Vec<Network>,
+    link_local: Option<Ipv6Addr>,
 }
 
 /// What an interface sends over.
@@ -74,9 +75,9 @@ pub enum Skip {
     NoCarrier,
     /// It leads to this machine alone.
     Loopback,
-    /// It leads to one other machine.
+    /// It leads to one other machine, through which there may be more. It is scanned if it is named.
     PointToPoint,
-    /// Nothing can be broadcast over it, or it does without ARP.
+    /// Nothing can be broadcast over it, or it does without ARP. It is scanned if it is named.
     NoArp,
     /// It has no hardware address.
     NoMac,
@@ -102,8 +103,8 @@ impl Interface {
         self.index
     }
 
-    /// Its hardware address.
-    pub const fn mac(&self) -> Mac {
+    /// Its hardware address; `None` on a link without ARP, such as a tunnel.
+    pub const fn mac(&self) -> Option<Mac> {
         self.mac
     }
 
@@ -115,6 +116,11 @@ impl Interface {
     /// Its IPv4 networks with prefixes from /16 to /30; there is at least one.
     pub fn networks(&self) -> &[Network] {
         &self.networks
+    }
+
+    /// The IPv6 address that it gave itself.
+    pub(crate) const fn link_local(&self) -> Option<Ipv6Addr> {
+        self.link_local
     }
 
     pub(crate) fn shared_name(&self) -> Arc<str> {
@@ -134,8 +140,12 @@ impl fmt::Display for Skip {
             Self::Down => f.write_str("it is switched off"),
             Self::NoCarrier => f.write_str("it is not connected"),
             Self::Loopback => f.write_str("it leads to this machine alone"),
-            Self::PointToPoint => f.write_str("it leads to one other machine only"),
-            Self::NoArp => f.write_str("it can't broadcast, or does without ARP"),
+            Self::PointToPoint => {
+                f.write_str("it is a tunnel or leads to one other machine; name it to use it")
+            }
+            Self::NoArp => {
+                f.write_str("it can't broadcast, or does without ARP; name it to use it")
+            }
             Self::NoMac => f.write_str("it has no hardware address"),
             Self::NoAddress => f.write_str("it has no IPv4 address"),
             Self::Prefix(networks) => {
@@ -160,6 +170,7 @@ pub(crate) struct Device {
     pub(crate) carrier: Carrier,
     pub(crate) reach: Reach,
     pub(crate) networks: Vec<Network>,
+    pub(crate) link_local: Option<Ipv6Addr>,
     /// The least metric of its default routes.
     pub(crate) default_route: Option<u32>,
 }
@@ -206,8 +217,11 @@ fn judge(device: Device, named: &[&str]) -> Result<Interface, Skip> {
     } else if !named.contains(&device.name.as_str()) {
         return Err(Skip::NotNamed);
     }
-    judge_state(&device)?;
-    let mac = device.mac.filter(|mac| mac.is_of_one_machine()).ok_or(Skip::NoMac)?;
+    let mac = match judge_state(&device) {
+        Ok(()) => Some(device.mac.filter(|mac| mac.is_of_one_machine()).ok_or(Skip::NoMac)?),
+        Err(Skip::PointToPoint | Skip::NoArp) if !named.is_empty() => None,
+        Err(why) => return Err(why),
+    };
     let (fit, unfit): (Vec<_>, Vec<_>) = device.networks.into_iter().partition(|net| net.is_fit());
     match (fit.is_empty(), unfit.is_empty()) {
         (true, true) => Err(Skip::NoAddress),
@@ -218,6 +232,7 @@ fn judge(device: Device, named: &[&str]) -> Result<Interface, Skip> {
             mac,
             medium: device.medium,
             networks: fit,
+            link_local: device.link_local,
         }),
     }
 }
@@ -256,6 +271,7 @@ pub(crate) mod tests {
             carrier: Carrier::Present,
             reach: Reach::Broadcast,
             networks: Network::new(address.into(), prefix).into_iter().collect(),
+            link_local: None,
             default_route: None,
         }
     }
@@ -305,12 +321,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_name_opens_a_virtual_interface_and_closes_all_others() {
-        let chosen = choose(machine(), &["docker0", "ppp0"]).unwrap();
-        assert_eq!(names(&chosen), ["docker0"]);
+    fn a_name_opens_a_virtual_interface_or_a_tunnel_and_closes_all_others() {
+        let chosen = choose(machine(), &["docker0", "ppp0", "noarp0", "eth1"]).unwrap();
+        assert_eq!(names(&chosen), ["docker0", "ppp0", "noarp0"]);
+        assert_eq!(chosen.fit[1].mac(), None, "nobody is asked by ARP there");
         let why = |name: &str| chosen.skipped.iter().find(|skip| skip.name == name).unwrap();
         assert_eq!(why("eth0").why, Skip::NotNamed);
-        assert_eq!(why("ppp0").why, Skip::PointToPoint);
+        assert!(matches!(why("eth1").why, Skip::Prefix(_)));
     }
 
     #[test]

@@ -1,8 +1,10 @@
-use crate::Interface;
+use crate::all_nodes::AllNodes;
 use crate::arp::{self, Operation};
 use crate::engine::{Evidence, Heard};
+use crate::{Interface, Mac};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Ethernet frames to and from the network that an interface is on.
@@ -29,9 +31,15 @@ pub(crate) trait Prober {
     /// The next sign of life, or `None` if none came within `timeout` or something else did.
     fn hear(&mut self, timeout: Duration) -> io::Result<Option<Heard>>;
 
-    /// For how long after the last probe an answer can come that the kernel asked for by itself.
-    fn patience(&self) -> Duration {
-        Duration::ZERO
+    /// For how long after the last probe an answer can come that the kernel asks for by itself: if
+    /// nothing gets lost, and if something does.
+    fn patience(&self) -> RangeInclusive<Duration> {
+        Duration::ZERO..=Duration::ZERO
+    }
+
+    /// Machines that have answered by IPv6, each told once. It does not wait.
+    fn on_ipv6(&mut self) -> Vec<(Ipv6Addr, Mac)> {
+        Vec::new()
     }
 
     /// As [`Link::drops`].
@@ -40,29 +48,40 @@ pub(crate) trait Prober {
     }
 }
 
-/// Asks by ARP.
+/// Asks by ARP, and listens to who was asked by IPv6.
 #[derive(Debug)]
 pub(crate) struct ArpProber<L> {
     link: L,
     interface: Interface,
+    mac: Mac,
+    all_nodes: Option<AllNodes<L>>,
 }
 
 impl<L: Link> ArpProber<L> {
-    pub(crate) const fn new(link: L, interface: Interface) -> Self {
-        Self { link, interface }
+    pub(crate) const fn new(
+        link: L,
+        interface: Interface,
+        mac: Mac,
+        all_nodes: Option<AllNodes<L>>,
+    ) -> Self {
+        Self { link, interface, mac, all_nodes }
     }
 }
 
 impl<L: Link> Prober for ArpProber<L> {
     fn probe(&mut self, target: Ipv4Addr) -> io::Result<()> {
         let source = self.interface.source_for(target).ok_or(io::ErrorKind::AddrNotAvailable)?;
-        self.link.send(&arp::request(self.interface.mac(), source, target))
+        self.link.send(&arp::request(self.mac, source, target))
     }
 
     fn hear(&mut self, timeout: Duration) -> io::Result<Option<Heard>> {
         let packet = self.link.recv(timeout)?.and_then(arp::decode);
-        let of_others = packet.filter(|packet| packet.sender_mac != self.interface.mac());
+        let of_others = packet.filter(|packet| packet.sender_mac != self.mac);
         Ok(of_others.map(|packet| heard(&self.interface, packet)))
+    }
+
+    fn on_ipv6(&mut self) -> Vec<(Ipv6Addr, Mac)> {
+        self.all_nodes.as_mut().map(AllNodes::answers).unwrap_or_default()
     }
 
     fn drops(&mut self) -> u64 {
@@ -78,5 +97,5 @@ fn heard(interface: &Interface, packet: arp::Packet) -> Heard {
         Operation::Reply if is_to_us => Evidence::Answer,
         Operation::Reply | Operation::Request => Evidence::Chatter,
     };
-    Heard { address, mac, evidence }
+    Heard { address, mac: Some(mac), evidence }
 }

@@ -2,16 +2,19 @@
 
 mod devices;
 mod drops;
+mod echo;
 mod neighbours;
-mod netlink;
+pub(crate) mod netlink;
 mod pnet;
 mod sweep;
 
 pub(crate) use devices::devices;
 
-use crate::Interface;
+use crate::all_nodes::AllNodes;
 use crate::link::{ArpProber, Prober};
-use pnet::PnetLink;
+use crate::{Interface, Mac, Pace};
+use echo::Echo;
+use pnet::{PnetLink, Protocol};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use std::os::fd::AsFd;
@@ -20,14 +23,31 @@ use std::{env, io};
 use sweep::Sweep;
 
 /// Asks by ARP; takes `CAP_NET_RAW`, and once opened nothing more.
-pub(crate) fn arp(interface: &Interface) -> io::Result<Box<dyn Prober>> {
-    let link = PnetLink::open(interface)?;
-    Ok(Box::new(ArpProber::new(link, interface.clone())))
+///
+/// Unless it is to be gentle, it also asks all nodes at once by IPv6.
+pub(crate) fn arp(interface: &Interface, pace: Pace) -> io::Result<Box<dyn Prober>> {
+    let mac = interface.mac().ok_or(io::ErrorKind::Unsupported)?;
+    let link = PnetLink::open(interface, Protocol::Arp)?;
+    let all_nodes = if pace == Pace::Gentle { None } else { all_nodes(interface, mac) };
+    Ok(Box::new(ArpProber::new(link, interface.clone(), mac, all_nodes)))
+}
+
+/// The question to all nodes, where IPv6 is in use.
+fn all_nodes(interface: &Interface, mac: Mac) -> Option<AllNodes<PnetLink>> {
+    let source = interface.link_local()?;
+    let link = PnetLink::open(interface, Protocol::Echo6);
+    let asked = link.and_then(|link| AllNodes::ask(link, mac, source));
+    asked.inspect_err(|error| tracing::debug!(%error, "nobody is asked by IPv6")).ok()
 }
 
 /// Makes the kernel ask; takes no privilege.
 pub(crate) fn sweep(interface: &Interface) -> io::Result<Box<dyn Prober>> {
     Ok(Box::new(Sweep::open(interface)?))
+}
+
+/// Asks by ICMP echo; takes `CAP_NET_RAW`, or a group that may send echoes.
+pub(crate) fn echo(interface: &Interface) -> io::Result<Box<dyn Prober>> {
+    Ok(Box::new(Echo::open(interface)?))
 }
 
 /// Gives up every capability of this thread, so that whoever could take it over by a frame has

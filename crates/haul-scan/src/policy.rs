@@ -7,12 +7,21 @@ pub struct Policy {
     pub pace: Pace,
     /// The most addresses that are looked at; of a larger network, those nearest to our own.
     ///
-    /// By default the 1022 hosts of a /22. Without privileges never more than 512.
+    /// By default the 1022 hosts of a /22. Without privileges never more than those.
     pub max_targets: usize,
-    /// For how long late answers are still heard after all has been asked and gone quiet.
-    ///
-    /// By default 600 ms: machines asleep on Wi-Fi hear broadcasts a few times a second.
-    pub linger: Duration,
+    /// For how long late answers are still heard after the last question or the last machine found.
+    pub linger: Linger,
+}
+
+/// For how long late answers are heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Linger {
+    /// For 600 ms, as machines asleep on Wi-Fi hear broadcasts a few times a second; but only for
+    /// 25 ms on a cable on which every answer came at once, to the first question.
+    #[default]
+    AsNeeded,
+    /// For this long, whatever was heard.
+    For(Duration),
 }
 
 /// How fast a network is scanned.
@@ -32,6 +41,6 @@ pub enum Pace {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { pace: Pace::Normal, max_targets: 1022, linger: Duration::from_millis(600) }
+        Self { pace: Pace::Normal, max_targets: 1022, linger: Linger::AsNeeded }
     }
 }

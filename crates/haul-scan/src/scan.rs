@@ -2,7 +2,6 @@ use crate::drive::{Outlet, drive};
 use crate::engine::{Engine, Tuning};
 use crate::targets::Targets;
 use crate::{Error, Event, Interface, Policy, Stats, Via, platform, random};
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +9,11 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-/// The most addresses that are swept by datagrams: each takes an entry in the kernel's neighbour
-/// table, which has 1024 for all programs and containers together (`gc_thresh3` of `arp(7)`).
-const MOST_SWEPT: usize = 512;
+/// The most addresses that are looked at by way of the kernel's neighbour table: the hosts of a /22.
+const MOST_SWEPT: usize = 1022;
 
 /// What a sweep by datagrams lacks.
-const LESS: &str = "the kernel is made to ask instead, which reaches 512 addresses at most and \
+const LESS: &str = "the kernel is made to ask instead, which reaches 1022 addresses at most and \
                     finds fewer machines where answers get lost";
 
 /// Looks at the addresses of the interface's own networks, on a thread of its own.
@@ -100,55 +98,86 @@ impl Canceller {
 }
 
 /// Goes down the ladder of ways until one bears.
-fn descend(targets: Targets, policy: &Policy, mut outlet: Outlet) {
+fn descend(mut targets: Targets, policy: &Policy, mut outlet: Outlet) {
     let began = Instant::now();
     let mut now = || began.elapsed();
-    let tuning = Tuning::arp(policy, targets.interface.medium());
-    let mut engine = Engine::new(targets.addresses.clone(), tuning, random::seed());
-    let Err(error) = by_arp(&mut engine, &targets, &mut now, &outlet) else { return };
-    outlet.tell(degraded_to_sweep(&error));
-    let silent: BTreeSet<_> = engine.silent().collect();
-    let targets = targets.retained(&silent, MOST_SWEPT);
-    (outlet.via, outlet.left_out) = (Via::Neighbour, targets.left_out);
-    if let Err(error) = by_sweep(&targets, policy, &mut now, &outlet) {
-        let why = format!("could not sweep {}: {error}", targets.interface.name());
-        outlet.tell(Event::Degraded { from: Via::Neighbour, to: None, why, remedy: None });
-        let stats = Stats { targets: targets.addresses.len(), ..Stats::default() };
-        outlet.tell(Event::Done(Stats { elapsed: now(), left_out: targets.left_out, ..stats }));
+    let ways = ways(&targets.interface);
+    for (place, &way) in ways.iter().enumerate() {
+        let most = most(&targets.interface, way);
+        targets = targets.truncated(most);
+        (outlet.via, outlet.left_out) = (way, targets.left_out);
+        let Err(error) = look(way, &mut targets, policy, &mut now, &outlet) else { return };
+        outlet.tell(degraded(way, ways.get(place + 1).copied(), &error));
+    }
+    let stats = Stats { targets: targets.addresses.len(), ..Stats::default() };
+    outlet.tell(Event::Done(Stats { elapsed: now(), left_out: targets.left_out, ..stats }));
+}
+
+/// The ways of looking at what an interface leads to, the best first.
+///
+/// Machines that answer ARP may well be silent to an echo, so where there is ARP an echo is the
+/// last resort.
+const fn ways(interface: &Interface) -> &'static [Via] {
+    match interface.mac() {
+        Some(_) => &[Via::Arp, Via::Neighbour, Via::Icmp],
+        None => &[Via::Icmp],
     }
 }
 
-fn by_arp(
-    engine: &mut Engine,
-    targets: &Targets,
-    now: &mut dyn FnMut() -> Duration,
-    outlet: &Outlet,
-) -> io::Result<()> {
-    let mut prober = platform::arp(&targets.interface)?;
-    platform::drop_privileges();
-    drive(engine, &mut *prober, now, outlet)
+/// How many addresses can be looked at: those that the kernel looks up are few.
+const fn most(interface: &Interface, way: Via) -> usize {
+    match (interface.mac(), way) {
+        (None, _) | (_, Via::Arp) => usize::MAX,
+        (Some(_), Via::Neighbour | Via::Icmp) => MOST_SWEPT,
+    }
 }
 
-fn by_sweep(
-    targets: &Targets,
+/// Asks by one way; after an error the targets are those that have not answered.
+fn look(
+    way: Via,
+    targets: &mut Targets,
     policy: &Policy,
     now: &mut dyn FnMut() -> Duration,
     outlet: &Outlet,
 ) -> io::Result<()> {
-    let mut prober = platform::sweep(&targets.interface)?;
+    let interface = &targets.interface;
+    let mut prober = match way {
+        Via::Arp => platform::arp(interface, policy.pace),
+        Via::Neighbour => platform::sweep(interface),
+        Via::Icmp => platform::echo(interface),
+    }?;
     platform::drop_privileges();
-    let tuning = Tuning::sweep(policy, prober.patience());
+    let tuning = match (way, interface.mac()) {
+        (Via::Arp, _) => Tuning::arp(policy, interface.medium()),
+        (_, None) => Tuning::echo(policy),
+        (Via::Neighbour | Via::Icmp, Some(_)) => {
+            Tuning::sweep(policy, interface.medium(), &prober.patience())
+        }
+    };
     let mut engine = Engine::new(targets.addresses.clone(), tuning, random::seed());
-    drive(&mut engine, &mut *prober, now, outlet)
+    let driven = drive(&mut engine, &mut *prober, now, outlet);
+    targets.retain(&engine.silent().collect());
+    driven
 }
 
-fn degraded_to_sweep(error: &io::Error) -> Event {
+fn degraded(from: Via, to: Option<Via>, error: &io::Error) -> Event {
     let is_privilege = error.kind() == io::ErrorKind::PermissionDenied;
-    let why = if is_privilege {
-        format!("without CAP_NET_RAW nothing can be asked by ARP: {LESS}")
-    } else {
-        format!("could not ask by ARP ({error}): {LESS}")
+    let what = match from {
+        Via::Arp if is_privilege => "without CAP_NET_RAW nothing can be asked by ARP".to_owned(),
+        Via::Arp => format!("could not ask by ARP ({error})"),
+        Via::Neighbour => format!("could not make the kernel ask ({error})"),
+        Via::Icmp if is_privilege => {
+            "without CAP_NET_RAW, or a group within net.ipv4.ping_group_range, nothing can be asked \
+             by ICMP"
+                .to_owned()
+        }
+        Via::Icmp => format!("could not ask by ICMP ({error})"),
+    };
+    let why = match to {
+        Some(Via::Neighbour) => format!("{what}: {LESS}"),
+        Some(Via::Icmp) => format!("{what}: an echo is asked for, to which many are silent"),
+        Some(Via::Arp) | None => what,
     };
     let remedy = if is_privilege { platform::remedy() } else { None };
-    Event::Degraded { from: Via::Arp, to: Some(Via::Neighbour), why, remedy }
+    Event::Degraded { from, to, why, remedy }
 }

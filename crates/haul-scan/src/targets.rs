@@ -33,10 +33,16 @@ impl Targets {
         Ok(Self::of(interface, addresses.into_iter().collect()))
     }
 
-    /// The first `most` of those that `keep` says.
-    pub(crate) fn retained(mut self, keep: &BTreeSet<Ipv4Addr>, most: usize) -> Self {
+    /// These and no others of them.
+    pub(crate) fn retain(&mut self, keep: &BTreeSet<Ipv4Addr>) {
         self.addresses.retain(|address| keep.contains(address));
-        self.truncated(most)
+    }
+
+    /// The first `most` of them.
+    pub(crate) fn truncated(mut self, most: usize) -> Self {
+        self.left_out += self.addresses.len().saturating_sub(most);
+        self.addresses.truncate(most);
+        self
     }
 
     fn of(interface: &Interface, mut addresses: Vec<Ipv4Addr>) -> Self {
@@ -46,12 +52,6 @@ impl Targets {
         };
         addresses.sort_by_key(distance);
         Self { interface: interface.clone(), addresses, left_out: 0 }
-    }
-
-    fn truncated(mut self, most: usize) -> Self {
-        self.left_out += self.addresses.len().saturating_sub(most);
-        self.addresses.truncate(most);
-        self
     }
 }
 

@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
 
 use haul_lab::lan::{self, Host, Lan, Link, Process};
-use haul_scan::{Event, Pace, Policy, interfaces, scan};
+use haul_scan::{Event, Linger, Pace, Policy, interfaces, scan};
 use std::collections::BTreeSet;
-use std::io::{Write, stdout};
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::{Read, Write, stdout};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{env, fs};
 use tempfile::TempDir;
@@ -39,6 +42,22 @@ fn all_of_60_machines_on_a_24_are_found_by_arp_with_two_requests_for_the_others(
     assert_eq!(report.figure("sent"), 253 + (253 - 60));
     assert_eq!(report.figure("kernel_drops"), 0);
     assert!(!report.text.contains("degraded"), "{report:?}");
+}
+
+#[test]
+fn while_a_download_fills_the_interface_all_are_found_and_the_kernel_drops_no_answer() {
+    needs_lan!();
+    let (lan, live) = lan_of_60();
+    let received = Arc::new(AtomicU64::new(0));
+    let _download = download(&lan, Arc::clone(&received));
+    for _ in 0..5 {
+        let before = received.load(Ordering::Relaxed);
+        let report = run(&lan, &Command::new("env"));
+        assert_eq!(report.found("arp"), live, "{report:?}");
+        assert_eq!(report.figure("kernel_drops"), 0);
+        let bytes = received.load(Ordering::Relaxed) - before;
+        assert!(bytes > 4 << 20, "only {bytes} bytes came meanwhile");
+    }
 }
 
 #[test]
@@ -117,7 +136,8 @@ fn scanner() {
     let way = env::var(WAY).unwrap_or_default();
     let interfaces = interfaces(&[&name]).unwrap();
     let pace = if way == "gentle" { Pace::Gentle } else { Pace::Normal };
-    let policy = Policy { pace, linger: Duration::from_millis(200), ..Policy::default() };
+    let policy =
+        Policy { pace, linger: Linger::For(Duration::from_millis(200)), ..Policy::default() };
     let mut scan = scan(&interfaces.fit[0], policy).unwrap();
     while let Some(event) = scan.next() {
         if way == "cancelling" && matches!(event, Event::Up { .. }) {
@@ -131,7 +151,7 @@ fn scanner() {
 fn line(event: Event) -> String {
     match event {
         Event::Up { address, mac, via, rtt, interface } => {
-            format!("up {address} {via} {mac} {rtt:?} {interface}")
+            format!("up {address} {via} {mac:?} {rtt:?} {interface}")
         }
         Event::Conflict { address, macs } => format!("conflict {address} {}", macs.len()),
         Event::Degraded { from, to, why, remedy } => {
@@ -190,6 +210,28 @@ fn lan_of_60() -> (Lan, BTreeSet<Ipv4Addr>) {
     }
     assert_eq!(live.len(), 60);
     (lan, live)
+}
+
+/// A TCP stream from a machine to the leader, as fast as it goes, until the LAN is dropped.
+fn download(lan: &Lan, received: Arc<AtomicU64>) -> [JoinHandle<()>; 2] {
+    let from = SocketAddr::from((lan.helper("asha").address(), 7000));
+    let (listening, is_listening) = mpsc::channel();
+    let serve = move || {
+        let listener = TcpListener::bind(from).unwrap();
+        listening.send(()).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        let zeros = vec![0; 64 << 10];
+        while stream.write_all(&zeros).is_ok() {}
+    };
+    let fetch = move || {
+        is_listening.recv().unwrap();
+        let mut stream = TcpStream::connect(from).unwrap();
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(len @ 1..) = stream.read(&mut buffer) {
+            received.fetch_add(len as u64, Ordering::Relaxed);
+        }
+    };
+    [lan.helper("asha").within(serve).unwrap(), lan.leader().within(fetch).unwrap()]
 }
 
 /// Scans from the leader's place, under `wrapper`.

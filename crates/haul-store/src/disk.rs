@@ -6,7 +6,7 @@ mod platform;
 pub use folder::{Folder, FolderFile};
 
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, IoSlice};
 
 /// One folder of a disk, whose entries are named without a path.
 pub trait Disk {
@@ -49,8 +49,8 @@ pub trait DiskFile {
     /// Reads from `at` on; returns less than was asked only at the end of the file.
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes all of `bytes`; after an error any part of them may be written.
-    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Writes all of `parts`, one after the other; after an error any bytes of them may be written.
+    fn write_at(&self, at: u64, parts: &mut [IoSlice<'_>]) -> io::Result<()>;
 
     /// Bytes from the start to the end of the file.
     fn len(&self) -> io::Result<u64>;

@@ -14,7 +14,7 @@ use crate::disk::DiskFile;
 use crate::target::JobFacts;
 use frame::{Chain, HEAD, Next, Record};
 use haul_span::SpanSet;
-use std::io;
+use std::io::{self, IoSlice};
 
 /// What a journal says. None of it is known to be true: a claim is to be checked against the part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub(crate) struct Recovered {
 impl<F: DiskFile> Journal<F> {
     /// Begins a journal in an empty file.
     pub(crate) fn begin(file: F, job: &JobFacts) -> io::Result<Self> {
-        file.write_at(0, &HEAD)?;
+        file.write_at(0, &mut [IoSlice::new(&HEAD)])?;
         let mut journal = Self { file, end: HEAD.len() as u64, chain: Chain::of_head() };
         journal.append(journal.frames().facts(job))?;
         Ok(journal)
@@ -94,7 +94,7 @@ impl<F: DiskFile> Journal<F> {
     /// tried again: their place is not used up.
     pub(crate) fn append(&mut self, frames: Frames) -> io::Result<()> {
         let (bytes, chain) = frames.into_parts();
-        self.file.write_at(self.end, &bytes)?;
+        self.file.write_at(self.end, &mut [IoSlice::new(&bytes)])?;
         self.file.sync_data()?;
         (self.end, self.chain) = (self.end + bytes.len() as u64, chain);
         Ok(())

@@ -2,11 +2,12 @@ use crate::Error;
 use crate::disk::{Disk, DiskFile, Folder};
 use crate::journal::{self, Replay};
 use crate::open::remove_both;
-use crate::target::{JOURNAL, JobFacts, Names};
+use crate::target::{JOURNAL, JobFacts, Names, Target};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A job that a former run left, or that another haul is at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Leftover {
     pub claimed: u64,
     /// Whether another haul is downloading to it.
     pub in_use: bool,
+    /// When its journal was last written to.
+    pub touched: SystemTime,
 }
 
 /// The jobs in `folder` that can be resumed, by name.
@@ -33,6 +36,17 @@ pub fn leftovers(folder: &Path) -> Result<Vec<Leftover>, Error> {
 }
 
 impl Leftover {
+    /// The job that was left for the file at `path`; `None` if there is none with a part and a
+    /// readable journal.
+    pub fn of(path: &Path) -> Result<Option<Self>, Error> {
+        let target = Target::new(path)?;
+        let disk = match Folder::open(&target.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            disk => disk.map_err(Error::io("open", &target.folder))?,
+        };
+        Ok(look(&disk, &target.folder, target.name))
+    }
+
     /// Takes its part and its journal away; fails with [`Error::Locked`] if it is in use.
     pub fn discard(self) -> Result<(), Error> {
         let name = self.path.file_name().unwrap_or_default().to_owned();
@@ -69,5 +83,6 @@ fn look(disk: &Folder, folder: &Path, name: OsString) -> Option<Leftover> {
     let in_use = !part.try_lock().ok()?;
     let journaled = recovered.journaled();
     let claimed = journaled.claimed.bytes();
-    Some(Leftover { path: names.file_path(), job: journaled.job, claimed, in_use })
+    let touched = names.journal_path().symlink_metadata().ok()?.modified().ok()?;
+    Some(Leftover { path: names.file_path(), job: journaled.job, claimed, in_use, touched })
 }

@@ -29,6 +29,7 @@
 pub mod disk;
 
 mod error;
+mod hashing;
 mod journal;
 mod leftovers;
 mod name;

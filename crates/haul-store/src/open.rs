@@ -1,4 +1,5 @@
 use crate::disk::{Disk, DiskFile, Entry, Readers, Reserved};
+use crate::hashing::Hashing;
 use crate::journal::{self, Claims, Journal, Recovered, Replay};
 use crate::piece::{MIB, Piece};
 use crate::store::{Opened, Store};
@@ -24,23 +25,30 @@ pub struct Resumed {
 pub enum Version {
     /// The validators agree.
     Same,
-    /// The former run or this one has no validator: compare some of the bytes with the origin's,
+    /// The former run or this one has no validator, or each has its own from a URL of its own: compare some of the bytes with the origin's,
     /// then call [`Store::confirm`] before the first write.
     Unknown,
 }
 
 /// Takes hold of the target's part file, and of what a former run left in it if that is wanted.
-pub(crate) fn open<D: Disk>(disk: D, target: Target, job: JobFacts) -> Result<Store<D>, Error> {
+pub(crate) fn open<D: Disk>(
+    disk: D,
+    target: Target,
+    job: JobFacts,
+    checked: &mut dyn FnMut(u64),
+) -> Result<Store<D>, Error> {
     let claimed = claim(&disk, &target)?;
     let begun_here = !claimed.left;
     let names = claimed.names.clone();
-    let opened = if claimed.left && target.left == Left::Continue {
-        go_on(&disk, claimed, job)
-    } else {
-        begin(&disk, claimed, job)
-    };
+    let hashing = Hashing::start().map_err(Error::io("start a thread for", names.part_path()));
+    let opened = hashing.and_then(|hashing| {
+        let goes_on = claimed.left && target.left == Left::Continue;
+        let opened =
+            if goes_on { go_on(&disk, claimed, job, checked) } else { begin(&disk, claimed, job) };
+        Ok((opened?, hashing))
+    });
     match opened {
-        Ok(opened) => Ok(Store::new(disk, target, names, opened)),
+        Ok((opened, hashing)) => Ok(Store::new(disk, target, names, opened, hashing)),
         Err(error) => {
             if begun_here {
                 remove_both(&disk, &names);
@@ -163,6 +171,7 @@ fn go_on<D: Disk>(
     disk: &D,
     claimed: Claimed<D::File>,
     job: JobFacts,
+    checked: &mut dyn FnMut(u64),
 ) -> Result<Opened<D::File>, Error> {
     let names = &claimed.names;
     let Some((file, recovered)) = recover(disk, names)? else { return begin(disk, claimed, job) };
@@ -170,11 +179,11 @@ fn go_on<D: Disk>(
         return begin(disk, claimed, job);
     }
     refuse_other_version(names, &recovered, &job)?;
-    let (held, refused) = check(&claimed.part, &recovered.claims);
+    let (held, refused) = check(&claimed.part, &recovered.claims, checked);
     let confirmed = held.iter().map(|piece| piece.span.len()).sum();
     tracing::info!(part = ?names.part, confirmed, refused, "going on with a left part");
     let version = match (&recovered.job.validator, &job.validator) {
-        (Some(_), Some(_)) => Version::Same,
+        (Some(was), Some(is)) if was == is => Version::Same,
         _ => Version::Unknown,
     };
     let now = JobFacts {
@@ -223,8 +232,10 @@ fn refuse_other_version(names: &Names, recovered: &Recovered, job: &JobFacts) ->
     {
         return changed("length", was.to_string(), is.to_string());
     }
+    // Mirrors of one file name its version each in its own way.
     if let (Some(was), Some(is)) = (&former.validator, &job.validator)
         && was != is
+        && former.url == job.url
     {
         return changed("validator", was.clone(), is.clone());
     }
@@ -236,9 +247,9 @@ fn refuse_other_version(names: &Names, recovered: &Recovered, job: &JobFacts) ->
 }
 
 /// The claims that the part's bytes confirm, and how many bytes of others there are.
-fn check(part: &impl DiskFile, claims: &Claims) -> (Vec<Piece>, u64) {
+fn check(part: &impl DiskFile, claims: &Claims, checked: &mut dyn FnMut(u64)) -> (Vec<Piece>, u64) {
     let mut buffer = vec![0; usize::try_from(MIB).unwrap_or_default()];
-    let mut refused = 0;
+    let (mut refused, mut done) = (0, 0);
     let confirmed = claims.iter().filter(|piece| {
         let len = usize::try_from(piece.span.len()).unwrap_or(usize::MAX).min(buffer.len());
         let bytes = &mut buffer[..len];
@@ -246,6 +257,8 @@ fn check(part: &impl DiskFile, claims: &Claims) -> (Vec<Piece>, u64) {
         // Bytes that can't be read are as good as bytes that are wrong: both are fetched again.
         let holds = read.is_ok_and(|read| read == len) && piece.is(bytes);
         refused += if holds { 0 } else { piece.span.len() };
+        done += piece.span.len();
+        checked(done);
         holds
     });
     (confirmed.copied().collect(), refused)

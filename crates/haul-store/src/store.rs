@@ -1,4 +1,5 @@
 use crate::disk::{Disk, DiskFile, Folder, Reserved};
+use crate::hashing::Hashing;
 use crate::journal::Journal;
 use crate::open::{self, Resumed, Version};
 use crate::piece::{MIB, Piece};
@@ -6,6 +7,7 @@ use crate::provenance::Provenance;
 use crate::target::{JobFacts, Names, Target};
 use crate::writer::{Lost, Writer};
 use crate::{Error, WriteError};
+use bytes::Bytes;
 use haul_span::{Span, SpanSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -53,8 +55,18 @@ impl Store {
     /// target allows; checks that the file fits on the disk. Until the store is dropped, no other
     /// can be opened for the same target.
     pub fn open(target: Target, job: JobFacts) -> Result<Self, Error> {
+        Self::open_watched(target, job, &mut |_| {})
+    }
+
+    /// As [`open`](Store::open); tells how many bytes of a left part were checked so far, after
+    /// each piece: reading them all again takes its time.
+    pub fn open_watched(
+        target: Target,
+        job: JobFacts,
+        checked: &mut dyn FnMut(u64),
+    ) -> Result<Self, Error> {
         let folder = Folder::open(&target.folder).map_err(Error::io("open", &target.folder))?;
-        Self::open_on(folder, target, job)
+        open::open(folder, target, job, checked)
     }
 }
 
@@ -72,10 +84,16 @@ impl<D: Disk> Store<D> {
     /// As [`open`](Store::open), in the folder that `disk` is; that of the target only shows up
     /// in messages.
     pub fn open_on(disk: D, target: Target, job: JobFacts) -> Result<Self, Error> {
-        open::open(disk, target, job)
+        open::open(disk, target, job, &mut |_| {})
     }
 
-    pub(crate) fn new(disk: D, target: Target, names: Names, opened: Opened<D::File>) -> Self {
+    pub(crate) fn new(
+        disk: D,
+        target: Target,
+        names: Names,
+        opened: Opened<D::File>,
+        hashing: Hashing,
+    ) -> Self {
         let Opened { part, journal, job, reserved, held, resumed } = opened;
         let stored: SpanSet = held.iter().map(|piece| piece.span).collect();
         let mut provenance = Provenance::default();
@@ -95,7 +113,7 @@ impl<D: Disk> Store<D> {
             reserved,
             confirmed: resumed.as_ref().is_none_or(|found| found.version == Version::Same),
             resumed,
-            writer: Writer::default(),
+            writer: Writer::new(hashing),
             unrecorded: Vec::new(),
             provenance,
             last_sync: Duration::ZERO,
@@ -148,27 +166,44 @@ impl<D: Disk> Store<D> {
     /// wait to be written is bounded by 32 MiB. If the disk refuses, the error names every byte
     /// that is lost by it, also of earlier writes.
     pub fn write(&mut self, at: u64, bytes: &[u8], deliverer: u32) -> Result<Written, WriteError> {
+        self.write_shared(at, Bytes::copy_from_slice(bytes), deliverer)
+    }
+
+    /// As [`write`](Self::write), without copying bytes that are in memory to stay.
+    pub fn write_shared(
+        &mut self,
+        at: u64,
+        bytes: Bytes,
+        deliverer: u32,
+    ) -> Result<Written, WriteError> {
         if bytes.is_empty() {
             return Ok(Written::default());
         }
         let span = self.within_file(at, bytes.len() as u64)?;
+        if !self.stored.intersects(span) {
+            self.append(span, bytes, deliverer).map_err(|lost| self.lose(lost, "write to"))?;
+            return Ok(Written { new: span.len(), differs: None });
+        }
         let gaps: SpanSet = self.stored.gaps(span).collect();
-        let new = gaps.bytes();
-        let differs = self.differing(span, bytes);
+        let differs = self.differing(span, &bytes);
         let differs =
             differs.map_err(|error| WriteError { lost: gaps.clone(), error: Box::new(error) })?;
         for gap in gaps.iter() {
-            // Taken for stored before it is: what the disk refuses is taken out again.
-            self.stored.insert(gap);
-            self.provenance.insert(gap, deliverer);
-            let appended =
-                self.writer.append(&self.part, gap.start(), &bytes[within(span, gap)], deliverer);
+            let appended = self.append(gap, bytes.slice(within(span, gap)), deliverer);
             appended.map_err(|mut lost| {
                 lost.spans.extend(span.from(gap.end()).iter().flat_map(|rest| gaps.parts(*rest)));
                 self.lose(lost, "write to")
             })?;
         }
-        Ok(Written { new, differs })
+        Ok(Written { new: gaps.bytes(), differs })
+    }
+
+    /// Takes in bytes none of which are stored. They count as stored before they are: what the
+    /// disk refuses is taken out again.
+    fn append(&mut self, span: Span, bytes: Bytes, deliverer: u32) -> Result<(), Lost> {
+        self.stored.insert(span);
+        self.provenance.insert(span, deliverer);
+        self.writer.append(&self.part, span.start(), bytes, deliverer)
     }
 
     /// Whether a [`sync`](Self::sync) is due: a second after the last, if anything is not durable.
@@ -233,15 +268,21 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
+    /// Writes all that waits in memory to the part file, without making it durable.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        let flushed = self.writer.flush(&self.part);
+        let flushed = flushed.map_err(|lost| self.lose(lost, "write to"));
+        self.unrecorded.extend(self.writer.take_written());
+        flushed
+    }
+
     /// Makes all that is stored durable and closes the files; the job can be resumed.
     pub fn keep(mut self) -> Result<(), Error> {
         Ok(self.make_durable()?)
     }
 
     pub(crate) fn make_durable(&mut self) -> Result<(), WriteError> {
-        let flushed = self.writer.flush(&self.part);
-        let flushed = flushed.map_err(|lost| self.lose(lost, "write to"));
-        self.unrecorded.extend(self.writer.take_written());
+        let flushed = self.flush();
         // What could be flushed is made durable even if some could not.
         let recorded = self.record();
         match (flushed, recorded) {

@@ -1,21 +1,19 @@
 use crate::disk::DiskFile;
+use crate::hashing::Hashing;
 use crate::piece::{MIB, Piece};
+use bytes::{Bytes, BytesMut};
 use haul_span::{Span, SpanSet};
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IoSlice};
 
 /// Gathers bytes into writes of at least [`SEGMENT`] bytes, and the writes into pieces.
 ///
 /// Bytes that follow one another from one deliverer are a run. A run lives until it reaches the
 /// raster of [`MIB`] or until everything is flushed, and then becomes one [`Piece`].
-#[derive(Default)]
 pub(crate) struct Writer {
     /// By start; runs never overlap.
     runs: BTreeMap<u64, Run>,
-    /// Empty buffers, to be used again.
-    spare: Vec<Vec<u8>>,
-    /// Pieces whose bytes are all written to the file.
-    written: Vec<Piece>,
+    hashing: Hashing,
 }
 
 /// Bytes that the file did not take.
@@ -26,25 +24,29 @@ pub(crate) struct Lost {
 }
 
 impl Writer {
+    pub(crate) fn new(hashing: Hashing) -> Self {
+        Self { runs: BTreeMap::new(), hashing }
+    }
+
     /// Takes bytes in. If the file refuses, none of those lost is held here any more.
     pub(crate) fn append(
         &mut self,
         file: &impl DiskFile,
         at: u64,
-        mut bytes: &[u8],
+        mut bytes: Bytes,
         deliverer: u32,
     ) -> Result<(), Lost> {
         let mut from = at;
         let end = at + bytes.len() as u64;
         while !bytes.is_empty() {
             let room = usize::try_from(MIB - from % MIB).unwrap_or(usize::MAX);
-            let (now, rest) = bytes.split_at(room.min(bytes.len()));
+            let now = bytes.split_to(room.min(bytes.len()));
             let next = from + now.len() as u64;
             self.append_to_run(file, from, now, deliverer).map_err(|mut lost| {
                 lost.spans.extend(Span::new(next, end));
                 lost
             })?;
-            (from, bytes) = (next, rest);
+            from = next;
         }
         Ok(())
     }
@@ -62,34 +64,38 @@ impl Writer {
         failed.map_or(Ok(()), Err)
     }
 
-    /// The pieces that were completed since the last call.
+    /// The pieces that were completed since the last call; their bytes are all in the file.
     pub(crate) fn take_written(&mut self) -> Vec<Piece> {
-        std::mem::take(&mut self.written)
+        self.hashing.collect()
     }
 
     /// Copies bytes from `at` on that only the memory has; `None` if the file has them.
     pub(crate) fn read(&self, at: u64, into: &mut [u8]) -> Option<usize> {
         let (_, run) = self.runs.range(..=at).next_back()?;
-        let waiting = run.buffer.get(usize::try_from(at.checked_sub(run.written)?).ok()?..)?;
+        let skip = usize::try_from(at.checked_sub(run.written)?).ok()?;
+        let waiting = run.waiting.part_at(skip)?;
         let len = waiting.len().min(into.len());
         into[..len].copy_from_slice(&waiting[..len]);
-        (len > 0).then_some(len)
+        Some(len)
     }
 
     /// Where, after `at`, bytes begin that only the memory has.
     pub(crate) fn next_waiting(&self, at: u64) -> Option<u64> {
-        let waiting = self.runs.range(..).map(|(_, run)| run);
-        waiting
-            .filter(|run| !run.buffer.is_empty() && run.written > at)
-            .map(|run| run.written)
-            .min()
+        let waiting = self.runs.values().filter(|run| run.waiting.len > 0 && run.written > at);
+        waiting.map(|run| run.written).min()
+    }
+
+    /// The lowest byte that only the memory has.
+    pub(crate) fn first_waiting(&self) -> Option<u64> {
+        let waiting = self.runs.values().filter(|run| run.waiting.len > 0);
+        waiting.map(|run| run.written).min()
     }
 
     fn append_to_run(
         &mut self,
         file: &impl DiskFile,
         at: u64,
-        bytes: &[u8],
+        bytes: Bytes,
         deliverer: u32,
     ) -> Result<(), Lost> {
         let end = at + bytes.len() as u64;
@@ -100,11 +106,14 @@ impl Writer {
                 lost
             })?,
         };
-        if let Err(source) = run.push(file, bytes) {
-            return Err(self.give_up(run, end, source));
-        }
+        run.waiting.push(bytes);
         if end.is_multiple_of(MIB) {
             return self.finish(file, run);
+        }
+        if run.waiting.len >= SEGMENT
+            && let Err(source) = run.flush(file, &self.hashing)
+        {
+            return Err(self.give_up(&run, end, source));
         }
         self.runs.insert(run.start, run);
         Ok(())
@@ -119,101 +128,115 @@ impl Writer {
 
     /// A run of nothing yet; if too many are open, the one with the most to write is ended.
     fn open_run(&mut self, file: &impl DiskFile, at: u64, deliverer: u32) -> Result<Run, Lost> {
-        if self.runs.len() >= BUFFERS {
-            let fullest = self.runs.values().max_by_key(|run| run.buffer.len());
+        if self.runs.len() >= RUNS {
+            let fullest = self.runs.values().max_by_key(|run| run.waiting.len);
             let fullest = fullest.map(|run| run.start);
             if let Some(run) = fullest.and_then(|start| self.runs.remove(&start)) {
                 self.finish(file, run)?;
             }
         }
-        Ok(Run::new(at, deliverer, self.spare.pop().unwrap_or_default()))
+        Ok(Run { start: at, written: at, deliverer, waiting: Waiting::default() })
     }
 
     fn finish(&mut self, file: &impl DiskFile, mut run: Run) -> Result<(), Lost> {
-        if let Err(source) = run.flush(file) {
-            let end = run.end();
-            return Err(self.give_up(run, end, source));
+        let end = run.end();
+        if let Err(source) = run.flush(file, &self.hashing) {
+            return Err(self.give_up(&run, end, source));
         }
-        self.retire(run);
+        self.retire(&run);
         Ok(())
     }
 
     /// Keeps what the file took of a run; the rest, up to `end`, is lost.
-    fn give_up(&mut self, run: Run, end: u64, source: io::Error) -> Lost {
-        let spans = Span::new(run.written, end).into_iter().collect();
+    fn give_up(&mut self, run: &Run, end: u64, source: io::Error) -> Lost {
         self.retire(run);
-        Lost { spans, source }
+        Lost { spans: Span::new(run.written, end).into_iter().collect(), source }
     }
 
-    fn retire(&mut self, mut run: Run) {
-        self.written.extend(run.piece());
-        run.buffer.clear();
-        self.spare.push(run.buffer);
+    fn retire(&mut self, run: &Run) {
+        if let Some(written) = Span::new(run.start, run.written) {
+            self.hashing.end(written, run.deliverer);
+        }
     }
 }
 
 /// Bytes that follow one another, from one deliverer.
 struct Run {
     start: u64,
-    /// Up to here the file has the bytes, and `hasher` has seen them.
+    /// Up to here the file has the bytes, and the hashing too.
     written: u64,
-    hasher: Box<blake3::Hasher>,
     deliverer: u32,
     /// What comes after `written`; shorter than a segment between two calls.
-    buffer: Vec<u8>,
+    waiting: Waiting,
 }
 
 impl Run {
-    fn new(start: u64, deliverer: u32, mut buffer: Vec<u8>) -> Self {
-        buffer.reserve_exact(SEGMENT);
-        Self { start, written: start, hasher: Box::default(), deliverer, buffer }
-    }
-
     fn end(&self) -> u64 {
-        self.written + self.buffer.len() as u64
+        self.written + self.waiting.len as u64
     }
 
-    fn push(&mut self, file: &impl DiskFile, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            if self.buffer.is_empty() && bytes.len() >= SEGMENT {
-                return self.put(file, bytes);
-            }
-            let (now, rest) = bytes.split_at(bytes.len().min(SEGMENT - self.buffer.len()));
-            self.buffer.extend_from_slice(now);
-            if self.buffer.len() == SEGMENT {
-                self.flush(file)?;
-            }
-            bytes = rest;
+    /// Writes what waits; if that fails it is gone.
+    fn flush(&mut self, file: &impl DiskFile, hashing: &Hashing) -> io::Result<()> {
+        let (parts, len) = self.waiting.take();
+        if len == 0 {
+            return Ok(());
         }
+        let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        file.write_at(self.written, &mut slices)?;
+        hashing.feed(self.start, parts);
+        self.written += len as u64;
         Ok(())
     }
+}
 
-    fn flush(&mut self, file: &impl DiskFile) -> io::Result<()> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let done = if buffer.is_empty() { Ok(()) } else { self.put(file, &buffer) };
-        if done.is_ok() {
-            buffer.clear();
+/// Bytes in the parts in which they came; only short ones are copied together, since each part
+/// may keep the whole buffer alive that it was received in.
+#[derive(Default)]
+struct Waiting {
+    parts: Vec<Bytes>,
+    /// What comes after the parts.
+    tail: BytesMut,
+    len: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, bytes: Bytes) {
+        self.len += bytes.len();
+        if bytes.len() < COPIED {
+            return self.tail.extend_from_slice(&bytes);
         }
-        self.buffer = buffer;
-        done
+        self.end_tail();
+        self.parts.push(bytes);
     }
 
-    fn put(&mut self, file: &impl DiskFile, bytes: &[u8]) -> io::Result<()> {
-        file.write_at(self.written, bytes)?;
-        self.hasher.update(bytes);
-        self.written += bytes.len() as u64;
-        Ok(())
+    fn take(&mut self) -> (Vec<Bytes>, usize) {
+        self.end_tail();
+        (std::mem::take(&mut self.parts), std::mem::take(&mut self.len))
     }
 
-    /// What the file has of this run.
-    fn piece(&self) -> Option<Piece> {
-        let span = Span::new(self.start, self.written)?;
-        let hash = *self.hasher.finalize().as_bytes();
-        Some(Piece { span, deliverer: self.deliverer, hash })
+    fn end_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.parts.push(self.tail.split().freeze());
+        }
+    }
+
+    /// What follows the first `skip` bytes, up to the end of the part it is in.
+    fn part_at(&self, mut skip: usize) -> Option<&[u8]> {
+        let parts = self.parts.iter().map(|part| &part[..]).chain([&self.tail[..]]);
+        for part in parts {
+            match part.get(skip..) {
+                Some(rest) if !rest.is_empty() => return Some(rest),
+                _ => skip = skip.checked_sub(part.len())?,
+            }
+        }
+        None
     }
 }
 
 /// The least that one write carries, but for the ends of runs.
 const SEGMENT: usize = 256 << 10;
-/// How many runs can be open at once: 30 MiB of buffers, under 32 MiB with all that goes with them.
-const BUFFERS: usize = 120;
+/// A shorter part is copied.
+const COPIED: usize = 16 << 10;
+/// How many runs can be open at once: 25 MiB of bytes that wait, under 32 MiB with what is being
+/// hashed.
+const RUNS: usize = 100;

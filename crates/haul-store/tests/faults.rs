@@ -242,6 +242,30 @@ fn forgetting_takes_out_the_suspect_bytes_and_no_other() {
 }
 
 #[test]
+fn every_write_carries_256_kib_but_for_the_ends_of_runs() {
+    for piece in [1_000, 16 << 10, 40_000, 64 << 10] {
+        let disk = CrashDisk::default();
+        let (lanes, share) = (8, 2 << 20);
+        let file = payload(11, lanes * share);
+        let mut store = Store::open_on(disk.clone(), target(), job(file.len())).unwrap();
+        for step in (0..share).step_by(piece) {
+            for lane in 0..lanes {
+                let at = lane * share + step;
+                let end = (at + piece).min((lane + 1) * share);
+                store.write(at as u64, &file[at..end], lane as u32).unwrap();
+            }
+        }
+        // A run ends with each of the sixteen MiB.
+        let writes = disk.writes_to("file.bin.part");
+        let short = writes.iter().filter(|&&len| len < 256 << 10).count();
+        assert!(short <= 16, "{short} of {} writes of {piece} bytes are short", writes.len());
+        assert!(writes.len() <= 64 + 16, "{} writes", writes.len());
+        store.publish().unwrap();
+        assert!(disk.contents("file.bin").unwrap() == file);
+    }
+}
+
+#[test]
 fn many_lanes_at_once_are_written_in_large_pieces_and_exactly() {
     let disk = CrashDisk::default();
     let lanes = 200;

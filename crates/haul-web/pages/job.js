@@ -49,6 +49,10 @@ const HEARD = {
     const isKnown = [...job.machines.values()].some((known) => known.address === address);
     if (!isKnown) job.machines.set(address, { name: address, address, state: "found", because: how });
   },
+  offered(job, { name, address, code, standing }) {
+    machine(job, name, address, "asked", code);
+    if (standing === "namesake") job.text = `${name} goes by a known machine's name, but is another.`;
+  },
   answered(job, { name, address, answer, because }) {
     if (answer === "yes") return;
     machine(job, name, address, answer, because ?? "");

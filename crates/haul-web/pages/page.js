@@ -247,6 +247,7 @@ function workerRow(worker) {
 
 const MACHINES = {
   found: ({ because }) => `seen (by ${because}); it has not answered, so haul's helper may not run there`,
+  asked: ({ because }) => `its owner is being asked; the code of this machine is ${because}`,
   no: ({ because }) => `does not help${because ? `: ${because}` : ": its owner said no"}`,
   busy: ({ because }) => `helps somebody else${because ? `: ${because}` : ""}`,
   later: ({ because }) => `cannot help now${because ? `: ${because}` : ""}`,

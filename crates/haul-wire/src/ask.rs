@@ -4,6 +4,9 @@ const MAGIC: [u8; 4] = *b"HAUL";
 const VERSION: u8 = 1;
 const KIND_ASK: u8 = 1;
 
+/// Where the tag begins.
+const TAG: usize = 70;
+
 /// The UDP datagram that says "someone here wants help".
 ///
 /// Anyone on the network can read, forge and replay it, so it names no URL, host, file, person or
@@ -41,7 +44,8 @@ pub struct Ask {
     pub expires: u16,
     /// Which group's key made `tag`; zero without a group.
     pub group: [u8; 8],
-    /// HMAC-SHA-256 with the group's key over bytes 0..70 and the minute; zero without a group.
+    /// HMAC-SHA-256 with the group's key over a label, bytes 0..70 and the minute; zero without a
+    /// group.
     pub tag: [u8; 16],
 }
 
@@ -64,6 +68,12 @@ impl Ask {
         bytes[62..70].copy_from_slice(&self.group);
         bytes[70..86].copy_from_slice(&self.tag);
         bytes
+    }
+
+    /// The bytes that a group's tag is made over: all before the tag.
+    pub fn vouched(&self) -> [u8; TAG] {
+        let bytes = self.to_bytes();
+        std::array::from_fn(|at| bytes[at])
     }
 
     /// The ask that a datagram carries.

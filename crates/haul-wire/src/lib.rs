@@ -30,4 +30,6 @@ pub use codes::{ByeReason, FailReason, Verdict};
 pub use error::WireError;
 pub use frame::Frame;
 pub use header::{Header, Limit, MAX_DATA};
-pub use messages::{Answer, Failure, HelperHello, JobFacts, LeaderHello, Offer, Scheme};
+pub use messages::{
+    Answer, FEATURE_GROUP, Failure, HelperHello, JobFacts, LeaderHello, Offer, Scheme,
+};

@@ -3,6 +3,11 @@
 use crate::{FailReason, Verdict};
 use serde::{Deserialize, Serialize};
 
+/// The bit of `features` of a machine that belongs to a group: where both hellos have it, the
+/// leader sends a group proof right after it has revealed its nonce, and the helper answers with
+/// its own.
+pub const FEATURE_GROUP: u64 = 1;
+
 /// The first frame of a session, from the leader.
 ///
 /// The commitment hides the leader's nonce until the helper has sent its own, so that nobody in
@@ -11,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub struct LeaderHello {
     /// The newest minor version that the leader speaks.
     pub minor: u16,
-    /// Optional abilities, one bit each; none are defined in version 1.
+    /// Optional abilities, one bit each: [`FEATURE_GROUP`].
     pub features: u64,
     /// The name the leader's machine goes by; at most 64 bytes, hostile until made safe.
     pub name: String,
@@ -26,7 +31,7 @@ pub struct LeaderHello {
 pub struct HelperHello {
     /// The newest minor version that the helper speaks.
     pub minor: u16,
-    /// Optional abilities, one bit each; none are defined in version 1.
+    /// Optional abilities, one bit each: [`FEATURE_GROUP`].
     pub features: u64,
     /// The name the helper's machine goes by; at most 64 bytes, hostile until made safe.
     pub name: String,

@@ -127,6 +127,36 @@ fn every_frame_has_its_golden_bytes_both_ways() {
     }
 }
 
+/// What the page shows under `golden`: a name and its bytes, in their order.
+fn shown() -> Vec<(String, String)> {
+    let page = include_str!("../../../docs/PROTOCOL.md");
+    let blocks = page.split("```text\ngolden\n").skip(1);
+    let mut shown: Vec<(String, String)> = Vec::new();
+    for line in blocks.flat_map(|block| block.split("```").next().unwrap_or_default().lines()) {
+        let (name, hex) = line.split_at_checked(14).unwrap_or((line, ""));
+        if !name.trim().is_empty() {
+            shown.push((name.trim().to_owned(), String::new()));
+        }
+        shown.last_mut().unwrap().1.push_str(&bare(hex));
+    }
+    shown
+}
+
+#[test]
+fn the_page_shows_the_bytes_of_the_ask_and_of_every_frame() {
+    let mut shown = shown().into_iter();
+    let (name, hex) = shown.next().unwrap();
+    assert_eq!((name.as_str(), hex), ("ask", to_hex(&ask().to_bytes()[..86])));
+    let shown: Vec<(String, String)> = shown.collect();
+    let bytes: Vec<&String> = shown.iter().map(|(_, hex)| hex).collect();
+    let golden = golden();
+    assert_eq!(bytes, golden.iter().map(|(_, hex)| hex).collect::<Vec<_>>());
+    for ((name, _), (frame, _)) in shown.iter().zip(&golden) {
+        let debug = format!("{frame:?}").to_lowercase();
+        assert!(debug.starts_with(&name.replace(' ', "")), "{name} is {debug}");
+    }
+}
+
 #[test]
 fn the_golden_list_has_every_kind() {
     let mut kinds: Vec<u8> = golden().iter().map(|(frame, _)| frame.kind()).collect();
@@ -138,9 +168,8 @@ fn the_golden_list_has_every_kind() {
     assert_eq!(kinds, known.collect::<Vec<_>>());
 }
 
-#[test]
-fn the_ask_has_its_golden_bytes_both_ways() {
-    let ask = Ask {
+fn ask() -> Ask {
+    Ask {
         id: [1; 16],
         leader: [2; 32],
         port: 4285,
@@ -149,7 +178,12 @@ fn the_ask_has_its_golden_bytes_both_ways() {
         expires: 30,
         group: [4; 8],
         tag: [5; 16],
-    };
+    }
+}
+
+#[test]
+fn the_ask_has_its_golden_bytes_both_ways() {
+    let ask = ask();
     let head = bare(&format!(
         "4841554c 01 01 0000 {} {}
          10bd # port

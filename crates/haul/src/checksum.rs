@@ -12,6 +12,21 @@ pub(crate) fn parse(text: &str) -> Result<Digest, Error> {
     digest.ok_or_else(|| unreadable(text))
 }
 
+/// A digest as [`parse`] reads it.
+pub(crate) fn text(digest: &Digest) -> String {
+    let (name, bytes) = match digest {
+        Digest::Sha256(bytes) => ("sha-256", &bytes[..]),
+        Digest::Sha512(bytes) => ("sha-512", &bytes[..]),
+    };
+    format!("{name}={}", hex(bytes))
+}
+
+/// Two lower-case digits for each byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
+
 fn unreadable(text: &str) -> Error {
     Error::new(
         ErrorKind::Usage,
@@ -38,6 +53,7 @@ mod tests {
         for text in [format!("sha-256={}", "ab".repeat(32)), format!("SHA256={}", "AB".repeat(32))]
         {
             assert_eq!(parse(&text), Ok(digest));
+            assert_eq!(super::text(&digest), format!("sha-256={}", "ab".repeat(32)));
         }
         assert_eq!(parse(&format!("sha-512={}", "01".repeat(64))), Ok(Digest::Sha512([1; 64])));
     }

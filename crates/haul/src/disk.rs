@@ -1,21 +1,27 @@
 //! The thread that owns the store: writes, syncs, digests, publishing.
 
+use crate::reader::Grown;
 use crate::{Error, ErrorKind, Verified};
 use bytes::Bytes;
 use haul_fetch::Digest;
+use haul_fetch::ways::Pieces;
 use haul_span::{Span, SpanSet};
 use haul_store::{Store, WriteError};
 use sha2::{Digest as _, Sha256, Sha512};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Pieces that may wait for the disk: 8 MiB of them.
 const QUEUE: usize = 128;
 
 /// How much is digested at a time.
 const DIGEST_STEP: usize = 1 << 20;
+
+/// How much may wait to be digested while there is something to write.
+const MOST_BEHIND: u64 = 32 << 20;
 
 /// What the job wants of its disk.
 enum Command {
@@ -24,7 +30,9 @@ enum Command {
     SetLength(u64),
     Verify(oneshot::Sender<Result<Verdict, Error>>),
     Forget { workers_but: u32, reply: oneshot::Sender<Result<SpanSet, Error>> },
+    ForgetWrong { pieces: Pieces, reply: oneshot::Sender<Result<SpanSet, Error>> },
     Publish(oneshot::Sender<Result<PathBuf, Error>>),
+    Discard { is_right: bool, reply: oneshot::Sender<Result<(), Error>> },
     Keep(oneshot::Sender<Result<(), Error>>),
 }
 
@@ -52,19 +60,21 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// Hands the store to a thread of its own. Every `expected` digest will be checked.
+    /// Hands the store to a thread of its own. Every `expected` digest will be checked, and `grown`
+    /// told what can be read.
     pub(crate) fn start(
         store: Store,
         expected: Vec<Digest>,
+        grown: watch::Sender<Grown>,
     ) -> Result<(Self, mpsc::UnboundedReceiver<Stored>), Error> {
         let (commands, orders) = mpsc::channel(QUEUE);
         let (news, stored) = mpsc::unbounded_channel();
-        thread::Builder::new()
-            .name("haul-disk".into())
-            .spawn(move || Writer { store, front: Front::new(expected), news }.run(orders))
-            .map_err(|error| {
-                Error::new(ErrorKind::Other, "the file could not be saved", error.to_string())
-            })?;
+        let file = Arc::new(store.part_handle()?);
+        grown.send_modify(|grown| grown.file = Some(file));
+        let writer = Writer { store, front: Front::new(expected), news, grown, trouble: None };
+        thread::Builder::new().name("haul-disk".into()).spawn(move || writer.run(orders)).map_err(
+            |error| Error::new(ErrorKind::Other, "the file could not be saved", error.to_string()),
+        )?;
         Ok((Self { commands }, stored))
     }
 
@@ -90,9 +100,24 @@ impl Disk {
         self.ask(|reply| Command::Forget { workers_but: worker, reply }).await
     }
 
+    /// Forgets the pieces whose digest is another than it must be; returns what they were.
+    pub(crate) async fn forget_wrong(&self, pieces: Pieces) -> Result<SpanSet, Error> {
+        self.ask(|reply| Command::ForgetWrong { pieces, reply }).await
+    }
+
     /// Gives the file its final name.
     pub(crate) async fn publish(self) -> Result<PathBuf, Error> {
         self.ask(Command::Publish).await
+    }
+
+    /// Gives the file no name: it is for those alone who are reading it.
+    pub(crate) async fn hand_over(self) -> Result<(), Error> {
+        self.ask(|reply| Command::Discard { is_right: true, reply }).await
+    }
+
+    /// Takes away what was stored; whoever is reading it learns that it ended early.
+    pub(crate) async fn discard(self) -> Result<(), Error> {
+        self.ask(|reply| Command::Discard { is_right: false, reply }).await
     }
 
     /// Makes everything durable and leaves it for a later run.
@@ -123,36 +148,78 @@ struct Writer {
     store: Store,
     front: Front,
     news: mpsc::UnboundedSender<Stored>,
+    grown: watch::Sender<Grown>,
+    /// What went wrong first. From then on nothing more is stored, and every answer says why.
+    trouble: Option<Error>,
 }
 
 impl Writer {
     fn run(mut self, mut orders: mpsc::Receiver<Command>) {
-        while let Some(command) = orders.blocking_recv() {
+        while let Some(command) = self.next(&mut orders) {
             let done = match command {
-                Command::Write { worker, offset, bytes } => self.write(worker, offset, &bytes),
+                Command::Write { .. } | Command::Sync { .. } | Command::SetLength(_)
+                    if self.trouble.is_some() =>
+                {
+                    Ok(())
+                }
+                Command::Write { worker, offset, bytes } => self.write(worker, offset, bytes),
                 Command::Sync { now } => self.sync(now),
                 Command::SetLength(length) => self.store.set_length(length).map_err(Error::from),
-                Command::Verify(reply) => answer(reply, self.verify()),
-                Command::Forget { workers_but, reply } => answer(reply, self.forget(workers_but)),
+                Command::Verify(reply) => answer(reply, self.sound().and_then(|()| self.verify())),
+                Command::Forget { workers_but, reply } => {
+                    answer(reply, self.sound().and_then(|()| self.forget(workers_but)))
+                }
+                Command::ForgetWrong { pieces, reply } => {
+                    answer(reply, self.sound().and_then(|()| self.forget_wrong(&pieces)))
+                }
                 Command::Publish(reply) => {
-                    return drop(reply.send(self.store.publish().map_err(Error::from)));
+                    return drop(reply.send(self.sound().and_then(|()| self.publish())));
+                }
+                Command::Discard { is_right, reply } => {
+                    return drop(reply.send(self.discard(is_right)));
                 }
                 Command::Keep(reply) => {
                     return drop(reply.send(self.store.keep().map_err(Error::from)));
                 }
             };
-            let done = done.and_then(|()| {
-                if orders.is_empty() { self.front.advance(&self.store) } else { Ok(()) }
-            });
-            if let Err(error) = done {
-                self.tell(Stored::Broken(error));
+            self.tell_grown();
+            let done = done.and_then(|()| self.front.keep_up(&self.store));
+            done.unwrap_or_else(|error| self.fail(error));
+        }
+    }
+
+    fn sound(&self) -> Result<(), Error> {
+        self.trouble.clone().map_or(Ok(()), Err)
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.trouble.get_or_insert_with(|| error.clone());
+        self.tell(Stored::Broken(error));
+    }
+
+    /// The next command; until it comes, what is stored is digested.
+    fn next(&mut self, orders: &mut mpsc::Receiver<Command>) -> Option<Command> {
+        loop {
+            match orders.try_recv() {
+                Ok(command) => return Some(command),
+                Err(mpsc::error::TryRecvError::Disconnected) => return None,
+                Err(mpsc::error::TryRecvError::Empty) => {}
+            }
+            match self.front.step(&self.store) {
+                Ok(0) => return orders.blocking_recv(),
+                Ok(_) => {}
+                Err(error) => {
+                    self.fail(error);
+                    return orders.blocking_recv();
+                }
             }
         }
     }
 
-    fn write(&mut self, worker: u32, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        self.store.write(offset, bytes, worker).map_err(of_write)?;
-        self.tell(Stored::Written { worker, bytes: bytes.len() as u64 });
+    fn write(&mut self, worker: u32, offset: u64, bytes: Bytes) -> Result<(), Error> {
+        let len = bytes.len() as u64;
+        self.store.write_shared(offset, bytes, worker).map_err(of_write)?;
+        self.tell(Stored::Written { worker, bytes: len });
         Ok(())
     }
 
@@ -165,8 +232,25 @@ impl Writer {
     }
 
     fn verify(&mut self) -> Result<Verdict, Error> {
-        self.front.advance(&self.store)?;
+        while self.front.step(&self.store)? > 0 {}
         Ok(self.front.verdict())
+    }
+
+    fn publish(self) -> Result<PathBuf, Error> {
+        let length = self.store.job().length;
+        let path = self.store.publish()?;
+        self.grown.send_modify(|grown| grown.end_at(length));
+        Ok(path)
+    }
+
+    fn discard(mut self, is_right: bool) -> Result<(), Error> {
+        if is_right {
+            self.sound()?;
+            self.store.flush().map_err(of_write)?;
+            let length = self.store.job().length;
+            self.grown.send_modify(|grown| grown.end_at(length));
+        }
+        Ok(self.store.discard()?)
     }
 
     fn forget(&mut self, workers_but: u32) -> Result<SpanSet, Error> {
@@ -175,11 +259,56 @@ impl Writer {
             .flat_map(|whole| self.store.deliverers(whole))
             .filter(|&(_, worker)| worker != workers_but);
         let spans: SpanSet = others.map(|(span, _)| span).collect();
+        self.forget_spans(spans)
+    }
+
+    fn forget_wrong(&mut self, pieces: &Pieces) -> Result<SpanSet, Error> {
+        let mut wrong = SpanSet::new();
+        for (number, expected) in (0..).zip(&pieces.digests) {
+            let at = pieces.length.saturating_mul(number);
+            if self.sha256(at, pieces.length)? != *expected {
+                let end = at.saturating_add(pieces.length);
+                let stored = Span::new(at, end).into_iter();
+                for span in stored.flat_map(|piece| self.store.stored().parts(piece)) {
+                    wrong.insert(span);
+                }
+            }
+        }
+        self.forget_spans(wrong)
+    }
+
+    /// The digest of what is stored from `at` on, up to `length` bytes of it.
+    fn sha256(&self, at: u64, length: u64) -> Result<[u8; 32], Error> {
+        let mut digest = Sha256::new();
+        let mut step = vec![0; DIGEST_STEP];
+        let mut done = 0;
+        while done < length {
+            let room =
+                usize::try_from(length - done).map_or(DIGEST_STEP, |left| left.min(DIGEST_STEP));
+            let read = self.store.read_at(at + done, &mut step[..room])?;
+            if read == 0 {
+                break;
+            }
+            digest.update(&step[..read]);
+            done += read as u64;
+        }
+        Ok(digest.finalize().into())
+    }
+
+    fn forget_spans(&mut self, spans: SpanSet) -> Result<SpanSet, Error> {
         for span in spans.iter() {
             self.store.forget(span)?;
         }
         self.front.restart();
+        if let Some(first) = spans.first() {
+            self.grown.send_modify(|grown| grown.void_from(first.start()));
+        }
         Ok(spans)
+    }
+
+    fn tell_grown(&self) {
+        let bytes = self.store.front();
+        self.grown.send_if_modified(|grown| std::mem::replace(&mut grown.bytes, bytes) != bytes);
     }
 
     /// A job that has ended needs no news.
@@ -206,45 +335,53 @@ fn of_write(error: WriteError) -> Error {
 struct Front {
     expected: Vec<Digest>,
     at: u64,
-    sha256: Sha256,
-    sha512: Sha512,
+    sha256: Option<Sha256>,
+    sha512: Option<Sha512>,
+    buffer: Vec<u8>,
 }
 
 impl Front {
     fn new(expected: Vec<Digest>) -> Self {
-        Self { expected, at: 0, sha256: Sha256::new(), sha512: Sha512::new() }
+        let is256 = |digest: &Digest| matches!(digest, Digest::Sha256(_));
+        let sha256 = expected.iter().any(is256).then(Sha256::new);
+        let sha512 = (!expected.iter().all(is256)).then(Sha512::new);
+        let buffer = if expected.is_empty() { Vec::new() } else { vec![0; DIGEST_STEP] };
+        Self { expected, at: 0, sha256, sha512, buffer }
     }
 
     fn restart(&mut self) {
         *self = Self::new(std::mem::take(&mut self.expected));
     }
 
-    /// Digests what is stored behind the front. Without an expected digest there is nothing to do.
-    fn advance(&mut self, store: &Store) -> Result<(), Error> {
-        let is256 = |digest: &Digest| matches!(digest, Digest::Sha256(_));
-        let wants256 = self.expected.iter().any(is256);
-        let wants512 = !self.expected.iter().all(is256);
-        let mut step = if wants256 || wants512 { vec![0; DIGEST_STEP] } else { return Ok(()) };
-        loop {
-            let read = store.read_at(self.at, &mut step)?;
-            if read == 0 {
-                return Ok(());
-            }
-            if wants256 {
-                self.sha256.update(&step[..read]);
-            }
-            if wants512 {
-                self.sha512.update(&step[..read]);
-            }
-            self.at += read as u64;
+    /// Digests a step if much is waiting for it, however busy the disk is: what is left for the end
+    /// of the download would delay it.
+    fn keep_up(&mut self, store: &Store) -> Result<(), Error> {
+        if !self.expected.is_empty() && store.stored().run_from(self.at) > MOST_BEHIND {
+            self.step(store)?;
         }
+        Ok(())
+    }
+
+    /// Digests what is stored behind the front, but not much at a time; returns how many bytes.
+    /// Without an expected digest there is nothing to do.
+    fn step(&mut self, store: &Store) -> Result<usize, Error> {
+        if self.expected.is_empty() {
+            return Ok(0);
+        }
+        let read = store.read_at(self.at, &mut self.buffer)?;
+        let bytes = &self.buffer[..read];
+        self.sha256.iter_mut().for_each(|sha256| sha256.update(bytes));
+        self.sha512.iter_mut().for_each(|sha512| sha512.update(bytes));
+        self.at += read as u64;
+        Ok(read)
     }
 
     fn verdict(&self) -> Verdict {
-        let (sha256, sha512) = (self.sha256.clone().finalize(), self.sha512.clone().finalize());
+        let sha256 = self.sha256.clone().map(Sha256::finalize);
+        let sha512 = self.sha512.clone().map(Sha512::finalize);
         let right = |digest: &Digest| match digest {
-            Digest::Sha256(expected) => sha256[..] == expected[..],
-            Digest::Sha512(expected) => sha512[..] == expected[..],
+            Digest::Sha256(expected) => sha256.is_some_and(|is| is[..] == expected[..]),
+            Digest::Sha512(expected) => sha512.is_some_and(|is| is[..] == expected[..]),
         };
         let strongest = |digest: &Digest| match digest {
             Digest::Sha256(_) => Verified::Sha256,

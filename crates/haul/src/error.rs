@@ -103,6 +103,12 @@ impl Error {
             .with_remedy("see --help")
     }
 
+    /// What was fetched could not be written where the caller wanted it.
+    pub fn output(because: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Disk, "the file could not be written", because)
+            .with_remedy("see that what it is written to has room, and run the same command again")
+    }
+
     pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
@@ -149,6 +155,12 @@ impl std::error::Error for Error {}
 
 impl From<haul_fetch::Error> for Error {
     fn from(error: haul_fetch::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&haul_fetch::Error> for Error {
+    fn from(error: &haul_fetch::Error) -> Self {
         let (kind, remedy) = match error.kind() {
             Kind::NotFound => {
                 (ErrorKind::NotFound, "check the address: the server has no such file")
@@ -165,6 +177,14 @@ impl From<haul_fetch::Error> for Error {
             }
             Kind::Http => (ErrorKind::Http, "try again later, or from another mirror of the file"),
             Kind::Refused => (ErrorKind::Refused, "allow the network by name with --allow-net"),
+            Kind::Proxy => (
+                ErrorKind::Network,
+                "check the proxy's address and what it allows, or go without it: --no-proxy",
+            ),
+            Kind::ProxySignIn => (
+                ErrorKind::SignIn,
+                "give the proxy's user and password: --proxy http://USER:PASSWORD@HOST:PORT",
+            ),
             Kind::Usage => (ErrorKind::Usage, "see `leader get --help`"),
             Kind::Busy => (ErrorKind::Http, "the server is busy or down: try again later with -c"),
             _ => (

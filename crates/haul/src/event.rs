@@ -1,3 +1,4 @@
+use crate::trust::Standing;
 use crate::{Error, Report};
 use serde::{Serialize, Serializer};
 use std::net::{IpAddr, SocketAddr};
@@ -47,6 +48,20 @@ pub enum Happening {
         interfaces: usize,
         /// How many machines were asked by address.
         addresses: usize,
+    },
+    /// A machine's owner, or their policy, is being asked.
+    Offered {
+        /// Its number in this job.
+        worker: u32,
+        /// The name it gives itself.
+        name: String,
+        /// Where it is.
+        address: SocketAddr,
+        /// What its owner types there to help this machine always.
+        code: String,
+        /// Who it is to this machine.
+        #[serde(flatten)]
+        standing: Standing,
     },
     /// A machine answered the offer.
     Answered {

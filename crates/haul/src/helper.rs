@@ -3,8 +3,12 @@
 mod builder;
 mod consent;
 mod event;
+mod mouth;
+mod refused;
 mod serve;
 mod session;
+mod surroundings;
+mod work;
 
 pub use builder::{Helper, HelperBuilder};
 pub use consent::{ConsentPolicy, Decision, Request};

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use haul_fetch::{Error, Lane, Retry, Source};
 use haul_span::Span;
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +25,20 @@ pub(crate) enum Order {
 /// What a worker says.
 #[derive(Debug)]
 pub(crate) enum Word {
-    Data { lease: u32, offset: u64, bytes: Bytes },
-    Done { lease: u32 },
-    Failed { lease: u32, error: Error },
+    /// `from` is the address of the origin that the bytes came from.
+    Data {
+        lease: u32,
+        offset: u64,
+        bytes: Bytes,
+        from: Option<IpAddr>,
+    },
+    Done {
+        lease: u32,
+    },
+    Failed {
+        lease: u32,
+        error: Error,
+    },
 }
 
 /// The lanes of one worker. Dropping them closes their connections.
@@ -216,7 +228,9 @@ impl Runner {
             credit.acquire_many(wanted).await.map_err(|_| Unheard)?.forget();
         }
         let offset = self.lane.position() - bytes.len() as u64;
-        self.words.send(Word::Data { lease, offset, bytes }).await.map_err(|_| Unheard)
+        let from = self.lane.peer().map(|peer| peer.ip());
+        let word = Word::Data { lease, offset, bytes, from };
+        self.words.send(word).await.map_err(|_| Unheard)
     }
 
     async fn report(&mut self, lease: u32, outcome: Result<(), Error>) -> Result<(), Unheard> {

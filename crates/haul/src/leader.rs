@@ -4,8 +4,10 @@ mod builder;
 mod crew;
 mod discover;
 mod door;
+mod guest;
 mod invite;
 mod job;
+mod ledger;
 mod peer;
 mod probe;
 mod segmented;
@@ -13,6 +15,7 @@ mod setback;
 mod single;
 mod strip;
 mod transfer;
+mod ways;
 
 pub use builder::{Leader, LeaderBuilder};
 pub use probe::Probed;

@@ -29,18 +29,25 @@ mod helpers;
 mod home;
 mod lanes;
 mod leader;
+mod reader;
+mod register;
 mod report;
 #[cfg(feature = "scan")]
 mod scan;
 mod size;
+pub mod trust;
 
 pub use error::{Error, ErrorKind, Retry};
 pub use event::{Answer, Deliverer, Event, Failed, Happening, Stretch, WorkerProgress};
 pub use haul_fetch::Cidr;
+#[cfg(feature = "scan")]
+pub use haul_scan::{Linger as ScanLinger, Pace as ScanPace, Policy as ScanPolicy};
 pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Request, Serving};
 pub use helpers::Helpers;
 pub use home::Home;
 pub use leader::{Leader, LeaderBuilder, Probed, Snapshot, Transfer};
+pub use reader::Reader;
+pub use register::LeftJob;
 pub use report::{Report, Verified, WorkerReport};
 #[cfg(feature = "scan")]
 pub use scan::{Finding, Host, HostScan};

@@ -49,7 +49,7 @@ const ONLY_IN: [(&str, &[&str]); 10] = [
     ("criterion", &["haul-benches"]),
     ("hyper", &["haul-fetch", "haul-web", "haul-lab"]),
     ("indicatif", &["leader", "helper", "haul-examples"]),
-    ("pnet", &["haul-scan"]),
+    ("pnet", &["haul-scan", "haul-lab"]),
     ("postcard", &["haul-wire", "haul-store"]),
     ("rustls", &["haul-fetch", "haul-link", "haul-lab"]),
     ("tokio-rustls", &["haul-fetch", "haul-link", "haul-lab"]),

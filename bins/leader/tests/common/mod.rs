@@ -1,5 +1,7 @@
 //! What every test of the programs needs: where the programs are, and what a leader told.
 
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
 use haul_lab::lan::Process;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::cast_precision_loss,
     reason = "a test may panic"
 )]
@@ -14,9 +15,11 @@
 mod common;
 
 mod alone;
+mod efficiency;
 mod footprint;
 mod losses;
 mod never_slower;
 mod origins;
 mod scene;
 mod together;
+mod under_attack;

@@ -7,10 +7,12 @@ use std::time::Duration;
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Header { name } => write!(f, "the header {name:?} cannot be set"),
+            Self::Header { name, why } => write!(f, "the header {name:?} cannot be set: {why}"),
             Self::Roots { source } => write!(f, "the root certificates cannot be read: {source}"),
             Self::Unreadable { what, text } => write!(f, "{text:?} is no {what}"),
             Self::Url { why } => write!(f, "the URL {why}"),
+            Self::Input { what, why } => write!(f, "the {what} cannot be used: {why}"),
+            Self::Proxy { proxy, fault } => write!(f, "the proxy {proxy} {fault}"),
             Self::Refused { host, why } => write!(f, "{host} must not be fetched from: {why}"),
             Self::Resolve { host, source } => write!(f, "{host} has no address: {source}"),
             Self::Connect { host, source } => write!(f, "{host} cannot be reached: {source}"),
@@ -85,6 +87,7 @@ impl fmt::Display for Fault {
             Self::ContentRange => "its Content-Range is missing or wrong",
             Self::OtherPart => "it sent another part than it was asked for",
             Self::Encoded => "it sent a part of an encoded form of the file",
+            Self::Digest => "it sent a part that is not what its Content-Digest says",
             Self::Multipart => "it sent several parts where one was asked for",
         })
     }

@@ -10,7 +10,7 @@ fn guarded(allowed: &[&str], hosts: &[(&str, &[&str])]) -> Client {
         ((*name).to_owned(), ips.iter().map(|ip| ip.parse().unwrap()).collect())
     });
     Client::new(Options {
-        guard: Guard::Public { allowed, denied: Vec::new() },
+        guard: Guard::Public { allowed, denied: Vec::new().into() },
         hosts: hosts.collect(),
         ..Options::default()
     })

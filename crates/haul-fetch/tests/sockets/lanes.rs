@@ -159,5 +159,6 @@ async fn lanes_share_the_clients_rate() {
     let (a, b) =
         tokio::join!(fetch(&mut one, span(0, 30_000)), fetch(&mut two, span(30_000, 60_000)));
     assert_eq!([a.unwrap(), b.unwrap()].concat(), file);
-    assert!(started.elapsed() >= Duration::from_millis(280), "{:?}", started.elapsed());
+    // What was saved up while the lanes connected is 100 ms of the rate at most.
+    assert!(started.elapsed() >= Duration::from_millis(190), "{:?}", started.elapsed());
 }

@@ -7,9 +7,12 @@
 
 mod bodies;
 mod guarded;
+mod hosts;
 mod lanes;
+mod mirrors;
 mod origin;
 mod probing;
+mod proxies;
 mod ranges;
 mod redirects;
 mod secure;

@@ -3,10 +3,13 @@ use super::namespace::Namespace;
 use super::tool::run;
 use super::{Middle, ORIGIN, ORIGIN_ROUTER};
 use crate::Error;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::ffi::OsStr;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::AsFd;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
 
 /// One machine of a [`Lan`](super::Lan): a namespace with a side to the LAN and one to the
 /// internet.
@@ -88,6 +91,58 @@ impl Host {
         Ok(bytes.trim().parse().unwrap_or(0))
     }
 
+    /// Changes its devices, addresses and routes as `ip` does with these arguments. Its devices
+    /// are `lan0` and `net0`.
+    pub fn ip(&self, arguments: &str) -> Result<(), Error> {
+        self.namespace.ip(arguments)?;
+        Ok(())
+    }
+
+    /// Gives it IPv6, with no address but those that [`Host::ip`] adds; without this it has none.
+    pub fn enable_ipv6(&self) -> Result<(), Error> {
+        self.namespace.set(&[
+            ("net/ipv6/conf/all/disable_ipv6", "0"),
+            ("net/ipv6/conf/default/disable_ipv6", "0"),
+            ("net/ipv6/conf/all/accept_ra", "0"),
+        ])
+    }
+
+    /// Lets the programs that it runs from now on ask this server for names, on port 53.
+    pub fn set_name_server(&self, server: IpAddr) -> Result<(), Error> {
+        self.namespace.set_name_server(server)
+    }
+
+    /// Does `work` on this machine, in a thread of this process: every socket that it opens is one
+    /// of this machine's, wherever it goes later.
+    pub fn enter<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<JoinHandle<T>, Error> {
+        let namespace = self.namespace.open()?;
+        let (entered, told) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let moved =
+                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network));
+            let may_work = moved.is_ok();
+            // Whoever started the thread waits for this word.
+            let _ = entered.send(moved.map_err(std::io::Error::from));
+            may_work.then(work)
+        });
+        let doing = format!("enter the network of {}", self.name);
+        let ended = || Err(std::io::ErrorKind::BrokenPipe.into());
+        told.recv().unwrap_or_else(|_| ended()).map_err(Error::io(doing))?;
+        Ok(thread::spawn(move || joined(thread)))
+    }
+
+    pub(super) fn namespace_name(&self) -> &str {
+        self.namespace.name()
+    }
+
+    /// Sets kernel parameters of this machine, named by their paths below `/proc/sys`.
+    pub(super) fn set(&self, parameters: &[(&str, &str)]) -> Result<(), Error> {
+        self.namespace.set(parameters)
+    }
+
     pub(super) fn on_lan(
         name: &str,
         place: u8,
@@ -154,6 +209,14 @@ impl Host {
             self.middle.switch.ip(&format!("link set {port} {state}"))?;
         }
         Ok(())
+    }
+}
+
+/// What a thread that was let in has made.
+fn joined<T>(thread: JoinHandle<Option<T>>) -> T {
+    match thread.join() {
+        Ok(made) => made.expect("the thread was told to have entered"),
+        Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 

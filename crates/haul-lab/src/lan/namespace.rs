@@ -1,7 +1,8 @@
 use super::tool::run;
 use crate::Error;
 use std::ffi::OsStr;
-use std::path::Path;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
@@ -11,6 +12,9 @@ const PREFIX: &str = "haul-lab-";
 
 /// Where iproute2 keeps named namespaces.
 const NAMESPACES: &str = "/run/netns";
+
+/// Where iproute2 looks for what programs in a namespace find in `/etc`.
+const SETTINGS: &str = "/etc/netns";
 
 /// What every namespace has in common, whatever the machine has: a new one takes the reverse path
 /// filter over from it, and what one download learnt of a path must not help the next.
@@ -56,6 +60,23 @@ impl Namespace {
         run(Command::new("ip").args(["-n", &self.name]).args(arguments.split_whitespace()))
     }
 
+    /// What a thread enters by.
+    pub(super) fn open(&self) -> Result<fs::File, Error> {
+        let path = Path::new(NAMESPACES).join(&self.name);
+        fs::File::open(&path).map_err(Error::io(format!("open {}", path.display())))
+    }
+
+    /// `ip netns exec` puts what is in this folder over what is in `/etc` (ip-netns(8)).
+    pub(super) fn set_name_server(&self, server: IpAddr) -> Result<(), Error> {
+        let folder = Path::new(SETTINGS).join(&self.name);
+        let lines = format!("nameserver {server}\noptions timeout:1 attempts:2\n");
+        let write = || {
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join("resolv.conf"), lines)
+        };
+        write().map_err(Error::io(format!("write to {}", folder.display())))
+    }
+
     /// Runs `tc` inside.
     pub(super) fn tc(&self, arguments: &str) -> Result<String, Error> {
         run(Command::new("tc").args(["-n", &self.name]).args(arguments.split_whitespace()))
@@ -83,6 +104,11 @@ impl Drop for Namespace {
             tracing::warn!(%error, namespace = self.name, "cannot remove a namespace");
         }
     }
+}
+
+/// The file by which a namespace can be entered.
+pub(super) fn path(name: &str) -> PathBuf {
+    Path::new(NAMESPACES).join(name)
 }
 
 /// Removes the namespaces of processes that are gone.
@@ -116,6 +142,8 @@ fn remove(name: &str) -> Result<(), Error> {
         // One that ended by itself in the meantime makes `kill` fail, and is none the worse.
         let _ = run(Command::new("kill").arg("-KILL").args(inside));
     }
+    // Most have none.
+    let _ = fs::remove_dir_all(Path::new(SETTINGS).join(name));
     run(Command::new("ip").args(["netns", "del", name]))?;
     Ok(())
 }

@@ -67,6 +67,10 @@ impl Ledger {
         book.counts.most_open = book.counts.most_open.max(book.open);
     }
 
+    pub(super) fn open(&self) -> u64 {
+        self.book().open
+    }
+
     pub(super) fn closed(&self) {
         self.book().open -= 1;
     }

@@ -1,6 +1,6 @@
 use super::pnet::{Seen, seen};
 use crate::interface::{Carrier, Device, Reach};
-use crate::{Error, Medium, Network};
+use crate::{Error, Medium, Network, icmp};
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ fn device(seen: Seen, routes: &str) -> Device {
         carrier: carrier(seen.flags),
         reach: reach(seen.flags),
         networks: seen.addresses.iter().filter_map(network).collect(),
+        link_local: seen.addresses.iter().find_map(|(address, _)| icmp::link_local(*address)),
         default_route: default_route(routes, &seen.name),
         name: seen.name,
         index: seen.index,
@@ -70,9 +71,9 @@ const fn has(flags: u32, flag: i32) -> bool {
 }
 
 /// Whether its hardware addresses are those of Ethernet (`ARPHRD_ETHER`); Wi-Fi's are, a tunnel's
-/// or `InfiniBand`'s are not.
+/// or `InfiniBand`'s are not. Where `/sys` is another network namespace's, six octets have to do.
 fn is_ethernet(name: &str) -> bool {
-    fs::read_to_string(about(name).join("type")).is_ok_and(|kind| kind.trim() == "1")
+    fs::read_to_string(about(name).join("type")).map_or(true, |kind| kind.trim() == "1")
 }
 
 fn medium(name: &str) -> Medium {

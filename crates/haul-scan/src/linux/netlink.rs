@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// What the kernel says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Message {
+pub(crate) enum Message {
     Neighbour(Neighbour),
     /// All that was asked for has been said.
     Done,
@@ -32,18 +32,18 @@ pub(super) enum Message {
 
 /// An IPv4 machine on the link, as the kernel knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Neighbour {
-    pub(super) interface: u32,
-    pub(super) address: Ipv4Addr,
-    pub(super) mac: Mac,
-    pub(super) state: State,
+pub(crate) struct Neighbour {
+    pub(crate) interface: u32,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) mac: Mac,
+    pub(crate) state: State,
     /// The time since the entry was confirmed or last changed.
-    pub(super) age: Duration,
+    pub(crate) age: Duration,
 }
 
 /// How sure the kernel is of a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// It has just answered.
     Reachable,
     /// It was there some time ago; whether it still is will be looked at when that matters.
@@ -51,7 +51,7 @@ pub(super) enum State {
 }
 
 /// The request for all IPv4 neighbours.
-pub(super) fn dump_request() -> [u8; MESSAGE + NEIGHBOUR] {
+pub(crate) fn dump_request() -> [u8; MESSAGE + NEIGHBOUR] {
     let mut message = [0; MESSAGE + NEIGHBOUR];
     message[0..4].copy_from_slice(&28_u32.to_ne_bytes());
     message[4..6].copy_from_slice(&DUMP_NEIGHBOURS.to_ne_bytes());
@@ -61,7 +61,7 @@ pub(super) fn dump_request() -> [u8; MESSAGE + NEIGHBOUR] {
 }
 
 /// The messages in a datagram that tell something; the rest of a broken one is left out.
-pub(super) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message> {
+pub(crate) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message> {
     let all = std::iter::from_fn(move || {
         let len = usize::try_from(u32_at(datagram, 0)?).ok()?;
         let message = datagram.get(..len).filter(|_| len >= MESSAGE)?;

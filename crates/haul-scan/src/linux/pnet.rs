@@ -18,25 +18,43 @@ use std::time::Duration;
 /// Room for some thousand answers that come at once, where pnet's own socket has it for 256.
 const BUFFER: usize = 4 << 20;
 
-/// The `EtherType` of ARP.
-const ARP: u16 = 0x0806;
+/// What a link carries.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Protocol {
+    /// ARP for IPv4 over Ethernet.
+    Arp,
+    /// Answers to `ICMPv6` echoes.
+    Echo6,
+}
 
 /// Lets in what is long enough and begins as ARP for IPv4 over Ethernet does (classic BPF): all
 /// else would fill the buffer while a download runs.
-const FILTER: [SockFilter; 6] = [
+const ARP: [SockFilter; 6] = [
     SockFilter::new(LOAD_HALF, 0, 0, 12),
-    SockFilter::new(JUMP_IF_EQUAL, 0, 3, ARP as u32),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 3, 0x0806),
     SockFilter::new(LOAD_WORD, 0, 0, 14),
     SockFilter::new(JUMP_IF_EQUAL, 0, 1, 0x0001_0800),
     SockFilter::new(RETURN, 0, 0, 64),
     SockFilter::new(RETURN, 0, 0, 0),
 ];
+/// Lets in what begins as IPv6 with an `ICMPv6` echo reply and no header between them.
+const ECHO_6: [SockFilter; 8] = [
+    SockFilter::new(LOAD_HALF, 0, 0, 12),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 5, 0x86dd),
+    SockFilter::new(LOAD_BYTE, 0, 0, 20),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 3, 58),
+    SockFilter::new(LOAD_BYTE, 0, 0, 54),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 1, 129),
+    SockFilter::new(RETURN, 0, 0, 128),
+    SockFilter::new(RETURN, 0, 0, 0),
+];
+const LOAD_BYTE: u16 = 0x30;
 const LOAD_HALF: u16 = 0x28;
 const LOAD_WORD: u16 = 0x20;
 const JUMP_IF_EQUAL: u16 = 0x15;
 const RETURN: u16 = 0x06;
 
-/// ARP frames through a packet socket of our own under pnet's channel.
+/// Frames of one protocol through a packet socket of our own under pnet's channel.
 pub(super) struct PnetLink {
     sender: Box<dyn DataLinkSender>,
     receiver: Box<dyn DataLinkReceiver>,
@@ -46,12 +64,12 @@ pub(super) struct PnetLink {
 }
 
 impl PnetLink {
-    pub(super) fn open(interface: &Interface) -> io::Result<Self> {
-        let socket = open_socket()?;
+    pub(super) fn open(interface: &Interface, protocol: Protocol) -> io::Result<Self> {
+        let socket = open_socket(protocol.filter())?;
         let config = Config {
             // pnet binds the socket to this protocol and leaves its type as it is. So it does not
             // see what we send ourselves, and nothing else on its way through the kernel is copied.
-            channel_type: ChannelType::Layer3(ARP),
+            channel_type: ChannelType::Layer3(protocol.ethertype()),
             promiscuous: false,
             read_timeout: Some(Duration::ZERO),
             write_timeout: Some(Duration::ZERO),
@@ -91,6 +109,22 @@ impl Link for PnetLink {
     }
 }
 
+impl Protocol {
+    const fn ethertype(self) -> u16 {
+        match self {
+            Self::Arp => 0x0806,
+            Self::Echo6 => 0x86dd,
+        }
+    }
+
+    const fn filter(self) -> &'static [SockFilter] {
+        match self {
+            Self::Arp => &ARP,
+            Self::Echo6 => &ECHO_6,
+        }
+    }
+}
+
 /// An interface of this machine as pnet shows it.
 pub(super) struct Seen {
     pub(super) name: String,
@@ -114,10 +148,10 @@ pub(super) fn seen() -> Vec<Seen> {
 }
 
 /// A packet socket that nothing reaches before it is bound.
-fn open_socket() -> io::Result<Socket> {
+fn open_socket(filter: &[SockFilter]) -> io::Result<Socket> {
     let flags = SocketFlags::CLOEXEC;
     let socket = Socket::from(socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)?);
-    socket.attach_filter(&FILTER)?;
+    socket.attach_filter(filter)?;
     // Past the administrator's limit goes CAP_NET_ADMIN only; up to it will do.
     let sized = set_socket_recv_buffer_size_force(&socket, BUFFER)
         .or_else(|_| set_socket_recv_buffer_size(&socket, BUFFER));
@@ -133,7 +167,7 @@ fn named(interface: &Interface) -> NetworkInterface {
         name: interface.name().to_owned(),
         description: String::new(),
         index: interface.index(),
-        mac: Some(MacAddr::from(interface.mac().octets())),
+        mac: interface.mac().map(|mac| MacAddr::from(mac.octets())),
         ips: Vec::new(),
         flags: 0,
     }

@@ -9,6 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 /// Where the datagrams go: the port of a service that throws them away (RFC 863).
@@ -79,7 +80,7 @@ impl Sweep {
     }
 
     fn recall(&mut self, neighbour: Neighbour) {
-        let Some(heard) = self.heard(neighbour, Evidence::Chatter) else { return };
+        let Some(heard) = self.heard(neighbour, Evidence::Record) else { return };
         if neighbour.age <= RECENT {
             self.known.push_back(heard);
         } else {
@@ -89,7 +90,7 @@ impl Sweep {
 
     fn heard(&self, neighbour: Neighbour, evidence: Evidence) -> Option<Heard> {
         let Neighbour { interface, address, mac, .. } = neighbour;
-        (interface == self.interface.index()).then_some(Heard { address, mac, evidence })
+        (interface == self.interface.index()).then_some(Heard { address, mac: Some(mac), evidence })
     }
 
     /// A socket to send one more datagram from.
@@ -134,8 +135,8 @@ impl Prober for Sweep {
         }
     }
 
-    fn patience(&self) -> Duration {
-        if self.doubtful.is_empty() { REPEAT } else { LOOK_AFTER }
+    fn patience(&self) -> RangeInclusive<Duration> {
+        if self.doubtful.is_empty() { Duration::ZERO..=REPEAT } else { LOOK_AFTER..=LOOK_AFTER }
     }
 }
 

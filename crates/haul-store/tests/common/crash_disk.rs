@@ -6,7 +6,7 @@ use haul_store::disk::{Disk, DiskFile, Entry, Readers, Reserved};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, IoSlice};
 use std::rc::Rc;
 
 /// A disk with one folder. Its clones are the same disk.
@@ -77,6 +77,14 @@ impl CrashDisk {
         Self { state: Rc::new(RefCell::new(state)) }
     }
 
+    /// How many bytes each write to the file with this name carried.
+    pub(crate) fn writes_to(&self, name: &str) -> Vec<usize> {
+        let state = self.state.borrow();
+        let inode = state.names[OsStr::new(name)];
+        let of_file = |&(to, len): &(usize, usize)| (to == inode).then_some(len);
+        state.writes.iter().filter_map(of_file).collect()
+    }
+
     /// What the file with this name holds.
     pub(crate) fn contents(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.state.borrow();
@@ -94,6 +102,8 @@ struct State {
     operations: u64,
     fault: Option<Fault>,
     unreadable: Option<usize>,
+    /// To which file, and how many bytes.
+    writes: Vec<(usize, usize)>,
     sparse: bool,
     free: Option<u64>,
 }
@@ -307,8 +317,11 @@ impl DiskFile for CrashFile {
         Ok(len)
     }
 
-    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.change(Change::Write(at as usize, bytes.to_owned()))
+    fn write_at(&self, at: u64, parts: &mut [IoSlice<'_>]) -> io::Result<()> {
+        let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
+        let bytes = parts.concat();
+        self.state.borrow_mut().writes.push((self.inode, bytes.len()));
+        self.change(Change::Write(at as usize, bytes))
     }
 
     fn len(&self) -> io::Result<u64> {

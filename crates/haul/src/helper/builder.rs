@@ -1,9 +1,10 @@
 use super::consent::{ConsentPolicy, Decision};
 use super::serve::{Serving, serve};
+use super::surroundings::surroundings;
 use crate::home::machine_name;
 use crate::{ByteRate, Error, Home};
-use haul_fetch::{Cidr, Client, Guard, Options, RateLimit};
-use haul_link::{PORT, PORTS, interfaces};
+use haul_fetch::{Cidr, Client, Denied, Guard, Options, RateLimit};
+use haul_link::{PORT, PORTS};
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::ops::RangeInclusive;
@@ -27,6 +28,7 @@ pub struct HelperBuilder {
     source_address: Option<IpAddr>,
     ports: RangeInclusive<u16>,
     name: Option<String>,
+    group_only: bool,
 }
 
 /// A builder's choices, checked.
@@ -37,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) home: Home,
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) machine: String,
+    pub(crate) group_only: bool,
 }
 
 impl Helper {
@@ -52,6 +55,7 @@ impl Helper {
             source_address: None,
             ports: PORTS,
             name: None,
+            group_only: false,
         }
     }
 
@@ -133,10 +137,17 @@ impl HelperBuilder {
         self
     }
 
+    /// Hears only asks of the own group and helps no other leader: to everybody else it is not
+    /// there. Takes a key of the group in [`GroupFile`](crate::trust::GroupFile).
+    pub fn group_only(mut self) -> Self {
+        self.group_only = true;
+        self
+    }
+
     /// Checks everything that can be checked without touching the network or the disk.
     pub fn build(self) -> Result<Helper, Error> {
         let client = Client::new(Options {
-            guard: Guard::Public { allowed: self.allowed, denied: own_networks() },
+            guard: Guard::Public { allowed: self.allowed, denied: Denied::asking(surroundings) },
             extra_roots: self.roots,
             limit: self.limit.map(|rate| RateLimit::new(rate.bytes_per_second())),
             source_address: self.source_address,
@@ -149,14 +160,8 @@ impl HelperBuilder {
             home: self.home.map_or_else(Home::of_user, Ok)?,
             ports: self.ports,
             machine: self.name.unwrap_or_else(machine_name),
+            group_only: self.group_only,
         };
         Ok(Helper { settings })
     }
-}
-
-/// Networks that this machine is in: closed to strangers even where their addresses are public.
-fn own_networks() -> Vec<Cidr> {
-    let own = interfaces().unwrap_or_default().into_iter();
-    own.filter_map(|network| format!("{}/{}", network.address, network.prefix).parse().ok())
-        .collect()
 }

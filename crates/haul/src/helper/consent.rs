@@ -1,3 +1,4 @@
+use crate::trust::Standing;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -13,14 +14,18 @@ pub trait ConsentPolicy: Send + Sync + 'static {
     ) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
 }
 
-/// What a leader asks of a helper. All of it comes from the leader, but for the code.
+/// What a leader asks of a helper. All of it comes from the leader, but for its standing and the
+/// code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The name that the leader's machine gives itself, made safe to show.
     pub leader: String,
     /// The leader's id, which it has proved to hold the key of: 64 hexadecimal digits.
     pub leader_id: String,
-    /// The six digits that the leader's screen shows too, unless somebody is in the middle.
+    /// Who the leader is to this machine.
+    pub standing: Standing,
+    /// The six digits that the leader's screen shows, unless somebody is in the middle. Whoever
+    /// lets them be typed in for [`Trust::pair`](crate::trust::Trust::pair) does not show them.
     pub code: String,
     /// `http` or `https`.
     pub scheme: &'static str,

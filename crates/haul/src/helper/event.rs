@@ -1,4 +1,5 @@
 use crate::Answer;
+use crate::trust::Standing;
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,6 +19,9 @@ pub enum HelperEvent {
         leader: String,
         /// Where it is.
         address: IpAddr,
+        /// Who it is to this machine.
+        #[serde(flatten)]
+        standing: Standing,
         /// The code that its screen shows too.
         code: String,
         /// The host that the file comes from.

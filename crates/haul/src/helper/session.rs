@@ -2,29 +2,24 @@
 
 use super::consent::{Decision, Request};
 use super::event::HelperEvent;
+use super::mouth::Secret;
+use super::refused::{self, Refusals};
 use super::serve::Helping;
+use super::work::{LANES, work};
 use crate::Answer;
-use crate::lanes::{Lanes, Order, Word};
-use haul_fetch::{Kind, Lane, Retry, Source, Validator};
-use haul_link::{
-    FrameReader, FrameWriter, Greeting, Heard, LinkError, PeerId, Session, answer, dial, random,
-};
+use crate::trust::Role;
+use haul_fetch::{Lane, Source, Validator};
+use haul_link::{Greeting, Heard, LinkError, Me, PeerId, Session, answer, dial, random};
 use haul_span::Span;
-use haul_wire::{
-    Answer as WireAnswer, ByeReason, FailReason, Failure, Frame, JobFacts, Offer, Scheme, Verdict,
-};
+use haul_wire::{Answer as WireAnswer, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
 use sha2::{Digest, Sha256};
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 use url::Url;
-
-/// How many connections a helper opens to an origin at the most.
-const LANES: u8 = 8;
 
 /// How long a policy may think; no answer is a no.
 const DECISION: Duration = Duration::from_secs(45);
@@ -32,24 +27,28 @@ const DECISION: Duration = Duration::from_secs(45);
 /// How long a leader may take for each step before the first grant.
 const STEP: Duration = Duration::from_secs(20);
 
-/// How much of the file the leader must show that it can read, in bytes.
-const CHALLENGE: u64 = 64 << 10;
+/// How much of the file the leader must show that it can read, in bytes: as much as a new
+/// connection brings in one or two round trips.
+const CHALLENGE: u64 = 16 << 10;
 
-/// Pieces on their way to the leader: with 64 KiB each, 1 MiB.
-const QUEUE: usize = 16;
-
-/// How many leases a leader may have out with one helper.
-const LEASES: u64 = 64;
-
-/// Why a session ended, and whether the same ask may be followed again.
-struct Ended {
-    because: String,
+/// Why a session ended before work began.
+pub(crate) struct Ended {
+    pub(crate) because: String,
+    /// Whether the same ask may be followed again.
     again: bool,
+    /// What the leader is told.
+    farewell: Option<ByeReason>,
+}
+
+impl Ended {
+    fn with(reason: ByeReason, because: impl Into<String>) -> Self {
+        Self { because: because.into(), again: false, farewell: Some(reason) }
+    }
 }
 
 impl From<LinkError> for Ended {
     fn from(error: LinkError) -> Self {
-        Self { because: error.to_string(), again: true }
+        Self { because: error.to_string(), again: true, farewell: error.farewell() }
     }
 }
 
@@ -66,35 +65,111 @@ pub(crate) async fn help(heard: Heard, helping: &Helping) -> bool {
 
 async fn meet(heard: Heard, helping: &Helping) -> Result<(), Ended> {
     let address = (heard.from, heard.ask.port).into();
-    let me = helping.identity.id();
     let secured = dial(&helping.identity, address, Some(PeerId(heard.ask.leader))).await?;
-    let leader_id = secured.peer.to_string();
-    let greeting = answer(secured, me, &helping.settings.machine).await?;
-    let Greeting { mut session, code, name, .. } = greeting;
+    let leader = secured.peer;
+    let (id, group) = (helping.identity.id(), helping.group.as_ref());
+    let mut greeting = answer(secured, Me { id, name: &helping.settings.machine, group }).await?;
+    match agree(leader, &mut greeting, heard, helping).await {
+        Ok(Some(agreed)) => carry_out(greeting.session, agreed, helping).await,
+        Ok(None) => Ok(()),
+        Err(ended) => {
+            if let Some(reason) = ended.farewell {
+                // Whoever broke the protocol may have gone.
+                let _ = greeting.session.send(&Frame::Bye { reason }).await;
+            }
+            Err(ended)
+        }
+    }
+}
+
+/// A leader that is to be helped, and what with.
+struct Agreed<'a> {
+    request: Request,
+    source: Source,
+    secret: Secret,
+    _turn: Turn<'a>,
+}
+
+/// From the offer to the word that grants may come; `None` means that the leader heard a no.
+async fn agree<'a>(
+    leader: PeerId,
+    greeting: &mut Greeting,
+    heard: Heard,
+    helping: &'a Helping,
+) -> Result<Option<Agreed<'a>>, Ended> {
+    if helping.settings.group_only && !greeting.group {
+        return Err(Ended::with(ByeReason::NotWanted, "it is not of the group"));
+    }
+    let session = &mut greeting.session;
     let offer = match within("offer", session.next()).await? {
         Frame::Offer(offer) => offer,
         other => return Err(unexpected("an offer", &other)),
     };
     let request = Request {
-        leader: name,
-        leader_id,
-        code: code.to_string(),
+        standing: helping.trust.standing(Role::Leader, leader, &greeting.name, greeting.group),
+        leader: greeting.name.clone(),
+        leader_id: leader.to_string(),
+        code: greeting.code.to_string(),
         scheme: if offer.scheme == Scheme::Https { "https" } else { "http" },
         host: safe_host(&offer.host),
         size: offer.size,
     };
-    let Some(_turn) = decide(&request, heard, helping, &mut session).await? else { return Ok(()) };
-    let source = prepare(&mut session, &offer, helping).await?;
+    let Some(turn) = decide(leader, &request, heard, helping, session).await? else {
+        return Ok(None);
+    };
+    let job = match within("job", session.next()).await? {
+        Frame::Job(job) => job,
+        other => return Err(unexpected("the job", &other)),
+    };
+    let began = Instant::now();
+    match prepare(session, &job, &offer, helping).await? {
+        Ok((source, secret)) => Ok(Some(Agreed { request, source, secret, _turn: turn })),
+        Err(because) => {
+            drop(turn);
+            Err(helping.refuse(leader, &request, began, because).await)
+        }
+    }
+}
+
+/// Helps until either side ends it.
+async fn carry_out(
+    session: Session,
+    Agreed { request, source, secret, _turn }: Agreed<'_>,
+    helping: &Helping,
+) -> Result<(), Ended> {
     helping
         .tell(HelperEvent::Helping { leader: request.leader.clone(), host: request.host.clone() });
-    let sent = Arc::new(AtomicU64::new(0));
-    let because = work(session, &source, &request, helping, &sent).await;
+    let sent = AtomicU64::new(0);
+    let because = work(session, &source, secret, &request, helping, &sent).await;
     let bytes = sent.load(Ordering::Relaxed);
     helping.tell(HelperEvent::Ended { leader: request.leader, bytes, because: because.text });
     if because.broken {
-        Err(Ended { because: "the connection broke".into(), again: true })
+        Err(Ended { because: "the connection broke".into(), again: true, farewell: None })
     } else {
         Ok(())
+    }
+}
+
+impl Helping {
+    /// Turns away a leader whose file this helper does not get, for whatever reason. All reasons
+    /// look alike and take the same time, so that nobody can feel their way around this machine's
+    /// network with them; the owner is told which it was.
+    async fn refuse(
+        &self,
+        leader: PeerId,
+        request: &Request,
+        began: Instant,
+        because: String,
+    ) -> Ended {
+        self.refusals().note(Instant::now().into_std(), leader, &request.host);
+        let name = request.leader.clone();
+        self.tell(HelperEvent::Ended { leader: name, bytes: 0, because: because.clone() });
+        sleep_until(began + refused::delay()).await;
+        Ended::with(ByeReason::Unreachable, because)
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,6 +190,7 @@ impl Drop for Turn<'_> {
 
 /// Lets the policy decide and tells the leader; a turn means yes.
 async fn decide<'a>(
+    leader: PeerId,
     request: &Request,
     heard: Heard,
     helping: &'a Helping,
@@ -123,10 +199,13 @@ async fn decide<'a>(
     let turn = Turn::take(helping);
     let (decision, because) = if turn.is_none() {
         (Decision::Busy, "somebody else is being helped")
+    } else if helping.refusals().is_spent(Instant::now().into_std(), leader) {
+        (Decision::No, "it named too many files that this machine does not get")
     } else {
         helping.tell(HelperEvent::Asked {
             leader: request.leader.clone(),
             address: heard.from,
+            standing: request.standing.clone(),
             code: request.code.clone(),
             host: request.host.clone(),
             size: request.size,
@@ -148,41 +227,29 @@ async fn decide<'a>(
     Ok(turn.filter(|_| decision == Decision::Yes))
 }
 
-/// From the yes to the word that grants may come: what to fetch, and the proof that the leader
-/// could read it by itself.
-async fn prepare(session: &mut Session, offer: &Offer, helping: &Helping) -> Result<Source, Ended> {
-    let job = match within("job", session.next()).await? {
-        Frame::Job(job) => job,
-        other => return Err(unexpected("the job", &other)),
-    };
-    let source = match source_of(&job, offer, helping) {
-        Ok(source) => source,
-        Err(because) => return part(session, ByeReason::Protocol, because).await,
-    };
+/// What to fetch, and a secret part of it that the leader must show it can read by itself before
+/// any byte is sent; or why this helper does not get the file.
+async fn prepare(
+    session: &mut Session,
+    job: &JobFacts,
+    offer: &Offer,
+    helping: &Helping,
+) -> Result<Result<(Source, Secret), String>, Ended> {
     let Some(span) = secret_span(job.length) else {
-        return part(session, ByeReason::Protocol, "an empty file needs no help".into()).await;
+        return Err(Ended::with(ByeReason::Protocol, "an empty file needs no help"));
     };
     session.send(&Frame::Challenge { span }).await?;
-    let (mine, theirs) = tokio::join!(digest(&source, span), within("proof", session.next()));
-    match (mine, theirs?) {
-        (Ok(mine), Frame::Proof { sha256 }) if mine == sha256 => {
+    let source = match source_of(job, offer, helping) {
+        Ok(source) => source,
+        Err(because) => return Ok(Err(because)),
+    };
+    match digest(&source, span).await {
+        Ok(secret) => {
             session.send(&Frame::Ready).await?;
-            Ok(source)
+            Ok(Ok((source, secret)))
         }
-        (Ok(_), Frame::Proof { .. }) => {
-            part(session, ByeReason::Unproven, "the leader reads another file there".into()).await
-        }
-        (Err(error), Frame::Proof { .. }) => {
-            part(session, ByeReason::Unreachable, error.to_string()).await
-        }
-        (_, other) => Err(unexpected("a proof", &other)),
+        Err(error) => Ok(Err(error.to_string())),
     }
-}
-
-/// Ends the session with a word to the leader; the same ask is not followed again.
-async fn part<T>(session: &mut Session, reason: ByeReason, because: String) -> Result<T, Ended> {
-    session.send(&Frame::Bye { reason }).await?;
-    Err(Ended { because, again: false })
 }
 
 /// The source that the job names, which must be the one that was offered.
@@ -210,139 +277,16 @@ fn secret_span(length: u64) -> Option<Span> {
     Span::new(start, length)?.first(CHALLENGE)
 }
 
-async fn digest(source: &Source, span: Span) -> Result<[u8; 32], haul_fetch::Error> {
+async fn digest(source: &Source, span: Span) -> Result<Secret, haul_fetch::Error> {
     let mut digest = Sha256::new();
     let mut lane = Lane::new(source.clone());
     lane.open(span).await?;
+    let mut from = None;
     while let Some(piece) = lane.next().await? {
         digest.update(&piece);
+        from = from.or(lane.peer());
     }
-    Ok(digest.finalize().into())
-}
-
-/// Why work ended.
-struct Because {
-    text: String,
-    /// The connection broke, so the leader may want help again.
-    broken: bool,
-}
-
-async fn work(
-    session: Session,
-    source: &Source,
-    request: &Request,
-    helping: &Helping,
-    sent: &Arc<AtomicU64>,
-) -> Because {
-    let (reader, writer) = session.granted();
-    let (words, said) = mpsc::channel(QUEUE);
-    let (replies, control) = mpsc::unbounded_channel();
-    let credit = Arc::new(Semaphore::new(0));
-    let lanes = Lanes::start(source, LANES, None, &words, Some(&credit));
-    let length = source.length().unwrap_or(0);
-    tokio::select! {
-        because = hear(reader, &lanes, &credit, &replies, length) => because,
-        error = speak(writer, said, control, sent) => Because { text: error.to_string(), broken: true },
-        () = show(request, helping, sent) => Because { text: String::new(), broken: false },
-    }
-}
-
-/// Does what the leader says, until it ends.
-async fn hear(
-    mut reader: FrameReader,
-    lanes: &Lanes,
-    credit: &Semaphore,
-    replies: &mpsc::UnboundedSender<Frame>,
-    length: u64,
-) -> Because {
-    let protocol = |text: &str| Because { text: text.to_owned(), broken: false };
-    loop {
-        match reader.next_alive().await {
-            Ok(Frame::Grant { span, .. }) if span.end() > length => {
-                return protocol("the leader granted bytes that the file does not have");
-            }
-            Ok(Frame::Grant { lease, span }) => lanes.order(Order::Grant { lease, span }),
-            Ok(Frame::Trim { lease, end }) => lanes.order(Order::Trim { lease, end }),
-            Ok(Frame::Revoke { lease }) => lanes.order(Order::Revoke { lease }),
-            Ok(Frame::Lanes { lanes: most }) => lanes.order(Order::Lanes { lanes: most }),
-            Ok(Frame::Credit { bytes }) => {
-                if credit.available_permits() > CREDIT_MOST {
-                    return protocol("the leader gave credit without end");
-                }
-                credit.add_permits(bytes as usize);
-            }
-            Ok(Frame::Ping) => drop(replies.send(Frame::Pong)),
-            Ok(Frame::Pong) => {}
-            Ok(Frame::Bye { reason }) => return protocol(reason_text(reason)),
-            Ok(_) => return protocol("the leader sent a frame that does not belong here"),
-            Err(error) => return Because { text: error.to_string(), broken: true },
-        }
-        if lanes.held() > LEASES {
-            return protocol("the leader granted too many leases at a time");
-        }
-    }
-}
-
-/// Sends what the lanes fetched, and a sign of life where there is nothing; returns what broke.
-async fn speak(
-    mut writer: FrameWriter,
-    mut said: mpsc::Receiver<Word>,
-    mut control: mpsc::UnboundedReceiver<Frame>,
-    sent: &AtomicU64,
-) -> LinkError {
-    loop {
-        let next = async {
-            tokio::select! {
-                biased;
-                Some(frame) = control.recv() => frame,
-                Some(word) = said.recv() => frame_of(word),
-            }
-        };
-        let frame = timeout(Session::PING_AFTER, next).await.unwrap_or(Frame::Ping);
-        if let Err(error) = writer.send(&frame).await {
-            return error;
-        }
-        if let Frame::Data { bytes, .. } = &frame {
-            sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Tells once a second how far it is.
-async fn show(request: &Request, helping: &Helping, sent: &AtomicU64) {
-    let mut seconds = interval(Duration::from_secs(1));
-    let mut before = 0;
-    seconds.tick().await;
-    loop {
-        seconds.tick().await;
-        let bytes = sent.load(Ordering::Relaxed);
-        let rate = bytes - std::mem::replace(&mut before, bytes);
-        helping.tell(HelperEvent::Progress { leader: request.leader.clone(), bytes, rate });
-    }
-}
-
-fn frame_of(word: Word) -> Frame {
-    match word {
-        Word::Data { lease, offset, bytes } => Frame::Data { lease, offset, bytes },
-        Word::Done { lease } => Frame::Done { lease },
-        Word::Failed { lease, error } => Frame::Failed { lease, failure: failure_of(&error) },
-    }
-}
-
-/// What a leader is told of an error: its class, and when to come back.
-fn failure_of(error: &haul_fetch::Error) -> Failure {
-    let pause = match error.retry() {
-        Retry::After(pause) => pause,
-        Retry::Never | Retry::Elsewhere => Duration::ZERO,
-    };
-    let reason = match error.kind() {
-        Kind::Busy => FailReason::Throttled,
-        Kind::Changed => FailReason::Changed,
-        Kind::Http => FailReason::Origin,
-        Kind::Network => FailReason::Network,
-        _ => FailReason::Refused,
-    };
-    Failure { reason, pause_ms: u32::try_from(pause.as_millis()).unwrap_or(u32::MAX) }
+    Ok(Secret { sha256: digest.finalize().into(), from: from.map(|peer| peer.ip()) })
 }
 
 async fn within<T>(
@@ -354,7 +298,9 @@ async fn within<T>(
 
 fn unexpected(awaiting: &'static str, frame: &Frame) -> Ended {
     match frame {
-        Frame::Bye { reason } => Ended { because: reason_text(*reason).into(), again: false },
+        Frame::Bye { reason } => {
+            Ended { because: reason_text(*reason).into(), again: false, farewell: None }
+        }
         other => LinkError::Unexpected { awaiting, kind: other.kind() }.into(),
     }
 }
@@ -365,7 +311,7 @@ fn safe_host(host: &str) -> String {
     host.chars().filter(plain).take(253).collect()
 }
 
-fn reason_text(reason: ByeReason) -> &'static str {
+pub(crate) fn reason_text(reason: ByeReason) -> &'static str {
     match reason {
         ByeReason::Done => "the download is done",
         ByeReason::Cancelled => "the download was stopped",
@@ -375,6 +321,3 @@ fn reason_text(reason: ByeReason) -> &'static str {
         _ => "the leader ended it",
     }
 }
-
-/// More credit than any leader gives at a time, in bytes.
-const CREDIT_MOST: usize = 64 << 20;

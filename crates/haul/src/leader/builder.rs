@@ -1,7 +1,9 @@
 use super::transfer::Transfer;
+use super::ways::secret;
 use crate::home::machine_name;
 use crate::{ByteRate, Error, ErrorKind, Helpers, Home, Report, checksum};
-use haul_fetch::{Client, Digest, Guard, Options, RateLimit};
+use haul_fetch::ways::{Cookies, Mirror, Netrc, Pieces, Proxies};
+use haul_fetch::{Client, Digest, Guard, Options, Probe, RateLimit};
 use haul_link::{PORT, PORTS};
 use haul_store::{Clobber, Left};
 use std::net::IpAddr;
@@ -18,15 +20,26 @@ pub struct Leader {
 #[derive(Clone)]
 #[must_use]
 pub struct LeaderBuilder {
-    url: Url,
+    pub(super) url: Url,
+    pub(super) mirrors: Vec<Mirror>,
+    /// What is known of the file beforehand.
+    pub(super) length: Option<u64>,
+    pub(super) digests: Vec<Digest>,
+    pub(super) pieces: Option<Pieces>,
+    pub(super) route: Route,
+    pub(super) netrc: String,
+    pub(super) cookies: String,
+    pub(super) helpers_from: u64,
+    /// That of another download.
+    pub(super) client: Option<Client>,
     file: Option<PathBuf>,
     folder: Option<PathBuf>,
     helpers: Helpers,
     min_helpers: usize,
-    headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, String)>,
     checksum: Option<String>,
     limit: Option<ByteRate>,
-    resume: bool,
+    left: Left,
     clobber: Clobber,
     home: Option<Home>,
     scan: bool,
@@ -36,19 +49,34 @@ pub struct LeaderBuilder {
     ports: RangeInclusive<u16>,
     ask_port: u16,
     name: Option<String>,
+    spool: bool,
+    group_only: bool,
+}
+
+/// Through whom a download goes.
+#[derive(Clone)]
+pub(super) enum Route {
+    Direct,
+    FromEnv,
+    Through(String),
 }
 
 /// A builder's choices, checked.
 pub(crate) struct Settings {
     pub(crate) url: Url,
+    pub(crate) mirrors: Vec<Mirror>,
+    pub(crate) length: Option<u64>,
+    pub(crate) digests: Vec<Digest>,
+    pub(crate) pieces: Option<Pieces>,
     pub(crate) folder: PathBuf,
     pub(crate) name: Option<String>,
     pub(crate) client: Client,
     pub(crate) helpers: Helpers,
     pub(crate) min_helpers: usize,
+    /// Nobody is asked to help with a smaller file.
+    pub(crate) helpers_from: u64,
     /// Why nobody may help, where the job holds secrets.
     pub(crate) alone: Option<&'static str>,
-    pub(crate) checksum: Option<Digest>,
     pub(crate) left: Left,
     pub(crate) clobber: Clobber,
     pub(crate) home: Home,
@@ -57,6 +85,9 @@ pub(crate) struct Settings {
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) ask_port: u16,
     pub(crate) machine: String,
+    /// The file is for a reader only, and gone at the end.
+    pub(crate) is_spooled: bool,
+    pub(crate) group_only: bool,
 }
 
 impl Leader {
@@ -65,6 +96,15 @@ impl Leader {
     pub fn builder(url: Url) -> LeaderBuilder {
         LeaderBuilder {
             url,
+            mirrors: Vec::new(),
+            length: None,
+            digests: Vec::new(),
+            pieces: None,
+            route: Route::Direct,
+            netrc: String::new(),
+            cookies: String::new(),
+            helpers_from: 0,
+            client: None,
             file: None,
             folder: None,
             helpers: Helpers::Auto,
@@ -72,7 +112,7 @@ impl Leader {
             headers: Vec::new(),
             checksum: None,
             limit: None,
-            resume: false,
+            left: Left::Refuse,
             clobber: Clobber::Refuse,
             home: None,
             scan: true,
@@ -82,6 +122,8 @@ impl Leader {
             ports: PORTS,
             ask_port: PORT,
             name: None,
+            spool: false,
+            group_only: false,
         }
     }
 
@@ -100,6 +142,15 @@ impl LeaderBuilder {
     /// Saves the file here. A relative path is taken from the folder, if one is given.
     pub fn save_as(mut self, file: impl Into<PathBuf>) -> Self {
         self.file = Some(file.into());
+        self
+    }
+
+    /// Saves no file: its bytes are for [`Transfer::reader`] alone.
+    ///
+    /// Until they are read they are in the folder of [`home`](Self::home), which needs room for the
+    /// whole file; at the end nothing is left there, so that such a job cannot be resumed.
+    pub fn spool(mut self) -> Self {
+        self.spool = true;
         self
     }
 
@@ -141,7 +192,7 @@ impl LeaderBuilder {
 
     /// Goes on with what a former run left for this file; starts anew where there is nothing.
     pub fn resume(mut self) -> Self {
-        self.resume = true;
+        self.left = Left::Continue;
         self
     }
 
@@ -205,38 +256,73 @@ impl LeaderBuilder {
         self
     }
 
+    /// Takes help only from machines of the own group, and shows the others nothing of the job.
+    /// Takes a key of the group in [`GroupFile`](crate::trust::GroupFile).
+    pub fn group_only(mut self) -> Self {
+        self.group_only = true;
+        self
+    }
+
     /// Checks everything that can be checked without touching the network or the disk.
     pub fn build(self) -> Result<Leader, Error> {
-        let (folder, name) = self.place()?;
+        let home = self.home.clone().map_or_else(Home::of_user, Ok)?;
+        let (folder, name) = if self.spool { home.spool_place() } else { self.place()? };
         let checksum = self.checksum.as_deref().map(checksum::parse).transpose()?;
-        let alone = self.secret();
-        let client = Client::new(Options {
-            headers: self.headers,
-            guard: Guard::Open,
-            extra_roots: self.roots,
-            limit: self.limit.map(|rate| RateLimit::new(rate.bytes_per_second())),
-            source_address: self.source_address,
-            ..Options::default()
-        })?;
+        let digests = checksum.into_iter().chain(self.digests.iter().copied()).collect();
+        let client = self.client()?;
+        let url = web(self.url)?;
+        let alone = secret(&client, &url, !self.headers.is_empty());
+        for mirror in &self.mirrors {
+            web(mirror.url().clone())?;
+        }
         let job = Settings {
-            url: web(self.url)?,
+            url,
+            mirrors: self.mirrors,
+            length: self.length,
+            digests,
+            pieces: self.pieces,
             folder,
             name,
             client,
             helpers: self.helpers,
             min_helpers: self.min_helpers,
+            helpers_from: self.helpers_from,
             alone,
-            checksum,
-            left: if self.resume { Left::Continue } else { Left::Refuse },
+            left: self.left,
             clobber: self.clobber,
-            home: self.home.map_or_else(Home::of_user, Ok)?,
+            home,
             scan: self.scan,
             interfaces: self.interfaces,
             ports: self.ports,
             ask_port: self.ask_port,
             machine: self.name.unwrap_or_else(machine_name),
+            is_spooled: self.spool,
+            group_only: self.group_only,
         };
         Ok(Leader { job })
+    }
+
+    /// What the file is fetched with: its own, or another download's.
+    pub(super) fn client(&self) -> Result<Client, Error> {
+        if let Some(client) = &self.client {
+            return Ok(client.clone());
+        }
+        let proxies = match &self.route {
+            Route::Direct => Proxies::default(),
+            Route::FromEnv => Proxies::from_env()?,
+            Route::Through(proxy) => Proxies::through(&proxy.parse()?),
+        };
+        Ok(Client::new(Options {
+            headers: self.headers.clone(),
+            guard: Guard::Open,
+            extra_roots: self.roots.clone(),
+            limit: self.limit.map(|rate| RateLimit::new(rate.bytes_per_second())),
+            source_address: self.source_address,
+            proxies,
+            netrc: Netrc::parse(&self.netrc)?,
+            cookies: Cookies::parse(&self.cookies)?,
+            ..Options::default()
+        })?)
     }
 
     /// The folder, and the name in it if the user chose one.
@@ -257,15 +343,12 @@ impl LeaderBuilder {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         Ok((parent.unwrap_or(Path::new(".")).to_owned(), Some(name.to_owned())))
     }
+}
 
-    fn secret(&self) -> Option<&'static str> {
-        if !self.headers.is_empty() {
-            Some("its request has headers of your own, which are never shown to other machines")
-        } else if !self.url.username().is_empty() || self.url.password().is_some() {
-            Some("its address holds a password, which is never shown to other machines")
-        } else {
-            None
-        }
+impl Settings {
+    /// Asks for the file where it first is.
+    pub(crate) async fn probe(&self) -> Result<Probe, haul_fetch::Error> {
+        self.client.probe_any(&self.url, &self.mirrors, self.length).await
     }
 }
 

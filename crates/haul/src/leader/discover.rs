@@ -6,6 +6,7 @@ use super::peer::Hosting;
 use super::peer::News;
 #[cfg(feature = "scan")]
 use crate::Happening;
+use crate::trust::{Group, minute};
 use crate::{Error, Helpers, helpers::resolve};
 use haul_link::{Asker, Interface, PeerId, REPEATS, interfaces};
 use haul_wire::{Ask, SizeClass};
@@ -36,6 +37,7 @@ const WANTED: u8 = u8::MAX;
 pub(crate) struct Asking {
     asker: Asker,
     ask: Ask,
+    group: Option<Group>,
     /// Where helpers hear asks.
     #[cfg_attr(not(feature = "scan"), expect(dead_code, reason = "there is no scan"))]
     port: u16,
@@ -50,6 +52,7 @@ impl Asking {
     /// Opens what asks are sent through. `port` is where helpers come in.
     pub(crate) async fn open(
         settings: &Settings,
+        group: Option<Group>,
         id: [u8; 16],
         leader: PeerId,
         port: u16,
@@ -75,7 +78,7 @@ impl Asking {
             tag: [0; 16],
         };
         let scan = (everybody && settings.scan).then(|| settings.interfaces.clone());
-        Ok(Self { asker, ask, port: settings.ask_port, named, everybody, scan })
+        Ok(Self { asker, ask, group, port: settings.ask_port, named, everybody, scan })
     }
 
     /// On how many interfaces everybody is asked.
@@ -114,7 +117,7 @@ impl Asking {
             match finding {
                 crate::Finding::Host(crate::Host { address, how, .. }) => {
                     hosting.tell(News::Told(Happening::Found { address, how })).await;
-                    self.asker.ask_one(&self.ask, (address, self.port).into());
+                    self.asker.ask_one(&self.ask(), (address, self.port).into());
                 }
                 crate::Finding::Note(text) => debug!(text, "scan"),
             }
@@ -125,15 +128,24 @@ impl Asking {
     #[expect(clippy::unused_async, reason = "with the scan it waits")]
     async fn scan_if_few(&self, _: &Hosting, _: u64) {}
 
+    /// The ask as it is sent at this moment: a group's mark holds for a few minutes only.
+    fn ask(&self) -> Ask {
+        let mut ask = self.ask;
+        if let Some(group) = &self.group {
+            group.mark(&mut ask, minute());
+        }
+        ask
+    }
+
     async fn burst(&self) {
-        let began = Instant::now();
+        let (began, ask) = (Instant::now(), self.ask());
         for (repeat, after) in REPEATS.into_iter().enumerate() {
             sleep_until(began + after).await;
             if self.everybody {
-                self.asker.ask_all(&self.ask, repeat);
+                self.asker.ask_all(&ask, repeat);
             }
             for &machine in &self.named {
-                self.asker.ask_one(&self.ask, machine);
+                self.asker.ask_one(&ask, machine);
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use super::peer::{Hosting, host};
 use crate::{Error, ErrorKind};
-use std::net::Ipv4Addr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,9 @@ use tracing::warn;
 
 /// How many machines may be at the door or inside at a time.
 const MOST: usize = 256;
+
+/// How many connections may come from one address, so that it cannot keep the others out.
+const MOST_OF_ONE: usize = 16;
 
 /// A port that helpers dial.
 pub(crate) struct Door {
@@ -40,20 +44,63 @@ impl Door {
 
     /// Lets machines in until dropped.
     pub(crate) async fn serve(self, hosting: Arc<Hosting>) {
-        let mut guests = JoinSet::new();
+        let (mut guests, mut inside) = (JoinSet::new(), BTreeMap::<IpAddr, usize>::new());
         loop {
-            while guests.try_join_next().is_some() {}
             tokio::select! {
+                biased;
+                Some(left) = guests.join_next() => if let Ok(from) = left {
+                    leave(&mut inside, from);
+                },
                 taken = self.listener.accept() => match taken {
-                    Ok((tcp, _)) if guests.len() < MOST => drop(guests.spawn(host(tcp, Arc::clone(&hosting)))),
+                    Ok((tcp, at)) if guests.len() < MOST && enter(&mut inside, at.ip()) => {
+                        let hosting = Arc::clone(&hosting);
+                        guests.spawn(async move {
+                            host(tcp, hosting).await;
+                            at.ip()
+                        });
+                    }
                     Ok(_) => {}
                     Err(error) => {
                         warn!(%error, "a connection could not be taken in");
                         sleep(Duration::from_millis(100)).await;
                     }
                 },
-                Some(_) = guests.join_next() => {}
             }
         }
+    }
+}
+
+/// Whether there is room for one more connection from this address.
+fn enter(inside: &mut BTreeMap<IpAddr, usize>, from: IpAddr) -> bool {
+    let count = inside.entry(from).or_default();
+    let room = *count < MOST_OF_ONE;
+    *count += usize::from(room);
+    room
+}
+
+fn leave(inside: &mut BTreeMap<IpAddr, usize>, from: IpAddr) {
+    if let Some(count) = inside.get_mut(&from) {
+        *count -= 1;
+        if *count == 0 {
+            inside.remove(&from);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_cannot_take_all_the_room() {
+        let mut inside = BTreeMap::new();
+        let [one, other] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(IpAddr::from);
+        assert_eq!((0..1000).filter(|_| enter(&mut inside, one)).count(), MOST_OF_ONE);
+        assert!(enter(&mut inside, other));
+        leave(&mut inside, one);
+        assert!(enter(&mut inside, one) && !enter(&mut inside, one));
+        (0..MOST_OF_ONE).for_each(|_| leave(&mut inside, one));
+        leave(&mut inside, other);
+        assert!(inside.is_empty());
     }
 }

@@ -7,6 +7,7 @@ use super::peer::{Hosting, News};
 use super::single::OWN;
 use super::transfer::Telling;
 use crate::event::Happening;
+use crate::trust::{Trust, group_of};
 use crate::{Error, Helpers};
 use haul_fetch::Source;
 use haul_link::random;
@@ -26,7 +27,8 @@ pub(crate) async fn look_for_helpers(
     news: mpsc::Sender<News>,
     tasks: &mut JoinSet<()>,
 ) {
-    if settings.helpers == Helpers::None {
+    let small = length < settings.helpers_from && settings.min_helpers == 0;
+    if settings.helpers == Helpers::None || small {
         return;
     }
     if let Some(why) = settings.alone {
@@ -47,11 +49,16 @@ async fn invite(
 ) -> Result<(), Error> {
     let door = Door::open(settings.ports.clone()).await?;
     let identity = settings.home.identity()?;
+    let group = group_of(&settings.home, settings.group_only)?;
     let ask = random();
-    let asking = Asking::open(settings, ask, identity.id(), door.port, length).await?;
+    let asking =
+        Asking::open(settings, group.clone(), ask, identity.id(), door.port, length).await?;
     telling.tell(Happening::Asked { interfaces: asking.reach(), addresses: asking.named.len() });
     let hosting = Hosting {
         identity,
+        trust: Trust::of(&settings.home),
+        group,
+        group_only: settings.group_only,
         machine: settings.machine.clone(),
         ask,
         offer: offer(source, length),

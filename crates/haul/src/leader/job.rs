@@ -3,15 +3,21 @@
 use super::builder::Settings;
 use super::segmented::Segmented;
 use super::single;
-use super::transfer::{Stop, Telling, interrupted};
+use super::transfer::{Snapshot, Stop, Telling, interrupted};
 use crate::disk::{Disk, Stored};
 use crate::event::Happening;
+use crate::reader::Grown;
+use crate::register::Entry;
 use crate::{Error, ErrorKind, Report, Verified, WorkerReport};
-use haul_fetch::{Digest, Probe, Source};
-use haul_span::SpanSet;
+use haul_fetch::{Backoff, Body, Digest, Lane, Probe, Source};
+use haul_span::{Span, SpanSet};
 use haul_store::{JobFacts, Store, Target};
 use std::path::{Path, PathBuf};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, interval};
 use url::Url;
 
 /// How the bytes came in: what was checked, and who brought them.
@@ -28,8 +34,9 @@ pub(crate) async fn run(
     settings: Settings,
     telling: Telling,
     mut stop: Stop,
+    grown: watch::Sender<Grown>,
 ) -> Result<Report, Error> {
-    let ended = attempt(&settings, &telling, &mut stop).await;
+    let ended = attempt(&settings, &telling, &mut stop, grown).await;
     telling.tell(match &ended {
         Ok(report) => Happening::Done(report.clone()),
         Err(error) => Happening::Failed(error.into()),
@@ -37,13 +44,14 @@ pub(crate) async fn run(
     ended
 }
 
-async fn attempt(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Result<Report, Error> {
+async fn attempt(
+    settings: &Settings,
+    telling: &Telling,
+    stop: &mut Stop,
+    grown: watch::Sender<Grown>,
+) -> Result<Report, Error> {
     check_place(settings)?;
-    let probed = tokio::select! {
-        probed = settings.client.probe(&settings.url) => probed,
-        () = stop.requested() => return Err(interrupted()),
-    };
-    let Probe { source, body } = probed?;
+    let Probe { source, body } = probe(settings, telling, stop).await?;
     let name = settings.name.clone().unwrap_or_else(|| source.name().to_owned());
     telling.tell(Happening::Probed {
         size: source.length(),
@@ -51,24 +59,83 @@ async fn attempt(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Res
         validator: source.validator().map(|validator| validator.to_string()),
         name: name.clone(),
     });
-    let store = open_store(settings, &source, &settings.folder.join(name)).await?;
+    warn(telling, &source);
+    let store = open_store(settings, telling, &source, &settings.folder.join(name), stop).await?;
+    let entry = note_job(settings, &store);
     let stored = store.stored().clone();
-    let (disk, news) = Disk::start(store, expected(settings, &source))?;
-    let fetch = Fetch { settings, telling, source, stored, disk: &disk, news };
-    let fetched = match fetch.source.length() {
-        Some(length) if fetch.source.ranges() && length > 0 => {
-            let lane = Probe { source: fetch.source.clone(), body }.into_lane();
-            Segmented::run(fetch, length, lane, stop).await
+    let (disk, news) = Disk::start(store, expected(settings, &source), grown)?;
+    let workers = Vec::new();
+    let fetch = Fetch { settings, telling, source, stored, disk: &disk, news, workers };
+    match fetch_all(fetch, body, stop).await {
+        Ok(fetched) => {
+            let report = finish(settings, telling, disk, fetched).await?;
+            entry.into_iter().for_each(Entry::strike);
+            Ok(report)
         }
-        _ => single::run(fetch, body, stop).await,
-    };
-    match fetched {
-        Ok(fetched) => finish(telling, disk, fetched).await,
         Err(error) => {
-            disk.keep().await?;
-            Err(error)
+            let left = if settings.is_spooled { disk.discard().await } else { disk.keep().await };
+            left.and(Err(error))
         }
     }
+}
+
+/// Asks the origin what the file is, and again if it is busy or breaks off. Who cannot be reached
+/// at all is not called twice: most likely the address is wrong.
+async fn probe(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Result<Probe, Error> {
+    let (began, mut backoff) = (Instant::now(), Backoff::new(PROBES));
+    loop {
+        let probed = tokio::select! {
+            probed = settings.probe() => probed,
+            () = stop.requested() => return Err(interrupted()),
+        };
+        let error = match probed {
+            Err(error) if !is_unreachable(&error) => error,
+            done => return Ok(done?),
+        };
+        let silent = matches!(error, haul_fetch::Error::Timeout { .. });
+        let pause = backoff.fail(error.retry(), Backoff::chance());
+        let Some(pause) = pause.filter(|_| !silent || began.elapsed() < SILENCE) else {
+            return Err(error.into());
+        };
+        telling.note(format!("{error}; asking again"));
+        stop.sleep(pause).await?;
+    }
+}
+
+fn is_unreachable(error: &haul_fetch::Error) -> bool {
+    use haul_fetch::{Error, Stage};
+    let never_met = matches!(error, Error::Resolve { .. } | Error::Connect { .. });
+    never_met || matches!(error, Error::Timeout { stage: Stage::Resolve | Stage::Connect, .. })
+}
+
+/// Says what cannot be held against the origin later.
+fn warn(telling: &Telling, source: &Source) {
+    if let Some(coding) = source.encoding() {
+        telling.note(format!(
+            "the origin sends the file in {coding} although nobody asked for that; it is saved as \
+             it comes"
+        ));
+    }
+    if source.ranges() && source.validator().is_none() {
+        telling.note(
+            "the origin does not say which version of the file it sends: a change may go unseen",
+        );
+    }
+}
+
+/// Fetches the file in parts where the origin serves them, and otherwise in one stream.
+async fn fetch_all(mut fetch: Fetch<'_>, body: Body, stop: &mut Stop) -> Result<Fetched, Error> {
+    let body = match fetch.source.length() {
+        Some(length) if fetch.source.ranges() && length > 0 => {
+            let lane = Probe { source: fetch.source.clone(), body }.into_lane();
+            match Segmented::run(&mut fetch, length, lane, stop).await? {
+                Some(fetched) => return Ok(fetched),
+                None => None,
+            }
+        }
+        _ => Some(body),
+    };
+    single::run(fetch, body, stop).await
 }
 
 /// What both ways of fetching need.
@@ -76,13 +143,30 @@ pub(crate) struct Fetch<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) telling: &'a Telling,
     pub(crate) source: Source,
-    /// What a former run has left.
+    /// What is there already, from a former run or from parts.
     pub(crate) stored: SpanSet,
     pub(crate) disk: &'a Disk,
     pub(crate) news: mpsc::UnboundedReceiver<Stored>,
+    /// Who has brought parts.
+    pub(crate) workers: Vec<WorkerReport>,
 }
 
-async fn finish(telling: &Telling, disk: Disk, fetched: Fetched) -> Result<Report, Error> {
+/// What is kept for nobody but a reader cannot be gone on with.
+fn note_job(settings: &Settings, store: &Store) -> Option<Entry> {
+    let lasts = !settings.is_spooled;
+    lasts.then(|| settings.home.note_job(&store.path(), settings.digests.first())).flatten()
+}
+
+async fn finish(
+    settings: &Settings,
+    telling: &Telling,
+    disk: Disk,
+    fetched: Fetched,
+) -> Result<Report, Error> {
+    if settings.is_spooled {
+        disk.hand_over().await?;
+        return Ok(report(telling, PathBuf::from("-"), fetched));
+    }
     let path = disk.publish().await?;
     telling.tell(Happening::Published { path: path.clone() });
     Ok(report(telling, path, fetched))
@@ -110,6 +194,9 @@ fn tenth(times: f64) -> f64 {
 /// Refuses early what the store would refuse after the first request.
 fn check_place(settings: &Settings) -> Result<(), Error> {
     let folder = &settings.folder;
+    if settings.is_spooled {
+        return settings.home.clear_spool();
+    }
     if !folder.is_dir() {
         let because = format!("the folder {} does not exist", folder.display());
         return Err(Error::new(ErrorKind::Disk, "the file cannot be saved", because)
@@ -130,30 +217,83 @@ fn refuse_existing(path: &Path) -> Result<(), Error> {
     Err(haul_store::Error::Exists { path: path.to_owned() }.into())
 }
 
-async fn open_store(settings: &Settings, source: &Source, path: &Path) -> Result<Store, Error> {
+async fn open_store(
+    settings: &Settings,
+    telling: &Telling,
+    source: &Source,
+    path: &Path,
+    stop: &mut Stop,
+) -> Result<Store, Error> {
     let target = Target::new(path)?.clobber(settings.clobber).left(settings.left);
     let job = JobFacts {
-        url: without_secrets(source.url()),
+        url: without_secrets(&settings.url),
         length: source.length(),
-        validator: source.validator().map(|validator| validator.to_string()),
+        validator: own_validator(settings, source),
     };
-    let opened = tokio::task::spawn_blocking(move || Store::open(target, job)).await;
+    let checked = Arc::new(AtomicU64::new(0));
+    let tells = Arc::clone(&checked);
+    let mut opening = tokio::task::spawn_blocking(move || {
+        Store::open_watched(target, job, &mut |bytes| tells.store(bytes, Ordering::Relaxed))
+    });
+    let mut ticks = interval(BETWEEN_CHECKS);
+    let opened = loop {
+        tokio::select! {
+            opened = &mut opening => break opened,
+            _ = ticks.tick() => tell_checked(telling, source, checked.load(Ordering::Relaxed)),
+            () = stop.requested() => return Err(interrupted()),
+        }
+    };
     let mut store = opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
     confirm_version(source, &mut store).await?;
     Ok(store)
 }
 
-/// Where nothing names the version, what was left is compared with the origin before it is used.
+/// What names the version at the URL that was asked for. Those of its mirrors name it otherwise, so
+/// that what was left is compared instead.
+fn own_validator(settings: &Settings, source: &Source) -> Option<String> {
+    let validator = source.validator().filter(|_| *source.url() == settings.url);
+    validator.map(|validator| validator.to_string())
+}
+
+/// Tells how much of what was left has been read again: with a large file that takes its time.
+fn tell_checked(telling: &Telling, source: &Source, checked: u64) {
+    if checked > 0 {
+        let (size, stored) = (source.length(), checked);
+        telling.progress(Snapshot { size, stored, durable: stored, ..Snapshot::default() });
+    }
+}
+
+/// Where nothing names the version, what was left is compared with the origin before it is used;
+/// where no part of it can be fetched for that, it is not used.
 async fn confirm_version(source: &Source, store: &mut Store) -> Result<(), Error> {
     let unknown =
         store.resumed().is_some_and(|resumed| resumed.version == haul_store::Version::Unknown);
-    let Some(last) = store.stored().iter().next_back().filter(|_| unknown && source.ranges())
-    else {
-        return Ok(store.confirm()?);
-    };
-    let overlap = last.from(last.end().saturating_sub(OVERLAP)).unwrap_or(last);
-    let mut lane = haul_fetch::Lane::new(source.clone());
-    lane.open(overlap).await?;
+    if unknown && source.ranges() {
+        let mut lane = Lane::new(source.clone());
+        for sample in samples(store.stored()) {
+            compare(&mut lane, store, sample).await?;
+        }
+    } else if unknown {
+        for span in store.stored().clone().iter() {
+            store.forget(span)?;
+        }
+    }
+    Ok(store.confirm()?)
+}
+
+/// What is fetched again to compare: the first and the last that is stored, and something between.
+fn samples(stored: &SpanSet) -> Vec<Span> {
+    let spans: Vec<Span> = stored.iter().collect();
+    let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return Vec::new() };
+    let middle = spans[spans.len() / 2];
+    let at = middle.start() + middle.len() / 2;
+    let between = middle.from(at).and_then(|rest| rest.first(OVERLAP));
+    let end = last.from(last.end().saturating_sub(OVERLAP)).unwrap_or(*last);
+    [first.first(OVERLAP), between, Some(end)].into_iter().flatten().collect()
+}
+
+async fn compare(lane: &mut Lane, store: &mut Store, sample: Span) -> Result<(), Error> {
+    lane.open(sample).await?;
     while let Some(piece) = lane.next().await? {
         let mut kept = vec![0; piece.len()];
         let at = lane.position() - piece.len() as u64;
@@ -161,7 +301,7 @@ async fn confirm_version(source: &Source, store: &mut Store) -> Result<(), Error
             return Err(changed_since());
         }
     }
-    Ok(store.confirm()?)
+    Ok(())
 }
 
 fn changed_since() -> Error {
@@ -175,7 +315,7 @@ fn changed_since() -> Error {
 
 fn expected(settings: &Settings, source: &Source) -> Vec<Digest> {
     let stated = if source.encoding().is_none() { source.digests() } else { &[] };
-    settings.checksum.iter().chain(stated).copied().collect()
+    settings.digests.iter().chain(stated).copied().collect()
 }
 
 /// The URL as it may be kept on disk: without a password, and without what a query may hold.
@@ -184,10 +324,22 @@ fn without_secrets(url: &Url) -> String {
     // A web URL can always lose its user and password.
     let _ = url.set_username("");
     let _ = url.set_password(None);
-    url.set_query(None);
+    // That there was a query stays to be seen: without it the address may lead elsewhere.
+    let had_query = url.query().is_some();
+    url.set_query(had_query.then_some(""));
     url.set_fragment(None);
     url.into()
 }
 
-/// How much is fetched again to compare, in bytes.
+/// How often the origin is asked what the file is.
+const PROBES: u32 = 5;
+
+/// An origin that is still silent after so long is not asked anew: one head that never ends gets a
+/// second try, and no third.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// How much is fetched again at each place to compare, in bytes.
 const OVERLAP: u64 = 64 << 10;
+
+/// How often it is told how far the check of what was left is.
+const BETWEEN_CHECKS: Duration = Duration::from_millis(250);

@@ -1,21 +1,22 @@
 //! The leader's end of a session with one helper.
 
+use super::guest::Guest;
 use crate::event::{Answer, Happening};
+use crate::trust::{Group, Role, Trust};
 use bytes::Bytes;
 use haul_fetch::{Lane, Source};
-use haul_link::{
-    FrameReader, FrameWriter, Identity, LinkError, PeerId, Secured, Session, accept, greet,
-};
+use haul_link::{Identity, LinkError, Me, PeerId, Secured, Session, accept, greet};
 use haul_span::Span;
 use haul_wire::{ByeReason, Failure, Frame, JobFacts, Offer, Verdict};
 use sha2::{Digest, Sha256};
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -28,12 +29,19 @@ const PREPARATION: Duration = Duration::from_secs(60);
 /// The most that a helper may ask the leader to read for it at a time, in bytes.
 const CHALLENGE_MOST: u64 = 64 << 10;
 
-/// How many challenges a helper may set in a session.
-const CHALLENGES: u32 = 64;
+/// How many frames a helper may send between its yes and its word that it is ready.
+const PREPARING: u32 = 64;
+
+/// The answer to a helper's challenge, while it is worked out.
+pub(super) type Proofs = JoinSet<Result<[u8; 32], String>>;
 
 /// What every session of a job needs.
 pub(crate) struct Hosting {
     pub(crate) identity: Identity,
+    pub(crate) trust: Trust,
+    pub(crate) group: Option<Group>,
+    /// Whether others than the group's machines are turned away.
+    pub(crate) group_only: bool,
     pub(crate) machine: String,
     pub(crate) ask: [u8; 16],
     pub(crate) source: Source,
@@ -83,6 +91,16 @@ enum Turned {
     Down(Answer, Option<String>),
 }
 
+impl Turned {
+    /// What the helper is told.
+    const fn farewell(&self) -> Option<ByeReason> {
+        match self {
+            Self::Broken(error) => error.farewell(),
+            Self::Down(..) => None,
+        }
+    }
+}
+
 impl From<LinkError> for Turned {
     fn from(error: LinkError) -> Self {
         Self::Broken(error)
@@ -97,40 +115,51 @@ pub(crate) async fn host(tcp: TcpStream, hosting: Arc<Hosting>) {
     }
 }
 
-async fn meet(secured: Secured, hosting: &Hosting) {
+async fn meet(secured: Secured, hosting: &Arc<Hosting>) {
     let (address, peer) = (secured.address, secured.peer);
-    let me = hosting.identity.id();
-    let greeting = match greet(secured, me, &hosting.machine, hosting.ask).await {
+    let (id, group) = (hosting.identity.id(), hosting.group.as_ref());
+    let me = Me { id, name: &hosting.machine, group };
+    let mut greeting = match greet(secured, me, hosting.ask).await {
         Ok(greeting) => greeting,
         Err(error) => return debug!(%address, %error, "no greeting"),
     };
+    if hosting.group_only && !greeting.group {
+        // A stranger that has gone already is none the wiser.
+        let _ = greeting.session.send(&Frame::Bye { reason: ByeReason::NotWanted }).await;
+        return debug!(%address, "a machine that is not of the group");
+    }
     let worker = hosting.workers.fetch_add(1, Ordering::Relaxed);
     let (name, code) = (greeting.name, greeting.code.to_string());
     hosting.tell(News::Told(Happening::Found { address: address.ip(), how: "ask" })).await;
-    hosting.tell(News::Offered).await;
-    let (session, lanes) = match admit(greeting.session, hosting, worker, &name, address).await {
+    hosting.tell_offered(worker, &name, address, &code, peer, greeting.group).await;
+    let session = &mut greeting.session;
+    let (lanes, proofs) = match admit(session, hosting, worker, &name, address).await {
         Ok(ready) => ready,
-        Err(turned) => return hosting.turned_down(worker, name, address, turned).await,
+        Err(turned) => {
+            if let Some(reason) = turned.farewell() {
+                // Whoever broke the protocol may have gone.
+                let _ = session.send(&Frame::Bye { reason }).await;
+            }
+            return hosting.turned_down(worker, name, address, turned).await;
+        }
     };
-    let (reader, writer) = session.granted();
     let (frames, outgoing) = mpsc::unbounded_channel();
     let replies = frames.clone();
     hosting.tell(News::Joined(Joined { worker, name, address, code, peer, lanes, frames })).await;
-    let because = tokio::select! {
-        because = hear(reader, worker, hosting, &replies) => because,
-        because = speak(writer, outgoing) => because,
-    };
+    let guest =
+        Guest { worker, hosting, replies, proofs, ledger: Mutex::default(), pinged: Notify::new() };
+    let because = guest.work_with(greeting.session, outgoing).await;
     hosting.tell(News::Said { worker, said: Said::Gone { because } }).await;
 }
 
 /// From the offer to the helper's word that it is ready.
 async fn admit(
-    mut session: Session,
-    hosting: &Hosting,
+    session: &mut Session,
+    hosting: &Arc<Hosting>,
     worker: u32,
     name: &str,
     address: SocketAddr,
-) -> Result<(Session, u8), Turned> {
+) -> Result<(u8, Proofs), Turned> {
     session.send(&Frame::Offer(hosting.offer.clone())).await?;
     let answer = match within("answer", DECISION, session.next()).await? {
         Frame::Answer(answer) => answer,
@@ -149,21 +178,20 @@ async fn admit(
     };
     hosting.tell(News::Told(yes)).await;
     session.send(&Frame::Job(hosting.job.clone())).await?;
-    prepare(&mut session, hosting).await?;
-    Ok((session, answer.lanes.max(1)))
+    let proofs = prepare(session, hosting).await?;
+    Ok((answer.lanes.max(1), proofs))
 }
 
-/// Meets the helper's challenges until it is ready.
-async fn prepare(session: &mut Session, hosting: &Hosting) -> Result<(), Turned> {
-    for _ in 0..CHALLENGES {
+/// Waits until the helper is ready. What it challenges for is read meanwhile over the own link,
+/// which is busy: grants need not wait for that.
+async fn prepare(session: &mut Session, hosting: &Arc<Hosting>) -> Result<Proofs, Turned> {
+    let mut proofs = Proofs::new();
+    for _ in 0..PREPARING {
         match within("preparation", PREPARATION, session.next()).await? {
-            Frame::Ready => return Ok(()),
-            Frame::Challenge { span } => {
-                let sha256 = hosting
-                    .prove(span)
-                    .await
-                    .map_err(|because| Turned::Down(Answer::No, Some(because)))?;
-                session.send(&Frame::Proof { sha256 }).await?;
+            Frame::Ready => return Ok(proofs),
+            Frame::Challenge { span } if proofs.is_empty() => {
+                let hosting = Arc::clone(hosting);
+                proofs.spawn(async move { hosting.prove(span).await });
             }
             Frame::Ping => session.send(&Frame::Pong).await?,
             Frame::Pong => {}
@@ -173,7 +201,7 @@ async fn prepare(session: &mut Session, hosting: &Hosting) -> Result<(), Turned>
             other => return Err(unexpected("a challenge", &other)),
         }
     }
-    Err(Turned::Down(Answer::No, Some("it set too many challenges".into())))
+    Err(Turned::Down(Answer::No, Some("it does not get ready".into())))
 }
 
 impl Hosting {
@@ -188,6 +216,22 @@ impl Hosting {
         let _ = self.news.send(news).await;
     }
 
+    /// Tells that a machine's owner is being asked, and shows the code for them to type.
+    async fn tell_offered(
+        &self,
+        worker: u32,
+        name: &str,
+        address: SocketAddr,
+        code: &str,
+        peer: PeerId,
+        group: bool,
+    ) {
+        let standing = self.trust.standing(Role::Helper, peer, name, group);
+        let (name, code) = (name.to_owned(), code.to_owned());
+        self.tell(News::Told(Happening::Offered { worker, name, address, code, standing })).await;
+        self.tell(News::Offered).await;
+    }
+
     async fn turned_down(&self, worker: u32, name: String, address: SocketAddr, turned: Turned) {
         let (answer, because) = match turned {
             Turned::Broken(error) => (Answer::No, Some(error.to_string())),
@@ -197,9 +241,14 @@ impl Hosting {
         self.tell(News::Declined(declined)).await;
     }
 
+    /// Whether this is a part of the file that a helper may challenge for.
+    pub(super) const fn may_be_read(&self, span: Span) -> bool {
+        span.len() <= CHALLENGE_MOST && span.end() <= self.offer.size
+    }
+
     /// Reads a part of the file over the own link and digests it.
-    async fn prove(&self, span: Span) -> Result<[u8; 32], String> {
-        if span.len() > CHALLENGE_MOST || span.end() > self.offer.size {
+    pub(super) async fn prove(&self, span: Span) -> Result<[u8; 32], String> {
+        if !self.may_be_read(span) {
             return Err("it challenged for more than a challenge may".into());
         }
         let mut digest = Sha256::new();
@@ -209,54 +258,6 @@ impl Hosting {
             digest.update(&piece);
         }
         Ok(digest.finalize().into())
-    }
-}
-
-/// Passes on what the helper says, until it ends; returns why.
-async fn hear(
-    mut reader: FrameReader,
-    worker: u32,
-    hosting: &Hosting,
-    replies: &mpsc::UnboundedSender<Frame>,
-) -> String {
-    loop {
-        let said = match reader.next_alive().await {
-            Ok(Frame::Data { lease, offset, bytes }) => Said::Data { lease, offset, bytes },
-            Ok(Frame::Done { lease }) => Said::Done { lease },
-            Ok(Frame::Failed { lease, failure }) => Said::Failed { lease, failure },
-            Ok(Frame::Ping) => {
-                let _ = replies.send(Frame::Pong);
-                continue;
-            }
-            Ok(Frame::Pong) => continue,
-            Ok(Frame::Bye { reason }) => return reason_text(reason),
-            Ok(other) => {
-                return format!(
-                    "it sent a frame of kind {} that does not belong here",
-                    other.kind()
-                );
-            }
-            Err(error) => return error.to_string(),
-        };
-        hosting.tell(News::Said { worker, said }).await;
-    }
-}
-
-/// Sends what the job wants to say, and a sign of life where it is silent; returns why it ended.
-async fn speak(mut writer: FrameWriter, mut frames: mpsc::UnboundedReceiver<Frame>) -> String {
-    loop {
-        let frame = match timeout(Session::PING_AFTER, frames.recv()).await {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return "the job let it go".into(),
-            Err(_) => Frame::Ping,
-        };
-        if let Err(error) = writer.send(&frame).await {
-            return error.to_string();
-        }
-        if let Frame::Bye { reason } = frame {
-            writer.close().await;
-            return reason_text(reason);
-        }
     }
 }
 
@@ -282,7 +283,7 @@ fn answer_of(verdict: Verdict) -> Answer {
     }
 }
 
-fn reason_text(reason: ByeReason) -> String {
+pub(super) fn reason_text(reason: ByeReason) -> String {
     let text = match reason {
         ByeReason::Done => "the job is done",
         ByeReason::Cancelled => "the job was stopped",

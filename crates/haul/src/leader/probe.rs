@@ -15,7 +15,7 @@ pub struct Probed {
 impl Leader {
     /// Asks the origin what the file is, and fetches none of it; nobody else is asked for anything.
     pub async fn probe(&self) -> Result<Probed, Error> {
-        let source = self.job.client.probe(&self.job.url).await?.source;
+        let source = self.job.probe().await?.source;
         Ok(Probed {
             name: source.name().to_owned(),
             size: source.length(),

@@ -1,19 +1,23 @@
 //! The way with parts: the own link from the first second, and whoever joins.
 
+mod repair;
+mod trouble;
+
 use super::crew::Crew;
 use super::invite::look_for_helpers;
 use super::job::{Fetch, Fetched};
 use super::peer::{Joined, News, Said};
 use super::setback;
-use super::single::{OWN, wrong_digest};
+use super::single::OWN;
 use super::strip::Strip;
 use super::transfer::{Snapshot, Stop, Telling, interrupted};
-use crate::disk::{Disk, Stored, Verdict};
+use crate::disk::{Disk, Stored};
 use crate::event::Happening;
 use crate::lanes::{Lanes, Order, Word};
 use crate::{Error, ErrorKind, Verified};
 use bytes::Bytes;
-use haul_fetch::{Kind, Lane, Source};
+use haul_fetch::ways::Pieces;
+use haul_fetch::{Lane, Source};
 use haul_plan::{Cause, Config, LeaseId, Output, Planner, WorkerId};
 use haul_span::Span;
 use haul_wire::ByeReason;
@@ -42,6 +46,8 @@ pub(crate) struct Segmented<'a> {
     telling: &'a Telling,
     source: Source,
     disk: &'a Disk,
+    /// The digests of the file's pieces, if somebody states them.
+    pieces: Option<Pieces>,
     planner: Planner,
     crew: Crew,
     strip: Strip,
@@ -51,7 +57,11 @@ pub(crate) struct Segmented<'a> {
     /// Machines whose owner has not answered yet.
     undecided: usize,
     own: Option<OwnStart>,
+    /// How many lanes the own link may use at present.
+    own_lanes: u8,
     own_since: Duration,
+    /// The lease for which the own link brought bytes last.
+    flowing: Option<LeaseId>,
     /// The last thing that went wrong on the own link.
     trouble: Option<Error>,
     repaired: bool,
@@ -60,46 +70,68 @@ pub(crate) struct Segmented<'a> {
 /// What the own link needs to start.
 struct OwnStart {
     lanes: Lanes,
+    most: u8,
     open_at: Option<u64>,
 }
 
+/// Where the plan has led.
+enum Plan {
+    Goes,
+    Done(Verified),
+    /// What is missing can only come in one stream.
+    WithoutParts,
+}
+
 impl<'a> Segmented<'a> {
-    /// Fetches the whole file and checks it.
+    /// Fetches the whole file and checks it. Returns nothing, and leaves what is there in `fetch`,
+    /// if the origin turns out to serve no parts and nobody else can fetch any.
     pub(crate) async fn run(
-        fetch: Fetch<'a>,
+        fetch: &mut Fetch<'a>,
         length: u64,
         lane: Lane,
         stop: &mut Stop,
-    ) -> Result<Fetched, Error> {
-        let Fetch { settings, telling, source, stored, disk, mut news } = fetch;
+    ) -> Result<Option<Fetched>, Error> {
+        let Fetch { settings, telling, source, stored, disk, news, workers } = fetch;
+        let (telling, disk, most) = (*telling, *disk, source.connections(OWN_LANES));
         let (say, mut words) = mpsc::channel(QUEUE);
         let (tell, mut heard) = mpsc::channel(QUEUE);
-        let lanes = Lanes::start(&source, OWN_LANES, Some(lane), &say, None);
+        let lanes = Lanes::start(source, most, Some(lane), &say, None);
         let open_at = stored.is_empty().then_some(0);
         let mut tasks = JoinSet::new();
-        look_for_helpers(settings, telling, &source, length, tell, &mut tasks).await;
+        look_for_helpers(settings, telling, source, length, tell, &mut tasks).await;
         let mut job = Self {
             telling,
-            source,
+            source: source.clone(),
             disk,
-            strip: Strip::new(length, &stored),
-            planner: Planner::new(length, stored, Config::default()),
+            pieces: settings.pieces.clone(),
+            strip: Strip::new(length, stored),
+            planner: Planner::new(length, std::mem::take(stored), Config::default()),
             crew: Crew::default(),
             durable: 0,
             waiting: Some((settings.min_helpers, Vec::new())),
             undecided: 0,
-            own: Some(OwnStart { lanes, open_at }),
+            own: Some(OwnStart { lanes, most, open_at }),
+            own_lanes: most,
             own_since: Duration::ZERO,
+            flowing: None,
             trouble: None,
             repaired: false,
         };
         job.start_if_enough();
         let mut ticks = interval(Duration::from_millis(250));
         loop {
-            if let Some(verified) = job.follow_plan().await? {
-                job.show();
-                job.farewell(ByeReason::Done, &mut heard).await;
-                return Ok(job.fetched(verified, length));
+            match job.follow_plan().await? {
+                Plan::Goes => {}
+                Plan::Done(verified) => {
+                    job.show();
+                    job.farewell(ByeReason::Done, &mut heard).await;
+                    return Ok(Some(job.fetched(verified, length)));
+                }
+                Plan::WithoutParts => {
+                    *stored = job.planner.received().clone();
+                    *workers = job.crew.reports();
+                    return Ok(None);
+                }
             }
             tokio::select! {
                 Some(word) = words.recv() => job.take_word(word).await?,
@@ -134,9 +166,9 @@ impl<'a> Segmented<'a> {
         }
         let ready = self.waiting.take().map(|(_, ready)| ready).unwrap_or_default();
         self.own_since = self.now();
-        if let Some(OwnStart { lanes, open_at }) = self.own.take() {
+        if let Some(OwnStart { lanes, most, open_at }) = self.own.take() {
             self.crew.add_own(lanes);
-            self.planner.join_own(self.own_since, WorkerId(OWN), OWN_LANES, open_at);
+            self.planner.join_own(self.own_since, WorkerId(OWN), most, open_at);
         }
         for joined in ready {
             self.join(joined);
@@ -150,8 +182,8 @@ impl<'a> Segmented<'a> {
         self.planner.join(self.now(), WorkerId(worker), lanes);
     }
 
-    /// Does what the planner wants done. Returns what was verified when all of it is there.
-    async fn follow_plan(&mut self) -> Result<Option<Verified>, Error> {
+    /// Does what the planner wants done.
+    async fn follow_plan(&mut self) -> Result<Plan, Error> {
         while let Some(output) = self.planner.poll_output() {
             match output {
                 Output::Grant { worker, lease, span } => {
@@ -164,64 +196,25 @@ impl<'a> Segmented<'a> {
                     self.crew.order(worker.0, Order::Revoke { lease: lease.0 });
                 }
                 Output::Lanes { worker, lanes } => {
+                    self.own_lanes = if worker.0 == OWN { lanes } else { self.own_lanes };
                     self.crew.order(worker.0, Order::Lanes { lanes });
                 }
                 Output::Release { worker, cause } => self.release(worker.0, cause),
+                Output::Stuck if !self.source.ranges() => return Ok(Plan::WithoutParts),
                 Output::Stuck => return Err(self.stuck()),
                 Output::Complete => {
                     if let Some(verified) = self.check().await? {
-                        return Ok(Some(verified));
+                        return Ok(Plan::Done(verified));
                     }
                 }
             }
         }
-        Ok(None)
-    }
-
-    /// Checks the whole file; what helpers brought of a wrong one is fetched again.
-    async fn check(&mut self) -> Result<Option<Verified>, Error> {
-        if let Verdict::Right(verified) = self.disk.verify().await? {
-            return Ok(Some(verified));
-        }
-        let foreign = self.disk.forget_all_but(OWN).await?;
-        if foreign.is_empty() {
-            return Err(wrong_digest());
-        }
-        if std::mem::replace(&mut self.repaired, true) {
-            return Err(beyond_repair());
-        }
-        self.telling.note("the file failed its check; what others delivered is fetched again");
-        self.crew.dismiss_helpers(ByeReason::Spoiled);
-        self.telling.tell(Happening::Repaired { bytes: foreign.bytes() });
-        let now = self.now();
-        for span in foreign.iter() {
-            self.planner.forget(now, span);
-            self.strip.forget(span);
-        }
-        Ok(None)
-    }
-
-    fn stuck(&mut self) -> Error {
-        let nobody = || {
-            Error::new(
-                ErrorKind::Network,
-                "the download stopped",
-                "nobody is left who can fetch the rest",
-            )
-        };
-        self.trouble.take().unwrap_or_else(nobody)
+        Ok(Plan::Goes)
     }
 
     fn release(&mut self, worker: u32, cause: Cause) {
-        let (reason, because) = match cause {
-            Cause::Idle { share } => (
-                ByeReason::Released,
-                format!("it added only {:.1} %; thanked and released", share * 100.0),
-            ),
-            Cause::Failed => (ByeReason::Released, "it failed too often in a row".to_owned()),
-            Cause::Spoiled => (ByeReason::Spoiled, "what it delivered failed its check".to_owned()),
-        };
         if worker != OWN {
+            let (reason, because) = setback::parting(cause);
             self.lose(worker, reason, because);
         }
     }
@@ -235,17 +228,12 @@ impl<'a> Segmented<'a> {
 
     async fn take_word(&mut self, word: Word) -> Result<(), Error> {
         match word {
-            Word::Data { lease, offset, bytes } => self.take_data(OWN, lease, offset, bytes).await,
-            Word::Done { lease } => self.planner.done(self.now(), WorkerId(OWN), LeaseId(lease)),
-            Word::Failed { lease, error } => {
-                let (kind, setback) = (error.kind(), setback::of_own(&error));
-                let error = Error::from(error);
-                if kind == Kind::Changed {
-                    return Err(error);
-                }
-                self.trouble = Some(error);
-                self.planner.fail(self.now(), WorkerId(OWN), LeaseId(lease), setback);
+            Word::Data { lease, offset, bytes, .. } => {
+                self.flowing = Some(LeaseId(lease));
+                self.take_data(OWN, lease, offset, bytes).await;
             }
+            Word::Done { lease } => self.planner.done(self.now(), WorkerId(OWN), LeaseId(lease)),
+            Word::Failed { lease, error } => self.take_failure(lease, &error)?,
         }
         Ok(())
     }
@@ -373,13 +361,4 @@ impl<'a> Segmented<'a> {
         let own_rate = self.crew.own_bytes() as f64 / seconds;
         Fetched { verified, workers: self.crew.reports(), own_rate, bytes }
     }
-}
-
-fn beyond_repair() -> Error {
-    Error::new(
-        ErrorKind::Spoiled,
-        "the file could not be repaired",
-        "helpers' data failed its check twice",
-    )
-    .with_remedy("run it again with --helpers none --overwrite")
 }

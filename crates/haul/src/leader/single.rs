@@ -3,48 +3,62 @@
 use super::builder::Settings;
 use super::job::{Fetch, Fetched};
 use super::strip::Strip;
-use super::transfer::{Snapshot, Stop, Telling, interrupted};
-use crate::disk::{Disk, Stored, Verdict};
-use crate::event::{Stretch, WorkerProgress};
-use crate::{Error, ErrorKind, Verified, WorkerReport};
-use haul_fetch::{Body, Framing};
+use super::transfer::{Snapshot, Stop, interrupted};
+use crate::disk::{Stored, Verdict};
+use crate::event::WorkerProgress;
+use crate::{Error, ErrorKind, Retry, Verified, WorkerReport};
+use bytes::Bytes;
+use haul_fetch::{Backoff, Body, Framing};
 use haul_span::{Span, SpanSet};
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, Interval, interval, sleep};
+use tokio::time::{Instant, Interval, interval};
 
-/// How often a stream that broke is begun anew.
-const ATTEMPTS: u32 = 5;
+/// How often in a row a stream is begun anew that gets no further than before.
+const TRIES: u32 = 9;
+
+/// A stream that ends at the same byte so often will always end there.
+const SAME_PLACE: u32 = 3;
 
 pub(crate) const OWN: u32 = 0;
 
-/// Fetches the file in one stream, anew if it breaks.
-pub(crate) async fn run(fetch: Fetch<'_>, body: Body, stop: &mut Stop) -> Result<Fetched, Error> {
-    let Fetch { settings, telling, source, disk, mut news, .. } = fetch;
-    refuse_min_helpers(settings)?;
-    if source.length() != Some(0) {
+/// Fetches what is missing of the file in one stream, anew if it breaks.
+///
+/// Without a `body` that is open, the origin has shown that it serves no parts after all.
+pub(crate) async fn run(
+    mut fetch: Fetch<'_>,
+    mut body: Option<Body>,
+    stop: &mut Stop,
+) -> Result<Fetched, Error> {
+    let Fetch { settings, telling, .. } = fetch;
+    if body.is_none() {
+        telling.note("the origin serves no parts after all: the rest comes in one stream");
+    } else {
+        refuse_min_helpers(settings)?;
+    }
+    if body.is_some() && fetch.source.length() != Some(0) {
         telling.note("the origin serves this file in one piece only, so nobody can help");
     }
-    let mut body = Some(body);
-    let mut wasted = 0;
-    for attempt in 1.. {
-        // What an earlier stream brought may be of another version.
-        wasted += disk.forget_all_but(u32::MAX).await?.bytes();
-        let mut stream = match body.take() {
-            Some(body) => body,
-            None => settings.client.probe(&settings.url).await?.body,
+    let mut stream = Stream::new(&mut fetch);
+    let mut backoff = Backoff::new(TRIES);
+    loop {
+        let before = stream.furthest;
+        let error = match stream.read(body.take(), stop).await {
+            Ok(framing) => return stream.conclude(framing).await,
+            Err(error) => error,
         };
-        let mut meter = Meter::new(telling, source.length());
-        match meter.read(&mut stream, disk, &mut news, stop).await {
-            Ok(()) => return conclude(disk, stream.framing(), &meter, wasted).await,
-            Err(error) if attempt < ATTEMPTS && error.kind() == ErrorKind::Network => {
-                telling.note(format!("{}; beginning anew", error.because()));
-                sleep(Duration::from_secs(attempt.into())).await;
-            }
-            Err(error) => return Err(error),
+        if stream.furthest > before {
+            backoff.renew();
         }
+        let pause = match error.retry() {
+            Retry::After(pause) if stream.broke_anew() => {
+                backoff.fail(haul_fetch::Retry::After(pause), Backoff::chance())
+            }
+            _ => None,
+        };
+        let Some(pause) = pause else { return Err(error) };
+        telling.note(format!("{}; beginning anew", error.because()));
+        stop.sleep(pause).await?;
     }
-    unreachable!("the last attempt returns")
 }
 
 fn refuse_min_helpers(settings: &Settings) -> Result<(), Error> {
@@ -54,30 +68,6 @@ fn refuse_min_helpers(settings: &Settings) -> Result<(), Error> {
     let because = "the origin serves this file in one piece only, so nobody can help";
     Err(Error::new(ErrorKind::TooFewHelpers, "too few machines help", because)
         .with_remedy("run it without --min-helpers"))
-}
-
-async fn conclude(
-    disk: &Disk,
-    framing: Framing,
-    meter: &Meter<'_>,
-    wasted: u64,
-) -> Result<Fetched, Error> {
-    disk.set_length(meter.stored).await;
-    let verified = match disk.verify().await? {
-        Verdict::Right(Verified::Unverified) if framing == Framing::Close => {
-            Verified::LengthUnverified
-        }
-        Verdict::Right(verified) => verified,
-        Verdict::Wrong => return Err(wrong_digest()),
-    };
-    let own = WorkerReport {
-        worker: OWN,
-        name: "own link".into(),
-        address: None,
-        bytes: meter.stored,
-        wasted,
-    };
-    Ok(Fetched { verified, workers: vec![own], own_rate: 0.0, bytes: meter.stored })
 }
 
 pub(crate) fn wrong_digest() -> Error {
@@ -91,89 +81,184 @@ pub(crate) fn wrong_digest() -> Error {
     )
 }
 
-/// Counts a stream and tells its progress.
-struct Meter<'a> {
-    telling: &'a Telling,
-    size: Option<u64>,
-    stored: u64,
+/// One stream after another, and what they have brought.
+struct Stream<'a, 'b> {
+    fetch: &'b mut Fetch<'a>,
+    /// The offset in the stream that is being read.
+    at: u64,
+    /// The furthest that any stream has come.
+    furthest: u64,
+    /// Where the last one broke off, and how often in a row.
+    broke: (u64, u32),
+    /// What the own link has brought, and what of it was of no use.
+    brought: u64,
+    wasted: u64,
     durable: u64,
+    /// Who brought which part, if the length is known.
+    strip: Option<Strip>,
     rate: u64,
     ticks: Interval,
     last: (Instant, u64),
 }
 
-impl<'a> Meter<'a> {
-    fn new(telling: &'a Telling, size: Option<u64>) -> Self {
-        let ticks = interval(Duration::from_millis(250));
-        Self { telling, size, stored: 0, durable: 0, rate: 0, ticks, last: (Instant::now(), 0) }
+impl<'a, 'b> Stream<'a, 'b> {
+    fn new(fetch: &'b mut Fetch<'a>) -> Self {
+        let (now, strip) = (Instant::now(), strip(fetch));
+        Self {
+            fetch,
+            strip,
+            rate: 0,
+            at: 0,
+            furthest: 0,
+            broke: (0, 0),
+            brought: 0,
+            wasted: 0,
+            durable: 0,
+            ticks: interval(Duration::from_millis(250)),
+            last: (now, 0),
+        }
     }
 
-    async fn read(
-        &mut self,
-        stream: &mut Body,
-        disk: &Disk,
-        news: &mut mpsc::UnboundedReceiver<Stored>,
-        stop: &mut Stop,
-    ) -> Result<(), Error> {
-        loop {
+    /// Reads one stream to its end.
+    async fn read(&mut self, body: Option<Body>, stop: &mut Stop) -> Result<Framing, Error> {
+        self.at = 0;
+        let mut body = match body {
+            Some(body) => body,
+            None => self.begin(stop).await?,
+        };
+        if self.fetch.source.validator().is_none() {
+            // What an earlier stream brought may be of another version.
+            self.wasted += self.fetch.disk.forget_all_but(u32::MAX).await?.bytes();
+            self.fetch.stored = SpanSet::new();
+            self.strip = strip(self.fetch);
+        }
+        while !self.is_whole() {
             tokio::select! {
-                piece = stream.next() => match piece? {
-                    Some(bytes) => {
-                        let offset = self.stored;
-                        self.stored += bytes.len() as u64;
-                        disk.write(OWN, offset, bytes).await;
-                    }
+                piece = body.next() => match piece? {
+                    Some(bytes) => self.take(bytes).await,
                     None => break,
                 },
-                Some(done) = news.recv() => match done {
+                Some(done) = self.fetch.news.recv() => match done {
                     Stored::Written { .. } => {}
                     Stored::Durable(bytes) => self.durable = bytes,
                     Stored::Broken(error) => return Err(error),
                 },
                 _ = self.ticks.tick() => {
-                    disk.sync(self.telling.now()).await;
+                    self.fetch.disk.sync(self.fetch.telling.now()).await;
                     self.show();
                 }
                 () = stop.requested() => return Err(interrupted()),
             }
         }
         self.show();
-        Ok(())
+        Ok(body.framing())
+    }
+
+    /// Opens another stream of the same file.
+    async fn begin(&self, stop: &mut Stop) -> Result<Body, Error> {
+        let Fetch { settings, source, .. } = &*self.fetch;
+        let probed = tokio::select! {
+            probed = settings.probe() => probed?,
+            () = stop.requested() => return Err(interrupted()),
+        };
+        let known = (source.length(), source.validator());
+        if (probed.source.length(), probed.source.validator()) != known {
+            return Err(changed());
+        }
+        Ok(probed.body)
+    }
+
+    /// Stores what is not there yet.
+    async fn take(&mut self, bytes: Bytes) {
+        let Some(span) = Span::of_len(self.at, bytes.len() as u64) else { return };
+        let missing: Vec<Span> = self.fetch.stored.gaps(span).collect();
+        let within = |at: u64| usize::try_from(at - span.start()).unwrap_or(bytes.len());
+        let mut fresh = 0;
+        for gap in missing {
+            fresh += gap.len();
+            let part = bytes.slice(within(gap.start())..within(gap.end()));
+            self.fetch.disk.write(OWN, gap.start(), part).await;
+            if let Some(strip) = &mut self.strip {
+                strip.add(OWN, gap);
+            }
+        }
+        self.fetch.stored.insert(span);
+        self.at = span.end();
+        self.furthest = self.furthest.max(self.at);
+        self.brought += fresh;
+        self.wasted += span.len() - fresh;
+    }
+
+    /// Whether every byte of a file of known length is there.
+    fn is_whole(&self) -> bool {
+        self.fetch.source.length() == Some(self.fetch.stored.bytes())
+    }
+
+    /// Whether the stream broke off elsewhere than those before it; one that was not even begun
+    /// has not shown where it ends.
+    fn broke_anew(&mut self) -> bool {
+        let (place, times) = self.broke;
+        self.broke = (self.at, if place == self.at { times + 1 } else { 1 });
+        self.at == 0 || self.broke.1 < SAME_PLACE
+    }
+
+    async fn conclude(mut self, framing: Framing) -> Result<Fetched, Error> {
+        let bytes = self.fetch.source.length().unwrap_or(self.at);
+        self.fetch.disk.set_length(bytes).await;
+        let verified = match self.fetch.disk.verify().await? {
+            Verdict::Right(Verified::Unverified) if framing == Framing::Close => {
+                Verified::LengthUnverified
+            }
+            Verdict::Right(verified) => verified,
+            Verdict::Wrong => return Err(wrong_digest()),
+        };
+        let workers = self.reports();
+        Ok(Fetched { verified, workers, own_rate: 0.0, bytes })
+    }
+
+    /// Who brought what, also before the streams.
+    fn reports(&mut self) -> Vec<WorkerReport> {
+        let mut workers = std::mem::take(&mut self.fetch.workers);
+        if workers.iter().all(|worker| worker.worker != OWN) {
+            let (name, address) = ("own link".into(), None);
+            workers.insert(0, WorkerReport { worker: OWN, name, address, bytes: 0, wasted: 0 });
+        }
+        if let Some(own) = workers.iter_mut().find(|worker| worker.worker == OWN) {
+            own.bytes += self.brought;
+            own.wasted += self.wasted;
+        }
+        workers
     }
 
     fn show(&mut self) {
+        let stored = self.fetch.stored.bytes();
         let (then, before) = self.last;
         // Too short a time says nothing of the rate.
         if then.elapsed() >= Duration::from_millis(100) || self.rate == 0 {
             let millis = u64::try_from(then.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-            self.rate = (self.stored - before).saturating_mul(1000) / millis;
-            self.last = (Instant::now(), self.stored);
+            self.rate = stored.saturating_sub(before).saturating_mul(1000) / millis;
+            self.last = (Instant::now(), stored);
         }
-        let rate = self.rate;
-        let own = WorkerProgress {
-            worker: OWN,
-            name: "own link".into(),
-            bytes: self.stored,
-            rate,
-            lanes: 1,
-        };
-        let (stored, durable) = (self.stored, self.durable);
-        self.telling.progress(Snapshot {
-            size: self.size,
-            stored,
-            durable,
-            rate,
-            workers: vec![own],
-            map: self.map(),
-        });
+        let (name, durable, rate) = ("own link".into(), self.durable, self.rate);
+        let own = WorkerProgress { worker: OWN, name, bytes: self.brought, rate, lanes: 1 };
+        let size = self.fetch.source.length();
+        let workers = vec![own];
+        let map = self.strip.as_ref().map(Strip::stretches).unwrap_or_default();
+        self.fetch.telling.progress(Snapshot { size, stored, durable, rate, workers, map });
     }
+}
 
-    fn map(&self) -> Vec<Stretch> {
-        let Some(size @ 1..) = self.size else { return Vec::new() };
-        let mut strip = Strip::new(size, &SpanSet::new());
-        if let Some(front) = Span::new(0, self.stored.min(size)) {
-            strip.add(OWN, front);
-        }
-        strip.stretches()
-    }
+/// The picture of what is stored, of a file that has a length.
+fn strip(fetch: &Fetch<'_>) -> Option<Strip> {
+    let size = fetch.source.length().filter(|&size| size > 0)?;
+    Some(Strip::new(size, &fetch.stored))
+}
+
+fn changed() -> Error {
+    Error::new(
+        ErrorKind::Changed,
+        "the file changed on the origin",
+        "what it sends now has another length or another validator",
+    )
+    .with_remedy("start again with --overwrite to get the new version")
 }

@@ -1,16 +1,19 @@
 use super::builder::Settings;
 use super::job;
 use crate::event::{Event, Happening, Stretch, WorkerProgress};
+use crate::reader::{Grown, Reader};
 use crate::{Error, ErrorKind, Report};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 /// A job at work. Dropping it stops the job and leaves it resumable.
 pub struct Transfer {
     events: mpsc::UnboundedReceiver<Event>,
     snapshot: watch::Receiver<Snapshot>,
     stop: watch::Sender<bool>,
+    grown: watch::Receiver<Grown>,
     job: JoinHandle<Result<Report, Error>>,
 }
 
@@ -37,8 +40,9 @@ impl Transfer {
         let (shower, snapshot) = watch::channel(Snapshot::default());
         let (stop, stopped) = watch::channel(false);
         let telling = Telling { began: Instant::now(), events: teller, snapshot: shower };
-        let job = tokio::spawn(job::run(settings, telling, Stop(stopped)));
-        Self { events, snapshot, stop, job }
+        let (grow, grown) = watch::channel(Grown::default());
+        let job = tokio::spawn(job::run(settings, telling, Stop(stopped), grow));
+        Self { events, snapshot, stop, grown, job }
     }
 
     /// The next event; `None` after the last. Cancel safe.
@@ -49,6 +53,11 @@ impl Transfer {
     /// How far the job is.
     pub fn snapshot(&self) -> Snapshot {
         self.snapshot.borrow().clone()
+    }
+
+    /// Reads the file from its first byte on while it grows.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.grown.clone())
     }
 
     /// Stops the job and leaves it resumable; [`finish`](Self::finish) then tells so.
@@ -77,6 +86,14 @@ impl Stop {
     pub(crate) async fn requested(&mut self) {
         // An error means that the handle was dropped.
         let _ = self.0.wait_for(|stop| *stop).await;
+    }
+
+    /// Waits so long, unless the job is to stop.
+    pub(crate) async fn sleep(&mut self, pause: Duration) -> Result<(), Error> {
+        tokio::select! {
+            () = sleep(pause) => Ok(()),
+            () = self.requested() => Err(interrupted()),
+        }
     }
 }
 

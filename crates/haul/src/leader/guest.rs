@@ -1,0 +1,174 @@
+//! A helper at work for this leader: what it says, and what it is told.
+
+use super::ledger::Ledger;
+use super::peer::{Hosting, News, Proofs, Said, reason_text};
+use haul_link::{FrameReader, FrameWriter, LinkError, Session};
+use haul_span::Span;
+use haul_wire::{ByeReason, Frame};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{sleep, timeout};
+
+/// How many challenges a helper may set in a session.
+const CHALLENGES: u32 = 256;
+
+/// How long a helper that broke the protocol is given to hear so.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A helper that has joined.
+pub(super) struct Guest<'a> {
+    pub(super) worker: u32,
+    pub(super) hosting: &'a Arc<Hosting>,
+    /// What it is to be told, beside what the job tells it.
+    pub(super) replies: mpsc::UnboundedSender<Frame>,
+    /// What it challenged for and was not told yet.
+    pub(super) proofs: Proofs,
+    pub(super) ledger: Mutex<Ledger>,
+    /// That it wants a sign of life: one answers many pings.
+    pub(super) pinged: Notify,
+}
+
+/// Why a session ended, and what the helper is told.
+struct End {
+    because: String,
+    farewell: Option<ByeReason>,
+}
+
+impl End {
+    fn wrong(because: impl Into<String>) -> Self {
+        Self { because: because.into(), farewell: Some(ByeReason::Protocol) }
+    }
+}
+
+impl From<LinkError> for End {
+    fn from(error: LinkError) -> Self {
+        Self { because: error.to_string(), farewell: error.farewell() }
+    }
+}
+
+impl Guest<'_> {
+    /// Works with it until either side ends it; returns why.
+    pub(super) async fn work_with(
+        mut self,
+        session: Session,
+        outgoing: mpsc::UnboundedReceiver<Frame>,
+    ) -> String {
+        let (reader, writer) = session.granted();
+        let proofs = std::mem::take(&mut self.proofs);
+        let mut speaking = pin!(self.speak(writer, outgoing));
+        let end = tokio::select! {
+            end = self.hear(reader, proofs) => end,
+            because = &mut speaking => return because,
+        };
+        if let Some(reason) = end.farewell {
+            // The one who speaks ends with this word, if the helper still hears it.
+            let _ = self.replies.send(Frame::Bye { reason });
+            let _ = timeout(FAREWELL, speaking).await;
+        }
+        end.because
+    }
+
+    /// Passes on what the helper says, and reads what it challenges for.
+    async fn hear(&self, mut reader: FrameReader, mut proofs: Proofs) -> End {
+        let mut challenges = 0;
+        loop {
+            let frame = tokio::select! {
+                frame = reader.next_alive() => frame,
+                Some(proof) = proofs.join_next() => {
+                    match proof.unwrap_or_else(|error| Err(error.to_string())) {
+                        Ok(sha256) => drop(self.replies.send(Frame::Proof { sha256 })),
+                        Err(because) => {
+                            return End { because, farewell: Some(ByeReason::Unproven) };
+                        }
+                    }
+                    continue;
+                }
+            };
+            let heard = match frame {
+                Ok(Frame::Challenge { span })
+                    if proofs.is_empty()
+                        && challenges < CHALLENGES
+                        && self.hosting.may_be_read(span) =>
+                {
+                    challenges += 1;
+                    self.challenged(span, &mut proofs);
+                    Ok(())
+                }
+                Ok(frame) => self.take(frame).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(end) = heard {
+                return end;
+            }
+        }
+    }
+
+    fn challenged(&self, span: Span, proofs: &mut Proofs) {
+        let hosting = Arc::clone(self.hosting);
+        proofs.spawn(async move { hosting.prove(span).await });
+    }
+
+    async fn take(&self, frame: Frame) -> Result<(), End> {
+        let said = match frame {
+            Frame::Data { lease, offset, bytes } => {
+                let booked = self.ledger().take(lease, offset, bytes.len() as u64);
+                booked.map_err(End::wrong)?;
+                Said::Data { lease, offset, bytes }
+            }
+            Frame::Done { lease } => {
+                self.ledger().close(lease).map_err(End::wrong)?;
+                Said::Done { lease }
+            }
+            Frame::Failed { lease, failure } => {
+                self.ledger().close(lease).map_err(End::wrong)?;
+                Said::Failed { lease, failure }
+            }
+            Frame::Ping => {
+                self.pinged.notify_one();
+                return Ok(());
+            }
+            Frame::Pong => return Ok(()),
+            Frame::Bye { reason } => {
+                return Err(End { because: reason_text(reason), farewell: None });
+            }
+            other => {
+                let kind = other.kind();
+                return Err(End::wrong(format!("it sent a frame of kind {kind} out of place")));
+            }
+        };
+        self.hosting.tell(News::Said { worker: self.worker, said }).await;
+        Ok(())
+    }
+
+    /// Sends what the job wants to say, and a sign of life where it is silent; returns why it ended.
+    async fn speak(
+        &self,
+        mut writer: FrameWriter,
+        mut frames: mpsc::UnboundedReceiver<Frame>,
+    ) -> String {
+        loop {
+            let frame = tokio::select! {
+                frame = frames.recv() => match frame {
+                    Some(frame) => frame,
+                    None => return "the job let it go".into(),
+                },
+                () = self.pinged.notified() => Frame::Pong,
+                () = sleep(Session::PING_AFTER) => Frame::Ping,
+            };
+            self.ledger().note(&frame);
+            if let Err(error) = writer.send(&frame).await {
+                return error.to_string();
+            }
+            if let Frame::Bye { reason } = frame {
+                writer.close().await;
+                return reason_text(reason);
+            }
+        }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
