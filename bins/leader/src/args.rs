@@ -151,9 +151,21 @@ pub(crate) struct Ui {
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub(crate) dir: PathBuf,
 
-    /// Serve the page on this port of 127.0.0.1; any free one unless told
-    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
-    pub(crate) port: u16,
+    /// Serve the page on this port of 127.0.0.1; 4301 if it is free, or else any, unless told
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+
+    /// Whom to ask: auto, none, or addresses separated by commas
+    #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
+    pub(crate) helpers: Helpers,
+
+    /// Only ask, never scan the network
+    #[arg(long)]
+    pub(crate) no_scan: bool,
+
+    /// Look for helpers on this interface only; may be given several times
+    #[arg(long, value_name = "IF")]
+    pub(crate) interface: Vec<String>,
 }
 
 #[derive(clap::Args)]

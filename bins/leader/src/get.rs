@@ -3,7 +3,7 @@ use crate::bars::Bars;
 use crate::batch::{self, Item, Manner};
 use crate::list::{self, Entry};
 use crate::pipe;
-use crate::report::Story;
+use crate::report::{self, Story};
 use crate::tell;
 use crate::ways::{Secrets, address};
 use haul::{
@@ -66,6 +66,8 @@ async fn download(get: &Get, leader: Leader, verbose: u8) -> Result<(), Error> {
             story.note(event);
         }
         face.show(event);
+        #[cfg(feature = "notify")]
+        crate::notify::tell(event);
     })
     .await;
     let report = transfer.finish().await?;
@@ -73,7 +75,7 @@ async fn download(get: &Get, leader: Leader, verbose: u8) -> Result<(), Error> {
 }
 
 fn write_report(file: &Path, story: &Story, report: &Report) -> Result<(), Error> {
-    fs::write(file, story.page(report, &verdict(report))).map_err(|error| {
+    fs::write(file, report::page(story, report, &verdict(report))).map_err(|error| {
         Error::usage(format!("the report cannot be written to {}: {error}", file.display()))
     })
 }

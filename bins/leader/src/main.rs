@@ -8,6 +8,8 @@ mod batch;
 mod get;
 mod left;
 mod list;
+#[cfg(feature = "notify")]
+mod notify;
 mod pipe;
 mod report;
 mod scan;

@@ -1,131 +1,82 @@
 //! The report of a download as one page: who delivered what, and when.
 
+mod picture;
+mod story;
+
+pub(crate) use story::Story;
+
 use crate::tell;
-use haul::{Event, Happening, Report, WorkerProgress};
+use haul::{Report, WorkerReport};
 use std::fmt::Write;
 use std::time::Duration;
 
-/// Colours that differ in brightness too, for those who do not see them; they repeat after eight.
-const COLOURS: [&str; 8] =
-    ["#1b6ca8", "#e08e0b", "#3a7d44", "#b23a48", "#6d597a", "#2a9d8f", "#8d6346", "#495057"];
-
-/// Width and height of the chart, in its own units.
-const WIDE: f64 = 720.0;
-const HIGH: f64 = 180.0;
-
-/// What a download told, kept for its report.
-#[derive(Default)]
-pub(crate) struct Story {
-    progress: Vec<(Duration, Vec<WorkerProgress>)>,
-    notes: Vec<(Duration, String)>,
+/// The page: one file, its pictures inside it, and no script.
+pub(crate) fn page(story: &Story, report: &Report, verdict: &str) -> String {
+    let name = report.path.file_name().unwrap_or_default().to_string_lossy();
+    let mut page = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        page,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <title>{name}: haul</title><style>{STYLE}</style></head>\n<body>{looks}\
+         <h1>{name}</h1><p>{verdict}</p>\n\
+         <h2>Who delivered what</h2>{table}\n\
+         <h2>Bytes per second, one on top of the other</h2>{rates}\
+         <p>Up to {most}/s, over {time}. The dashed line is the own link alone: {alone}/s.</p>\n\
+         <h2>Who delivered which part of the file when</h2>{spans}\
+         <p>From left to right the time, from top to bottom the file.</p>\n\
+         <h2>What happened</h2>{notes}\n\
+         <p class=\"faint\">haul {version}</p></body></html>\n",
+        name = escaped(&name),
+        verdict = escaped(verdict),
+        looks = picture::looks(),
+        table = table(report),
+        rates = picture::rates(story, report),
+        most = tell::size(picture::most(story)),
+        time = tell::time(Duration::from_secs_f64(report.seconds.max(0.0))),
+        alone = tell::size(picture::alone(report)),
+        spans = picture::spans(story, report),
+        notes = notes(story),
+        version = env!("CARGO_PKG_VERSION"),
+    );
+    page
 }
 
-impl Story {
-    pub(crate) fn note(&mut self, event: &Event) {
-        let text = match &event.what {
-            Happening::Progress { workers, .. } => {
-                return self.progress.push((event.at, workers.clone()));
-            }
-            Happening::Joined { name, address, .. } => format!("{name} ({}) joined", address.ip()),
-            Happening::Lost { name, because, .. } => format!("{name} left: {because}"),
-            Happening::Repaired { bytes } => format!("{} were fetched again", tell::size(*bytes)),
-            Happening::Note { text } => text.clone(),
-            _ => return,
-        };
-        self.notes.push((event.at, text));
+/// What went otherwise than planned among it: who joined, left or refused, and what was retried.
+fn notes(story: &Story) -> String {
+    if story.notes.is_empty() {
+        return "<p>Nothing out of the way.</p>".to_owned();
     }
-
-    /// The page: one file, its pictures inside it, and no script.
-    pub(crate) fn page(&self, report: &Report, verdict: &str) -> String {
-        let name = report.path.file_name().unwrap_or_default().to_string_lossy();
-        let mut page = String::new();
-        // Writing to a string cannot fail.
-        let _ = write!(
-            page,
-            "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width\">\
-             <title>{name}: haul</title><style>{STYLE}</style>\
-             <h1>{name}</h1><p>{verdict}</p>\
-             <h2>Who delivered what</h2>{table}\
-             <h2>Bytes per second, all together</h2>{chart}\
-             <h2>What happened</h2><ul>{notes}</ul></html>\n",
-            name = escaped(&name),
-            verdict = escaped(verdict),
-            table = table(report),
-            chart = self.chart(report),
-            notes = self.notes(),
-        );
-        page
-    }
-
-    fn notes(&self) -> String {
-        let line = |(at, text): &(Duration, String)| {
-            format!("<li>{}: {}</li>", tell::time(*at), escaped(text))
-        };
-        self.notes.iter().map(line).collect()
-    }
-
-    /// The rates of all workers over time, stacked: one band each.
-    fn chart(&self, report: &Report) -> String {
-        let total =
-            |workers: &[WorkerProgress]| workers.iter().map(|worker| worker.rate).sum::<u64>();
-        let most =
-            self.progress.iter().map(|(_, workers)| total(workers)).max().unwrap_or(0).max(1);
-        let bands = report.workers.iter().enumerate().map(|(at, worker)| {
-            let points = self.band(worker.worker, report.seconds, most);
-            format!(
-                "<polygon fill=\"{}\" points=\"{points}\"><title>{}</title></polygon>",
-                colour(at),
-                escaped(&worker.name)
-            )
-        });
-        let bands: String = bands.collect();
-        format!(
-            "<svg viewBox=\"0 0 {WIDE} {HIGH}\" role=\"img\" aria-label=\"rates over time\">{bands}</svg>\
-             <p>up to {}/s, over {}</p>",
-            tell::size(most),
-            tell::time(Duration::from_secs_f64(report.seconds.max(0.0)))
-        )
-    }
-
-    /// The outline of one worker's band, which lies on those of lower number.
-    fn band(&self, id: u32, seconds: f64, most: u64) -> String {
-        let x = |at: &Duration| (at.as_secs_f64() / seconds.max(1e-3)).min(1.0) * WIDE;
-        let y = |rate: u64| HIGH * (1.0 - ratio(rate, most));
-        let below = |workers: &[WorkerProgress], top: bool| {
-            let under =
-                workers.iter().filter(|worker| worker.worker < id || (top && worker.worker == id));
-            under.map(|worker| worker.rate).sum()
-        };
-        let edge =
-            |top: bool| self.progress.iter().map(move |(at, workers)| (at, below(workers, top)));
-        let mut points = String::new();
-        for (at, rate) in edge(true).chain(edge(false).rev()) {
-            let _ = write!(points, "{:.1},{:.1} ", x(at), y(rate));
-        }
-        points
-    }
+    let line = |(at, text): &(Duration, String)| {
+        format!("<li>{}: {}</li>", tell::time(*at), escaped(text))
+    };
+    format!("<ul>{}</ul>", story.notes.iter().map(line).collect::<String>())
 }
 
 fn table(report: &Report) -> String {
-    let row = |(at, worker): (usize, &haul::WorkerReport)| {
-        format!(
-            "<tr><td><svg class=\"key\" viewBox=\"0 0 1 1\"><rect width=\"1\" height=\"1\" fill=\"{}\"/></svg> {}\
-             <td>{}<td>{}<td>{:.1} %<td>{}</tr>",
-            colour(at),
-            escaped(&worker.name),
-            worker.address.map_or_else(String::new, |address| address.to_string()),
-            tell::size(worker.bytes),
-            100.0 * ratio(worker.bytes, report.bytes),
-            tell::size(worker.wasted),
-        )
-    };
-    let rows: String = report.workers.iter().enumerate().map(row).collect();
-    format!("<table><tr><th>who<th>where<th>delivered<th>share<th>of no use</tr>{rows}</table>")
+    let rows: String =
+        report.workers.iter().enumerate().map(|(at, worker)| row(report, at, worker)).collect();
+    format!(
+        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"who delivered what\"><table><thead><tr><th scope=\"col\">who<th scope=\"col\">where<th scope=\"col\">delivered\
+         <th scope=\"col\">share<th scope=\"col\">on average<th scope=\"col\">of no use</thead>\
+         <tbody>{rows}</tbody></table></div>"
+    )
 }
 
-fn colour(at: usize) -> &'static str {
-    COLOURS[at % COLOURS.len()]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
+fn row(report: &Report, at: usize, worker: &WorkerReport) -> String {
+    let mean = (ratio(worker.bytes, 1) / report.seconds.max(1e-3)) as u64;
+    format!(
+        "<tr><td>{} {}<td>{}<td>{}<td>{:.1} %<td>{}/s<td>{}</tr>",
+        picture::key(at),
+        escaped(&worker.name),
+        worker.address.map_or_else(String::new, |address| address.to_string()),
+        tell::size(worker.bytes),
+        100.0 * ratio(worker.bytes, report.bytes),
+        tell::size(mean),
+        tell::size(worker.wasted),
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a picture shows three digits")]
@@ -146,15 +97,21 @@ fn escaped(text: &str) -> String {
     text.chars().map(entity).collect()
 }
 
-const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;\
-color:#222;background:#fff}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.25rem .5rem;\
-border-bottom:1px solid #ccc}svg{width:100%}svg.key{width:.8rem;height:.8rem}\
-@media(prefers-color-scheme:dark){body{color:#eee;background:#181818}}";
+const STYLE: &str = ":root{color-scheme:light dark}\
+body{font:1rem/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem;\
+color:#171b20;background:#fff;overflow-wrap:anywhere}h2{font-size:1.1rem;margin-top:2rem}\
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}\
+th,td{text-align:left;padding:.25rem .5rem;border-bottom:1px solid #8a929c}\
+.wide{overflow-x:auto}.wide td,.wide th{overflow-wrap:normal}.wide td:nth-child(n+3){white-space:nowrap}\
+svg.picture{display:block;width:100%;border:1px solid #8a929c;border-radius:.375rem}\
+svg.key{width:.9rem;height:.9rem;vertical-align:-.1rem}svg.looks{position:absolute;width:0;height:0}\
+.faint{color:#545d68;font-size:.875rem}\
+@media(prefers-color-scheme:dark){body{color:#eceff2;background:#1b2025}.faint{color:#adb5be}}";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use haul::{Verified, WorkerReport};
+    use haul::{Deliverer, Event, Happening, Stretch, Verified, WorkerProgress};
 
     fn report(name: &str) -> Report {
         let worker =
@@ -163,12 +120,26 @@ mod tests {
             v: 1,
             path: "a<b>.iso".into(),
             bytes: 10,
-            seconds: 2.0,
+            seconds: 4.0,
             verified: Verified::Unverified,
             workers: vec![worker],
-            alone_seconds: 2.0,
+            alone_seconds: 5.0,
             speedup: 1.0,
         }
+    }
+
+    fn story() -> Story {
+        let mut story = Story::default();
+        for at in 1..4_u16 {
+            let own =
+                WorkerProgress { worker: 0, name: "own link".into(), bytes: 3, rate: 5, lanes: 1 };
+            let done = Stretch { cells: at, by: Deliverer::Worker(0) };
+            let rest = Stretch { cells: 10 - at, by: Deliverer::Missing };
+            let (workers, map) = (vec![own], vec![done, rest]);
+            let what = Happening::Progress { stored: 3, durable: 0, rate: 5, workers, map };
+            story.note(&Event { at: Duration::from_secs(at.into()), what });
+        }
+        story
     }
 
     #[test]
@@ -176,7 +147,7 @@ mod tests {
         let mut story = Story::default();
         let text = "<script>alert(1)</script>".to_owned();
         story.note(&Event { at: Duration::ZERO, what: Happening::Note { text } });
-        let page = story.page(&report("\"><img src=x>"), "done & <well>");
+        let page = page(&story, &report("\"><img src=x>"), "done & <well>");
         for markup in ["<script", "<img", "<well>", "a<b>"] {
             assert!(!page.contains(markup), "{markup}");
         }
@@ -185,17 +156,21 @@ mod tests {
 
     #[test]
     fn a_report_needs_nothing_but_itself() {
-        let mut story = Story::default();
-        for at in 1..4 {
-            let own =
-                WorkerProgress { worker: 0, name: "own link".into(), bytes: 3, rate: 5, lanes: 1 };
-            let what = Happening::Progress { stored: 3, durable: 0, rate: 5, workers: vec![own] };
-            story.note(&Event { at: Duration::from_secs(at), what });
-        }
-        let page = story.page(&report("own link"), "fine");
-        assert!(page.contains("<polygon") && page.contains("100.0 %"));
-        for outside in ["http:", "https:", "src=", "@import", "<link", "<script"] {
+        let page = page(&story(), &report("own link"), "fine");
+        for outside in ["http:", "https:", "src=", "href=", "@import", "<link", "<script"] {
             assert!(!page.contains(outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn a_report_shows_shares_rates_spans_and_the_own_link_alone() {
+        let page = page(&story(), &report("own link"), "fine");
+        assert!(page.contains("100.0 %") && page.contains("<polygon fill=\"url(#w0)\""));
+        assert!(page.contains("stroke-dasharray") && page.contains("the own link alone"));
+        // Three pieces of one cell of eighteen units each, a quarter of the time wide.
+        for y in ["0.0", "18.0", "36.0"] {
+            let piece = format!("y=\"{y}\" width=\"180.0\" height=\"18.0\"");
+            assert!(page.contains(&piece), "{piece}: {page}");
         }
     }
 }

@@ -32,6 +32,13 @@ pub enum Error {
         /// What it wrote while it tried.
         said: String,
     },
+    /// A browser did not do what it was asked to.
+    Browser {
+        /// What it was asked.
+        asked: String,
+        /// What it said.
+        said: String,
+    },
     /// A scenario's file says something that the simulation does not understand.
     Scenario {
         /// Which file.
@@ -60,6 +67,7 @@ impl fmt::Display for Error {
             Self::NotReady { program, said } => {
                 write!(f, "{program} did not get ready: {}", said.trim())
             }
+            Self::Browser { asked, said } => write!(f, "the browser failed at {asked}: {said}"),
             Self::Scenario { name, why } => write!(f, "{name}: {}", why.trim()),
             Self::Tls(source) => write!(f, "could not set up TLS: {source}"),
         }
@@ -71,7 +79,10 @@ impl StdError for Error {
         match self {
             Self::Io { source, .. } => Some(source),
             Self::Tls(source) => Some(source.as_ref()),
-            Self::Tool { .. } | Self::NotReady { .. } | Self::Scenario { .. } => None,
+            Self::Tool { .. }
+            | Self::NotReady { .. }
+            | Self::Browser { .. }
+            | Self::Scenario { .. } => None,
         }
     }
 }

@@ -29,6 +29,7 @@ pub use link::Link;
 pub use neighbourhood::Neighbourhood;
 pub use nginx::{Nginx, NginxBuilder};
 pub use process::{Process, Usage};
+pub(crate) use skip::is_installed;
 pub use skip::{missing, skip_or_fail};
 pub use within::Timed;
 

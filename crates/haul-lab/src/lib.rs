@@ -1,4 +1,4 @@
-//! Payloads, origins, simulated and namespace networks for haul's tests.
+//! Payloads, origins, simulated and namespace networks and a browser for haul's tests.
 //!
 //! Nothing here is part of the product: it is what tests, benches and the demo download from and
 //! download over. These stand side by side and need not know each other:
@@ -9,6 +9,7 @@
 //!   or without TLS, over links that it shapes itself;
 //! * [`lan`]: a leader, helpers and an origin in network namespaces of their own, joined by a LAN
 //!   and each behind an internet link that the kernel shapes;
+//! * [`browser`]: Chromium as a user's hand would move it, for the pages;
 //! * [`crowd`]: machines that exist only as their answers to ARP, wired or on Wi-Fi, asleep or
 //!   awake, for scans in virtual time and over a veth pair;
 //! * [`servers`]: web servers and proxies of others, as they are installed, on loopback;
@@ -31,6 +32,7 @@
 //! # Ok::<(), haul_lab::Error>(())
 //! ```
 
+pub mod browser;
 pub mod crowd;
 pub mod dns;
 mod error;

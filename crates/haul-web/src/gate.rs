@@ -9,20 +9,35 @@ use hyper::http::uri::Authority;
 use hyper::{Method, Response, StatusCode};
 use std::sync::{Mutex, PoisonError};
 
+/// The header that carries the key; empty while the page does not know it yet.
+const KEY: &str = "x-haul-key";
+
 /// The port that an authority without one means (RFC 9110 §4.2.1).
 const HTTP: u16 = 80;
 
 /// Lets in whoever opened the link, and nobody else.
+///
+/// Two secrets prove it. Scripts of the page cannot read the cookie; but browsers send it to every
+/// port of this host, so that another program's page may come to know it. That page cannot read the
+/// key, which the browser stores for this port alone and the page's script sends as a header.
 pub(crate) struct Gate {
     port: u16,
     /// What the last link was made with, until somebody uses it.
     token: Mutex<Option<Secret>>,
     session: Secret,
+    key: Secret,
 }
 
 impl Gate {
     pub(crate) fn new(port: u16) -> Result<Self, Error> {
-        Ok(Self { port, token: Mutex::new(Some(Secret::new()?)), session: Secret::new()? })
+        let token = Mutex::new(Some(Secret::new()?));
+        Ok(Self { port, token, session: Secret::new()?, key: Secret::new()? })
+    }
+
+    /// Makes a new link, which voids the last one if nobody has used that.
+    pub(crate) fn renew(&self) -> Result<String, Error> {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(Secret::new()?);
+        Ok(self.link())
     }
 
     /// The link that opens the page once, unless it was used.
@@ -61,8 +76,16 @@ impl Gate {
         check_form(headers)
     }
 
-    /// Refuses whoever has not come through the link.
+    /// Refuses whoever has not come through the link: both its cookie and its key are needed.
     pub(crate) fn check_session(&self, request: &Parts) -> Result<(), Refusal> {
+        let key = only(&request.headers, KEY).is_some_and(|key| self.key.is(key));
+        if key && self.has_cookie(request) {
+            return Ok(());
+        }
+        Err(Refusal::forbidden("this browser has not opened the link"))
+    }
+
+    fn has_cookie(&self, request: &Parts) -> bool {
         let name = self.cookie_name();
         let cookies = request.headers.get_all(COOKIE).into_iter();
         let is_session = |pair: &str| {
@@ -70,24 +93,22 @@ impl Gate {
             key == name && self.session.is(value)
         };
         let lines = cookies.filter_map(|line| line.to_str().ok());
-        if lines.flat_map(|line| line.split(';')).any(is_session) {
-            return Ok(());
-        }
-        Err(Refusal::forbidden("this browser has not opened the link"))
+        lines.flat_map(|line| line.split(';')).any(is_session)
     }
 
-    /// Exchanges the token of the link, which dies of it, for the session's cookie.
+    /// Exchanges the token of the link, which dies of it, for the session's cookie and key.
     pub(crate) fn enter(&self, said: &str) -> Result<Response<reply::Body>, Refusal> {
         let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
         if token.take_if(|token| token.is(said)).is_none() {
             return Err(Refusal::forbidden("the link was used before, or is not this program's"));
         }
         let cookie = format!(
-            "{}={}; HttpOnly; SameSite=Strict; Path=/",
+            "{}={}; HttpOnly; SameSite=Strict; Path=/api",
             self.cookie_name(),
             self.session.to_hex()
         );
-        Ok(reply::cookie(HeaderValue::try_from(cookie).expect("hex and digits are visible ASCII")))
+        let cookie = HeaderValue::try_from(cookie).expect("hex and digits are visible ASCII");
+        Ok(reply::entered(cookie, &self.key.to_hex()))
     }
 
     /// Browsers keep one jar for all ports of a host, so the port is part of the name.
@@ -115,15 +136,14 @@ fn is_own_site(headers: &HeaderMap) -> bool {
 
 /// Demands what neither a form nor a script of another origin can send without being asked first.
 fn check_form(headers: &HeaderMap) -> Result<(), Refusal> {
-    let remedy = "send JSON with the header `x-haul: 1`";
     let kind = only(headers, CONTENT_TYPE).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Err(Refusal::new(status, "it is not application/json", remedy));
+        return Err(Refusal::new(status, "it is not application/json", "send JSON"));
     }
-    if only(headers, "x-haul") != Some("1") {
-        return Err(Refusal::new(StatusCode::FORBIDDEN, "it lacks the header x-haul", remedy));
+    if !headers.contains_key(KEY) {
+        return Err(Refusal::forbidden("it lacks the header that this page's script sends"));
     }
     Ok(())
 }

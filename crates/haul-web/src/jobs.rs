@@ -1,39 +1,54 @@
 use crate::name::FileName;
+use crate::queue::{Job, Order, Queue, Stop};
 use crate::record::Record;
 use crate::reply::Refusal;
 use haul::{Error, Event, Failed, Happening, Leader, LeaderBuilder, Transfer, Url};
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-/// The downloads that the page starts, one at a time.
+/// The downloads that the page asks for: one works at a time, and the others wait.
 pub(crate) struct Jobs {
     folder: PathBuf,
     template: Box<Template>,
     record: watch::Sender<Record>,
-    at_work: Mutex<Option<AtWork>>,
+    desk: Mutex<Desk>,
 }
 
 /// How every download begins, before the page says where it is saved.
 pub(crate) type Template = dyn Fn(Url) -> LeaderBuilder + Send + Sync;
 
-/// What the page sends to start a download.
+/// What the page sends to have a file downloaded.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
     url: String,
     save_as: String,
+    /// `sha-256=HEX`, or nothing.
+    #[serde(default)]
+    checksum: String,
+    /// The most that the own link may bring, such as `2M`, or nothing.
+    #[serde(default)]
+    limit: String,
 }
 
-/// What the page is told when it opens.
-#[derive(Debug, Serialize)]
-pub(crate) struct State {
-    folder: PathBuf,
-    busy: bool,
+/// What the page is told of all downloads.
+#[derive(Serialize)]
+struct List<'a> {
+    folder: &'a Path,
+    jobs: &'a [Job],
+}
+
+#[derive(Default)]
+struct Desk {
+    queue: Queue,
+    at_work: Option<AtWork>,
+    /// Nothing begins any more.
+    closed: bool,
 }
 
 struct AtWork {
@@ -44,91 +59,194 @@ struct AtWork {
 impl Jobs {
     pub(crate) fn new(folder: PathBuf, template: Box<Template>) -> Self {
         let (record, _) = watch::channel(Record::default());
-        Self { folder, template, record, at_work: Mutex::new(None) }
+        let jobs = Self { folder, template, record, desk: Mutex::default() };
+        jobs.tell_list(&jobs.desk());
+        jobs
     }
 
-    /// What the job at hand tells, from its beginning.
+    /// What is told of all downloads, and of the one at hand from its beginning.
     pub(crate) fn record(&self) -> watch::Receiver<Record> {
         self.record.subscribe()
     }
 
-    pub(crate) fn state(&self) -> State {
-        State { folder: self.folder.clone(), busy: self.at_work().is_some() }
+    pub(crate) fn list(&self) -> serde_json::Value {
+        // A list is a plain record, which JSON can always write.
+        serde_json::to_value(self.list_of(&self.desk())).unwrap_or_default()
     }
 
-    /// Starts a download, unless one is at work.
+    /// Puts a download at the end of the line.
     ///
     /// What an earlier one left under the same name is gone on with, since a page has no `-c`.
-    pub(crate) fn start(self: &Arc<Self>, wanted: &Wanted) -> Result<(), Refusal> {
-        let name = FileName::parse(&wanted.save_as).map_err(|because| {
-            let remedy = "give the file a plain name, such as image.iso";
-            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, because, remedy)
-        })?;
-        let leader = self.leader(&wanted.url, &name)?;
-        let mut at_work = self.at_work();
-        if at_work.is_some() {
-            return Err(conflict("a download is at work", "wait for its end, or cancel it"));
+    pub(crate) fn add(self: &Arc<Self>, wanted: &Wanted) -> Result<(), Refusal> {
+        let order = order(wanted)?;
+        self.leader(&order).map_err(|error| Refusal::from(&error))?;
+        self.change(|desk| desk.queue.add(order).map(drop))
+    }
+
+    /// Stops a download; what there is of its file is kept.
+    pub(crate) fn stop(self: &Arc<Self>, id: u32, why: Stop) -> Result<(), Refusal> {
+        self.change(|desk| {
+            if desk.queue.stop(id, why)?
+                && let Some(AtWork { stop, .. }) = &desk.at_work
+            {
+                stop.notify_one();
+            }
+            Ok(())
+        })
+    }
+
+    /// Goes on with a download that stopped, from another URL of the same file if one is given.
+    pub(crate) fn resume(self: &Arc<Self>, id: u32, url: Option<&str>) -> Result<(), Refusal> {
+        let url = url.map(parse).transpose()?;
+        if let Some(url) = &url {
+            let leader = (self.template)(url.clone()).build();
+            leader.map_err(|error| Refusal::from(&error))?;
         }
-        self.record.send_modify(|record| record.begin(name.as_str()));
-        let stop = Arc::new(Notify::new());
-        let follow = Arc::clone(self).follow(leader.start(), Arc::clone(&stop));
-        *at_work = Some(AtWork { stop, task: tokio::spawn(follow) });
-        Ok(())
+        self.change(|desk| desk.queue.resume(id, url))
     }
 
-    /// Stops the download at work; what there is of the file is kept.
-    pub(crate) fn cancel(&self) -> Result<(), Refusal> {
-        let at_work = self.at_work();
-        let Some(AtWork { stop, .. }) = &*at_work else {
-            return Err(conflict("no download is at work", "start one"));
+    /// Takes a download that has ended off the list.
+    pub(crate) fn forget(self: &Arc<Self>, id: u32) -> Result<(), Refusal> {
+        self.change(|desk| desk.queue.forget(id))
+    }
+
+    /// Asks the origin what the file is, and downloads nothing.
+    pub(crate) async fn probe(&self, url: &str) -> Result<haul::Probed, Refusal> {
+        let leader = (self.template)(parse(url)?).folder(&self.folder).build();
+        let probed = match leader {
+            Ok(leader) => leader.probe().await,
+            Err(error) => Err(error),
         };
-        stop.notify_one();
-        Ok(())
+        probed.map_err(|error| Refusal::from(&error))
     }
 
-    /// Stops the download at work, if there is one, and waits until it has put everything away.
-    pub(crate) async fn end(&self) {
-        let at_work = self.at_work().take();
-        if let Some(AtWork { stop, task }) = at_work {
+    /// Lets nothing begin any more, and stops the download at work without waiting for its end.
+    pub(crate) fn close(&self) {
+        let mut desk = self.desk();
+        desk.closed = true;
+        if let Some(AtWork { stop, .. }) = &desk.at_work {
             stop.notify_one();
+        }
+    }
+
+    /// Closes, and waits until the download at work has put everything away.
+    pub(crate) async fn end(&self) {
+        self.close();
+        let at_work = self.desk().at_work.take();
+        if let Some(AtWork { task, .. }) = at_work {
             // A panic in the task has been printed by its own thread.
             let _ = task.await;
         }
     }
 
-    fn leader(&self, url: &str, name: &FileName) -> Result<Leader, Refusal> {
-        let url = url.trim().parse().map_err(|error| {
-            let because = format!("the URL cannot be read: {error}");
-            let remedy = "copy the whole link; one looks like https://example.org/file.iso";
-            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, &because, remedy)
-        })?;
-        let wanted = (self.template)(url).folder(&self.folder).save_as(name.as_str());
-        wanted.resume().build().map_err(|error| Refusal::from(&error))
+    /// Changes the queue, tells so, and begins what can begin now.
+    fn change(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut Desk) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut desk = self.desk();
+        change(&mut desk)?;
+        self.tell_list(&desk);
+        self.begin_next(&mut desk);
+        Ok(())
     }
 
-    /// Writes down what the download tells. Whoever hears its last word can start the next one.
-    async fn follow(self: Arc<Self>, mut transfer: Transfer, stop: Arc<Notify>) {
+    fn begin_next(self: &Arc<Self>, desk: &mut Desk) {
+        while !desk.closed && desk.at_work.is_none() {
+            let Some((id, order)) = desk.queue.begin_next() else { return };
+            self.tell_list(desk);
+            self.record.send_modify(|record| record.begin(id, order.name.as_str()));
+            match self.leader(&order) {
+                Ok(leader) => desk.at_work = Some(Arc::clone(self).start(id, leader)),
+                Err(error) => self.conclude(desk, id, &failed(&error)),
+            }
+        }
+    }
+
+    fn start(self: Arc<Self>, id: u32, leader: Leader) -> AtWork {
+        let stop = Arc::new(Notify::new());
+        let follow = self.follow(id, leader.start(), Arc::clone(&stop));
+        AtWork { stop, task: tokio::spawn(follow) }
+    }
+
+    /// Writes down what the download tells, and lets the next begin when it has ended.
+    async fn follow(self: Arc<Self>, id: u32, mut transfer: Transfer, stop: Arc<Notify>) {
         let mut last = None;
         loop {
             tokio::select! {
                 event = transfer.next_event() => match event {
                     Some(event) if is_last(&event) => last = Some(event),
-                    Some(event) => self.record.send_modify(|record| record.tell(&event)),
+                    Some(event) => self.tell(id, &event),
                     None => break,
                 },
                 () = stop.notified() => transfer.cancel(),
             }
         }
         let ended = transfer.finish().await;
-        *self.at_work() = None;
-        if let Some(event) = last.or_else(|| ended.err().map(|error| failed(&error))) {
-            self.record.send_modify(|record| record.tell(&event));
+        let last = last.or_else(|| ended.err().map(|error| failed(&error)));
+        let mut desk = self.desk();
+        desk.at_work = None;
+        if let Some(last) = last {
+            self.conclude(&mut desk, id, &last);
         }
+        self.begin_next(&mut desk);
     }
 
-    fn at_work(&self) -> MutexGuard<'_, Option<AtWork>> {
-        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Passes on what a download tells while it works.
+    pub(crate) fn tell(&self, id: u32, event: &Event) {
+        self.desk().queue.note(id, &event.what);
+        self.record.send_modify(|record| record.tell(event));
     }
+
+    fn conclude(&self, desk: &mut Desk, id: u32, last: &Event) {
+        desk.queue.end(id, &last.what);
+        self.tell_list(desk);
+        self.record.send_modify(|record| record.tell(last));
+    }
+
+    fn leader(&self, order: &Order) -> Result<Leader, Error> {
+        let mut wanted = (self.template)(order.url.clone()).folder(&self.folder);
+        if let Some(checksum) = &order.checksum {
+            wanted = wanted.checksum(checksum);
+        }
+        if let Some(limit) = order.limit {
+            wanted = wanted.limit_rate(limit);
+        }
+        wanted.save_as(order.name.as_str()).resume().build()
+    }
+
+    fn tell_list(&self, desk: &Desk) {
+        self.record.send_modify(|record| record.list(&self.list_of(desk)));
+    }
+
+    fn list_of<'a>(&'a self, desk: &'a Desk) -> List<'a> {
+        List { folder: &self.folder, jobs: desk.queue.jobs() }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn order(wanted: &Wanted) -> Result<Order, Refusal> {
+    let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let unreadable =
+        |because: &str, remedy| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, because, remedy);
+    let name = FileName::parse(&wanted.save_as)
+        .map_err(|because| unreadable(because, "give the file a plain name, such as image.iso"))?;
+    let limit = given(&wanted.limit).map(|limit| limit.parse()).transpose();
+    let limit = limit.map_err(|_: Error| {
+        unreadable("the limit cannot be read", "write it as 500k, 2M or 16Mbit")
+    })?;
+    Ok(Order { url: parse(&wanted.url)?, name, checksum: given(&wanted.checksum), limit })
+}
+
+fn parse(url: &str) -> Result<Url, Refusal> {
+    url.trim().parse().map_err(|error| {
+        let because = format!("the URL cannot be read: {error}");
+        let remedy = "copy the whole link; one looks like https://example.org/file.iso";
+        Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, &because, remedy)
+    })
 }
 
 const fn is_last(event: &Event) -> bool {
@@ -138,8 +256,4 @@ const fn is_last(event: &Event) -> bool {
 /// The last word of a job that ended before it could say it.
 fn failed(error: &Error) -> Event {
     Event { at: Duration::ZERO, what: Happening::Failed(Failed::from(error)) }
-}
-
-fn conflict(because: &str, remedy: &str) -> Refusal {
-    Refusal::new(StatusCode::CONFLICT, because, remedy)
 }

@@ -16,10 +16,11 @@
 //! port too, so that being on loopback proves nothing:
 //!
 //! * the link holds a one-time token of 256 random bits in its fragment, which browsers never
-//!   send; the page exchanges it for an `HttpOnly`, `SameSite=Strict` cookie;
+//!   send; the page exchanges it for an `HttpOnly`, `SameSite=Strict` cookie and for a key;
+//! * every request but for the page's own files needs both: the cookie, which no script can read,
+//!   and the key as a header, which other ports of this machine never get to see;
 //! * every request must name this server as its host, which a rebound name does not;
-//! * every change must come from the page itself, as JSON, and with a header that no form and no
-//!   foreign script can set;
+//! * every change must come from the page itself, as JSON, which no form can send;
 //! * files land in one folder, under names that cannot lead out of it;
 //! * nothing is run or shown that is not part of the program, and what others named is only ever
 //!   shown as text.
@@ -30,6 +31,8 @@ mod gate;
 mod jobs;
 mod name;
 mod page;
+mod past;
+mod queue;
 mod record;
 mod reply;
 mod secret;
@@ -37,4 +40,4 @@ mod site;
 mod stream;
 
 pub use error::Error;
-pub use page::{LeaderPage, LeaderPageBuilder};
+pub use page::{LeaderPage, LeaderPageBuilder, Links};

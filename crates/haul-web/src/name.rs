@@ -2,7 +2,7 @@
 const LONGEST: usize = 255;
 
 /// The bare name of a file, which cannot lead out of the folder that it is put in.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FileName(String);
 
 impl FileName {
@@ -17,7 +17,7 @@ impl FileName {
             Err("the name is longer than 255 bytes")
         } else if name.contains(['/', '\\', ':']) {
             Err("the name names a folder or a drive")
-        } else if name.chars().any(char::is_control) {
+        } else if name.chars().any(|c| c.is_control() || is_invisible(c)) {
             Err("the name holds characters that cannot be seen")
         } else if name.starts_with('.') {
             Err("the name begins with a dot")
@@ -29,6 +29,12 @@ impl FileName {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Characters without a shape that make a name read otherwise than it is: those that turn the
+/// direction of text (UAX #9), and those of no width that no language needs.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -59,6 +65,8 @@ mod tests {
             "a\0b",
             "a\nb",
             ".ssh",
+            "photo\u{202e}gpj.exe",
+            "a\u{200b}b",
         ] {
             assert!(FileName::parse(typed).is_err(), "{typed:?}");
         }

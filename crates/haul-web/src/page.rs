@@ -38,6 +38,12 @@ pub struct LeaderPage {
     site: Arc<Site>,
 }
 
+/// Makes links that open a [`LeaderPage`].
+#[derive(Clone)]
+pub struct Links {
+    site: Arc<Site>,
+}
+
 /// What a [`LeaderPage`] is to be.
 #[must_use]
 pub struct LeaderPageBuilder {
@@ -61,6 +67,11 @@ impl LeaderPage {
     /// When it has been used, only the address of the page is left of it.
     pub fn link(&self) -> String {
         self.site.gate.link()
+    }
+
+    /// A way to make further links while it is served.
+    pub fn links(&self) -> Links {
+        Links { site: Arc::clone(&self.site) }
     }
 
     /// Serves it until `stop` is ready, then stops the download at work and waits for its end.
@@ -90,10 +101,17 @@ impl LeaderPage {
     }
 }
 
+impl Links {
+    /// A new link, for a browser that has not been let in yet. It opens the page once; an older
+    /// link that nobody has used opens it no more.
+    pub fn fresh(&self) -> Result<String, Error> {
+        self.site.gate.renew()
+    }
+}
+
 impl Drop for LeaderPage {
     fn drop(&mut self) {
-        // A refusal means that nothing is at work.
-        let _ = self.site.jobs.cancel();
+        self.site.jobs.close();
     }
 }
 
@@ -154,5 +172,111 @@ async fn speak(stream: TcpStream, site: Arc<Site>) {
         .await;
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use haul::{Deliverer, Event, Happening, Stretch, WorkerProgress};
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpStream;
+    use std::sync::mpsc;
+    use std::thread;
+
+    /// As many as a large job may have.
+    const WORKERS: u32 = 64;
+
+    const UPDATES: u32 = 100;
+
+    /// The least finely that a second of a core is shared: one in twenty parts, for four updates.
+    const BUDGET: Duration = Duration::from_micros(12_500);
+
+    #[test]
+    fn four_updates_a_second_for_64_workers_cost_less_than_a_twentieth_of_a_core() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let cost = runtime.block_on(async {
+            let page = LeaderPage::builder(folder.path()).open().await.unwrap();
+            let (site, link) = (Arc::clone(&page.site), page.link());
+            tokio::spawn(page.serve(std::future::pending()));
+            let (ready, heard) = mpsc::channel();
+            let tabs = thread::spawn(move || watch_in_two_tabs(&link, &ready));
+            while heard.try_recv().is_err() {
+                sleep(Duration::from_millis(1)).await;
+            }
+            let before = time_on_core();
+            for update in 0..UPDATES {
+                site.jobs.tell(1, &progress(update));
+                sleep(Duration::from_millis(5)).await;
+            }
+            let cost = time_on_core().saturating_sub(before) / UPDATES;
+            site.jobs.tell(1, &Event { at: Duration::ZERO, what: last() });
+            while !tabs.is_finished() {
+                sleep(Duration::from_millis(1)).await;
+            }
+            cost
+        });
+        let share = cost.as_secs_f64() * 4.0 * 100.0;
+        let told = format!("an update costs {cost:?}: {share:.2} % of a core at four a second\n");
+        io::stderr().write_all(told.as_bytes()).unwrap();
+        assert!(cost <= BUDGET, "{cost:?} for each update, of {BUDGET:?}");
+    }
+
+    /// A different look of everything each time, and the most cells that differ from their
+    /// neighbours.
+    fn progress(update: u32) -> Event {
+        let worker = |worker| WorkerProgress {
+            worker,
+            name: format!("machine number {worker}"),
+            bytes: u64::from(update) << 20,
+            rate: u64::from(worker * update) << 10,
+            lanes: 4,
+        };
+        let cell = |at: u32| Stretch { cells: 1, by: Deliverer::Worker((at + update) % WORKERS) };
+        let (workers, map) = ((0..WORKERS).map(worker).collect(), (0..240).map(cell).collect());
+        let what = Happening::Progress { stored: 1, durable: 1, rate: 1, workers, map };
+        Event { at: Duration::from_millis(250) * update, what }
+    }
+
+    fn last() -> Happening {
+        Happening::Note { text: "the last word".to_owned() }
+    }
+
+    /// Time that the calling thread has spent on a core (Linux, `schedstat`).
+    fn time_on_core() -> Duration {
+        let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        Duration::from_nanos(told.split(' ').next().unwrap().parse().unwrap())
+    }
+
+    /// Comes in by the link and reads two streams to the last word.
+    fn watch_in_two_tabs(link: &str, ready: &mpsc::Sender<()>) {
+        let (address, token) = link.strip_prefix("http://").unwrap().split_once("/#t=").unwrap();
+        let body = format!("{{\"token\":\"{token}\"}}");
+        let fields = format!(
+            "Origin: http://{address}\r\nContent-Type: application/json\r\nX-Haul-Key:\r\n\
+             Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut answer = String::new();
+        ask(address, "POST /api/session", &fields).read_to_string(&mut answer).unwrap();
+        let key = answer.rsplit('"').nth(1).unwrap();
+        let cookie = answer.split("set-cookie: ").nth(1).unwrap().split(';').next().unwrap();
+        let fields = format!("Cookie: {cookie}\r\nX-Haul-Key: {key}\r\n\r\n");
+        let tabs = [(); 2].map(|()| BufReader::new(ask(address, "GET /api/events", &fields)));
+        let tabs = tabs.map(|mut tab| {
+            tab.read_line(&mut String::new()).unwrap();
+            thread::spawn(move || {
+                tab.lines().map(Result::unwrap).find(|line| line.contains("the last word"))
+            })
+        });
+        ready.send(()).unwrap();
+        assert!(tabs.into_iter().all(|tab| tab.join().unwrap().is_some()));
+    }
+
+    fn ask(address: &str, what: &str, fields: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "{what} HTTP/1.1\r\nHost: {address}\r\n{fields}").unwrap();
+        stream
     }
 }

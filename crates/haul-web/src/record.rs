@@ -1,66 +1,101 @@
+use crate::past::Past;
 use bytes::Bytes;
 use haul::{Event, Happening};
+use serde::Serialize;
 use std::collections::VecDeque;
 use std::fmt;
 
-/// How many events of a job are kept, beside the first and the last progress.
+/// How many events of a job are kept, beside its first and what only the last counts of.
 const MOST: usize = 1000;
 
-/// What the job at hand has told so far, as server-sent events.
+/// What the page has to know, as server-sent events: the downloads, and what the one at hand has
+/// told so far.
 ///
-/// Progress makes earlier progress worthless, so that only the last is kept. A job that tells more
-/// than [`MOST`] other events loses the oldest. Numbers rise from job to job and never begin anew.
+/// A list of downloads makes earlier lists worthless, and progress earlier progress, so that only
+/// the last of each is kept. A job that tells more than [`MOST`] other events loses the oldest.
+/// Numbers rise from job to job and never begin anew.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     told: VecDeque<Line>,
+    past: Past,
     last: u64,
 }
 
 #[derive(Debug)]
 struct Line {
     id: u64,
-    is_progress: bool,
+    kind: Kind,
     text: Bytes,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Jobs,
+    Begin,
+    Progress,
+    Other,
+}
+
 impl Record {
+    /// Tells how all downloads stand.
+    pub(crate) fn list(&mut self, jobs: &impl Serialize) {
+        // Lists are plain records, which JSON can always write.
+        let json = serde_json::to_string(jobs).unwrap_or_default();
+        self.push(Kind::Jobs, format_args!("event: jobs\ndata: {json}\n"));
+    }
+
     /// Forgets the job before and tells that another begins.
-    pub(crate) fn begin(&mut self, save_as: &str) {
-        self.told.clear();
-        let about = serde_json::json!({ "save_as": save_as });
-        self.push(false, format_args!("event: begin\ndata: {about}\n"));
+    pub(crate) fn begin(&mut self, job: u32, save_as: &str) {
+        self.told.retain(|line| line.kind == Kind::Jobs);
+        self.past = Past::default();
+        let about = serde_json::json!({ "job": job, "save_as": save_as });
+        self.push(Kind::Begin, format_args!("event: begin\ndata: {about}\n"));
     }
 
     pub(crate) fn tell(&mut self, event: &Event) {
-        let is_progress = matches!(event.what, Happening::Progress { .. });
-        if is_progress && let Some(old) = self.told.iter().rposition(|line| line.is_progress) {
-            self.told.remove(old);
+        let mut kind = Kind::Other;
+        if let Happening::Progress { workers, .. } = &event.what {
+            kind = Kind::Progress;
+            self.past.note(event.at, workers);
         }
         // Events hold nothing that JSON cannot write; JSON in one line has no line breaks.
         let json = serde_json::to_string(event).unwrap_or_default();
-        self.push(is_progress, format_args!("data: {json}\n"));
-        if self.told.len() > MOST + 2 {
-            let oldest = self.told.iter().skip(1).position(|line| !line.is_progress);
-            oldest.and_then(|oldest| self.told.remove(oldest + 1));
-        }
+        self.push(kind, format_args!("data: {json}\n"));
     }
 
-    /// What was told after `seen`, and the number of the last of it.
+    /// What was told after `seen`, and the number of the last of it. Whoever has not heard of the
+    /// job at hand also hears how it went so far.
     pub(crate) fn after(&self, seen: u64) -> (Vec<Bytes>, u64) {
         let from = self.told.partition_point(|line| line.id <= seen);
-        (self.told.range(from..).map(|line| line.text.clone()).collect(), self.last)
+        let mut told = Vec::new();
+        for line in self.told.range(from..) {
+            told.push(line.text.clone());
+            if line.kind == Kind::Begin && !self.past.is_empty() {
+                told.push(format!("event: past\ndata: {}\n\n", self.past.to_json()).into());
+            }
+        }
+        (told, self.last)
     }
 
-    fn push(&mut self, is_progress: bool, fields: fmt::Arguments<'_>) {
+    fn push(&mut self, kind: Kind, fields: fmt::Arguments<'_>) {
+        let only_last = matches!(kind, Kind::Jobs | Kind::Progress);
+        if only_last && let Some(old) = self.told.iter().rposition(|line| line.kind == kind) {
+            self.told.remove(old);
+        }
         self.last += 1;
         let text = format!("id: {}\n{fields}\n", self.last).into();
-        self.told.push_back(Line { id: self.last, is_progress, text });
+        self.told.push_back(Line { id: self.last, kind, text });
+        if self.told.len() > MOST + 3 {
+            let oldest = self.told.iter().position(|line| line.kind == Kind::Other);
+            oldest.and_then(|oldest| self.told.remove(oldest));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use haul::WorkerProgress;
     use std::time::Duration;
 
     fn note(text: usize) -> Event {
@@ -68,8 +103,10 @@ mod tests {
     }
 
     fn progress(stored: u64) -> Event {
-        let what = Happening::Progress { stored, durable: 0, rate: 0, workers: Vec::new() };
-        Event { at: Duration::ZERO, what }
+        let (durable, rate, map) = (0, stored, Vec::new());
+        let own = WorkerProgress { worker: 0, name: "own link".into(), bytes: 0, rate, lanes: 1 };
+        let what = Happening::Progress { stored, durable, rate, workers: vec![own], map };
+        Event { at: Duration::from_secs(stored), what }
     }
 
     fn texts(record: &Record, seen: u64) -> Vec<String> {
@@ -80,36 +117,50 @@ mod tests {
     #[test]
     fn whoever_comes_back_hears_what_was_missed_and_no_more() {
         let mut record = Record::default();
-        record.begin("a\nb");
+        record.begin(1, "a\nb");
         record.tell(&note(7));
-        let begin = "id: 1\nevent: begin\ndata: {\"save_as\":\"a\\nb\"}\n\n";
+        let begin = "id: 1\nevent: begin\ndata: {\"job\":1,\"save_as\":\"a\\nb\"}\n\n";
         let told = "id: 2\ndata: {\"at\":0.0,\"event\":\"note\",\"text\":\"7\"}\n\n";
         assert_eq!(texts(&record, 0), [begin, told]);
         assert_eq!(texts(&record, 1), [told]);
         assert!(texts(&record, 2).is_empty());
-        record.begin("c");
+        record.begin(2, "c");
         assert_eq!(texts(&record, 1).len(), 1);
     }
 
     #[test]
-    fn only_the_last_progress_is_kept() {
+    fn only_the_last_progress_and_the_last_list_are_kept() {
         let mut record = Record::default();
-        record.begin("a");
+        record.list(&[1, 2]);
+        record.begin(1, "a");
+        record.list(&[3]);
         (0..100).for_each(|stored| record.tell(&progress(stored)));
-        let kept = texts(&record, 0);
-        assert_eq!(kept.len(), 2);
-        assert!(kept[1].starts_with("id: 101\n") && kept[1].contains("\"stored\":99"));
+        let kept = texts(&record, 3);
+        assert_eq!(kept.len(), 1);
+        assert!(kept[0].starts_with("id: 103\n") && kept[0].contains("\"stored\":99"));
+        assert!(texts(&record, 2)[0].contains("event: jobs\ndata: [3]"));
+    }
+
+    #[test]
+    fn whoever_comes_late_hears_once_how_it_went_so_far() {
+        let mut record = Record::default();
+        record.begin(1, "a");
+        (0..3).for_each(|stored| record.tell(&progress(stored)));
+        let late = texts(&record, 0);
+        assert!(late[1].contains("event: past\ndata: [[0.0,[[0,0]]],[1.0,[[0,1]]]"), "{late:?}");
+        assert_eq!(texts(&record, 1).len(), 1);
     }
 
     #[test]
     fn a_talkative_job_keeps_its_beginning_its_progress_and_its_last_thousand_events() {
         let mut record = Record::default();
-        record.begin("a");
+        record.list(&[1]);
+        record.begin(1, "a");
         record.tell(&progress(1));
         (0..5000).for_each(|text| record.tell(&note(text)));
         let kept = texts(&record, 0);
-        assert_eq!(kept.len(), MOST + 2);
-        assert!(kept[0].contains("begin") && kept[1].contains("progress"));
-        assert!(kept[2].contains("\"4000\"") && kept[MOST + 1].contains("\"4999\""));
+        assert_eq!(kept.len(), MOST + 4);
+        assert!(kept[0].contains("jobs") && kept[1].contains("begin") && kept[2].contains("past"));
+        assert!(kept[4].contains("\"4000\"") && kept[MOST + 3].contains("\"4999\""));
     }
 }

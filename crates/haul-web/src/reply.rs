@@ -45,6 +45,9 @@ pub(crate) struct Refusal {
 
 #[derive(Debug, Serialize)]
 struct Told {
+    /// The exit code of an error of the library, by which the page finds its own remedy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u8>,
     error: String,
     because: String,
     r#try: String,
@@ -53,7 +56,8 @@ struct Told {
 impl Refusal {
     pub(crate) fn new(status: StatusCode, because: &str, remedy: &str) -> Self {
         let error = "the request was refused".to_owned();
-        Self { status, told: Told { error, because: because.to_owned(), r#try: remedy.to_owned() } }
+        let (because, r#try) = (because.to_owned(), remedy.to_owned());
+        Self { status, told: Told { code: None, error, because, r#try } }
     }
 
     pub(crate) fn forbidden(because: &str) -> Self {
@@ -65,8 +69,9 @@ impl Refusal {
 /// A download that cannot begin as it was asked for.
 impl From<&haul::Error> for Refusal {
     fn from(error: &haul::Error) -> Self {
-        let Failed { error, because, r#try, .. } = Failed::from(error);
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, told: Told { error, because, r#try } }
+        let Failed { code, error, because, r#try, .. } = Failed::from(error);
+        let told = Told { code: Some(code), error, because, r#try };
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, told }
     }
 }
 
@@ -94,10 +99,9 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body>
     of(status, "application/json", Either::Left(Full::from(text)))
 }
 
-/// An answer without a body that hands out `cookie`.
-pub(crate) fn cookie(cookie: HeaderValue) -> Response<Body> {
-    let mut reply = Response::new(Either::Left(Full::default()));
-    *reply.status_mut() = StatusCode::NO_CONTENT;
+/// The answer that hands out both secrets of a session.
+pub(crate) fn entered(cookie: HeaderValue, key: &str) -> Response<Body> {
+    let mut reply = json(StatusCode::OK, &serde_json::json!({ "key": key }));
     reply.headers_mut().insert(SET_COOKIE, cookie);
     reply
 }

@@ -97,6 +97,9 @@ pub enum Happening {
         rate: u64,
         /// Everybody who fetches.
         workers: Vec<WorkerProgress>,
+        /// The file from its first byte on, in at most 240 cells of equal length; empty while its
+        /// length is unknown.
+        map: Vec<Stretch>,
     },
     /// A helper is gone, or was let go.
     Lost {
@@ -155,6 +158,27 @@ pub struct WorkerProgress {
     pub rate: u64,
     /// Connections at work.
     pub lanes: u8,
+}
+
+/// Neighbouring cells of a file's map that are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Stretch {
+    /// How many cells.
+    pub cells: u16,
+    /// Who delivered most of each.
+    pub by: Deliverer,
+}
+
+/// Who delivered a part of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Deliverer {
+    /// Nobody yet.
+    Missing,
+    /// A former run of the job.
+    Earlier,
+    /// This worker; 0 is the own link.
+    Worker(u32),
 }
 
 /// Why a job failed, as an event.

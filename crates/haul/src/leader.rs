@@ -9,11 +9,14 @@ mod invite;
 mod job;
 mod ledger;
 mod peer;
+mod probe;
 mod segmented;
 mod setback;
 mod single;
+mod strip;
 mod transfer;
 mod ways;
 
 pub use builder::{Leader, LeaderBuilder};
+pub use probe::Probed;
 pub use transfer::{Snapshot, Transfer};

@@ -38,7 +38,7 @@ mod size;
 pub mod trust;
 
 pub use error::{Error, ErrorKind, Retry};
-pub use event::{Answer, Event, Failed, Happening, WorkerProgress};
+pub use event::{Answer, Deliverer, Event, Failed, Happening, Stretch, WorkerProgress};
 pub use haul_fetch::Cidr;
 #[cfg(feature = "scan")]
 pub use haul_scan::{Linger as ScanLinger, Pace as ScanPace, Policy as ScanPolicy};
@@ -46,7 +46,7 @@ pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Re
 pub use helper::{control, doors, policy};
 pub use helpers::Helpers;
 pub use home::Home;
-pub use leader::{Leader, LeaderBuilder, Snapshot, Transfer};
+pub use leader::{Leader, LeaderBuilder, Probed, Snapshot, Transfer};
 pub use reader::Reader;
 pub use register::LeftJob;
 pub use report::{Report, Verified, WorkerReport};

@@ -30,7 +30,7 @@ pub fn skip_or_fail(reason: &str) {
     let _ = io::stderr().write_all(format!("skipped: {test}: {reason}\n").as_bytes());
 }
 
-fn is_installed(program: &str) -> bool {
+pub(crate) fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder: std::path::PathBuf| is_file(&folder.join(program)))
 }

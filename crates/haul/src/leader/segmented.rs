@@ -9,6 +9,7 @@ use super::job::{Fetch, Fetched};
 use super::peer::{Joined, News, Said};
 use super::setback;
 use super::single::OWN;
+use super::strip::Strip;
 use super::transfer::{Snapshot, Stop, Telling, interrupted};
 use crate::disk::{Disk, Stored};
 use crate::event::Happening;
@@ -49,6 +50,7 @@ pub(crate) struct Segmented<'a> {
     pieces: Option<Pieces>,
     planner: Planner,
     crew: Crew,
+    strip: Strip,
     durable: u64,
     /// Helpers that wait for enough others, and how many that is.
     waiting: Option<(usize, Vec<Joined>)>,
@@ -102,6 +104,7 @@ impl<'a> Segmented<'a> {
             source: source.clone(),
             disk,
             pieces: settings.pieces.clone(),
+            strip: Strip::new(length, stored),
             planner: Planner::new(length, std::mem::take(stored), Config::default()),
             crew: Crew::default(),
             durable: 0,
@@ -120,6 +123,7 @@ impl<'a> Segmented<'a> {
             match job.follow_plan().await? {
                 Plan::Goes => {}
                 Plan::Done(verified) => {
+                    job.show();
                     job.farewell(ByeReason::Done, &mut heard).await;
                     return Ok(Some(job.fetched(verified, length)));
                 }
@@ -239,6 +243,7 @@ impl<'a> Segmented<'a> {
         let arrival = self.planner.arrive(self.now(), WorkerId(worker), LeaseId(lease), span);
         self.crew.count(worker, arrival.fresh.map_or(0, Span::len), arrival.wasted);
         if let Some(fresh) = arrival.fresh {
+            self.strip.add(worker, fresh);
             let within = |at: u64| usize::try_from(at - offset).unwrap_or(bytes.len());
             let part = bytes.slice(within(fresh.start())..within(fresh.end()));
             self.disk.write(worker, fresh.start(), part).await;
@@ -307,12 +312,17 @@ impl<'a> Segmented<'a> {
 
     async fn tick(&mut self) -> Result<(), Error> {
         self.disk.sync(self.now()).await;
+        self.show();
+        self.check_patience()
+    }
+
+    fn show(&self) {
         let workers = self.crew.progress(&self.planner);
         let rate = workers.iter().map(|worker| worker.rate).sum();
         let stored = self.planner.received().bytes();
         let size = self.source.length();
-        self.telling.progress(Snapshot { size, stored, durable: self.durable, rate, workers });
-        self.check_patience()
+        let (durable, map) = (self.durable, self.strip.stretches());
+        self.telling.progress(Snapshot { size, stored, durable, rate, workers, map });
     }
 
     fn check_patience(&self) -> Result<(), Error> {

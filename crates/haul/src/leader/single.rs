@@ -2,6 +2,7 @@
 
 use super::builder::Settings;
 use super::job::{Fetch, Fetched};
+use super::strip::Strip;
 use super::transfer::{Snapshot, Stop, interrupted};
 use crate::disk::{Stored, Verdict};
 use crate::event::WorkerProgress;
@@ -93,15 +94,20 @@ struct Stream<'a, 'b> {
     brought: u64,
     wasted: u64,
     durable: u64,
+    /// Who brought which part, if the length is known.
+    strip: Option<Strip>,
+    rate: u64,
     ticks: Interval,
     last: (Instant, u64),
 }
 
 impl<'a, 'b> Stream<'a, 'b> {
     fn new(fetch: &'b mut Fetch<'a>) -> Self {
-        let now = Instant::now();
+        let (now, strip) = (Instant::now(), strip(fetch));
         Self {
             fetch,
+            strip,
+            rate: 0,
             at: 0,
             furthest: 0,
             broke: (0, 0),
@@ -124,6 +130,7 @@ impl<'a, 'b> Stream<'a, 'b> {
             // What an earlier stream brought may be of another version.
             self.wasted += self.fetch.disk.forget_all_but(u32::MAX).await?.bytes();
             self.fetch.stored = SpanSet::new();
+            self.strip = strip(self.fetch);
         }
         while !self.is_whole() {
             tokio::select! {
@@ -143,6 +150,7 @@ impl<'a, 'b> Stream<'a, 'b> {
                 () = stop.requested() => return Err(interrupted()),
             }
         }
+        self.show();
         Ok(body.framing())
     }
 
@@ -170,6 +178,9 @@ impl<'a, 'b> Stream<'a, 'b> {
             fresh += gap.len();
             let part = bytes.slice(within(gap.start())..within(gap.end()));
             self.fetch.disk.write(OWN, gap.start(), part).await;
+            if let Some(strip) = &mut self.strip {
+                strip.add(OWN, gap);
+            }
         }
         self.fetch.stored.insert(span);
         self.at = span.end();
@@ -221,15 +232,26 @@ impl<'a, 'b> Stream<'a, 'b> {
 
     fn show(&mut self) {
         let stored = self.fetch.stored.bytes();
-        let (then, before) = std::mem::replace(&mut self.last, (Instant::now(), stored));
-        let millis = u64::try_from(then.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-        let rate = stored.saturating_sub(before).saturating_mul(1000) / millis;
-        let (name, durable) = ("own link".into(), self.durable);
+        let (then, before) = self.last;
+        // Too short a time says nothing of the rate.
+        if then.elapsed() >= Duration::from_millis(100) || self.rate == 0 {
+            let millis = u64::try_from(then.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+            self.rate = stored.saturating_sub(before).saturating_mul(1000) / millis;
+            self.last = (Instant::now(), stored);
+        }
+        let (name, durable, rate) = ("own link".into(), self.durable, self.rate);
         let own = WorkerProgress { worker: OWN, name, bytes: self.brought, rate, lanes: 1 };
         let size = self.fetch.source.length();
         let workers = vec![own];
-        self.fetch.telling.progress(Snapshot { size, stored, durable, rate, workers });
+        let map = self.strip.as_ref().map(Strip::stretches).unwrap_or_default();
+        self.fetch.telling.progress(Snapshot { size, stored, durable, rate, workers, map });
     }
+}
+
+/// The picture of what is stored, of a file that has a length.
+fn strip(fetch: &Fetch<'_>) -> Option<Strip> {
+    let size = fetch.source.length().filter(|&size| size > 0)?;
+    Some(Strip::new(size, &fetch.stored))
 }
 
 fn changed() -> Error {

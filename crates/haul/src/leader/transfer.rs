@@ -1,6 +1,6 @@
 use super::builder::Settings;
 use super::job;
-use crate::event::{Event, Happening, WorkerProgress};
+use crate::event::{Event, Happening, Stretch, WorkerProgress};
 use crate::reader::{Grown, Reader};
 use crate::{Error, ErrorKind, Report};
 use std::time::{Duration, Instant};
@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub rate: u64,
     /// Everybody who fetches; the first is the own link.
     pub workers: Vec<WorkerProgress>,
+    /// Who delivered which part of the file; see [`Happening::Progress`].
+    pub map: Vec<Stretch>,
 }
 
 impl Transfer {
@@ -123,8 +125,8 @@ impl Telling {
     }
 
     pub(crate) fn progress(&self, snapshot: Snapshot) {
-        let Snapshot { stored, durable, rate, workers, .. } = snapshot.clone();
+        let Snapshot { stored, durable, rate, workers, map, .. } = snapshot.clone();
         self.snapshot.send_replace(snapshot);
-        self.tell(Happening::Progress { stored, durable, rate, workers });
+        self.tell(Happening::Progress { stored, durable, rate, workers, map });
     }
 }

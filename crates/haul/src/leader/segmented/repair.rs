@@ -29,6 +29,7 @@ impl Segmented<'_> {
         let now = self.now();
         for span in suspect.iter() {
             self.planner.forget(now, span);
+            self.strip.forget(span);
         }
         Ok(None)
     }

@@ -1,7 +1,7 @@
 //! A client that sends exactly what it is told to, as a browser or as an attacker.
 
 use haul::{Helpers, Home, Leader};
-use haul_web::LeaderPage;
+use haul_web::{LeaderPage, Links};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 pub struct Served {
     pub address: SocketAddr,
     pub link: String,
+    pub links: Links,
     pub folder: TempDir,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -30,10 +31,10 @@ impl Served {
             .open()
             .await
             .unwrap();
-        let (address, link) = (page.address(), page.link());
+        let (address, link, links) = (page.address(), page.link(), page.links());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(page.serve(async { drop(stopped.await) }));
-        Self { address, link, folder, stop, task }
+        Self { address, link, links, folder, stop, task }
     }
 
     /// Stops the page, waits until it has ended, and gives the folder.
@@ -58,23 +59,32 @@ impl Served {
             ("Origin", format!("http://{}", self.address)),
             ("Sec-Fetch-Site", "same-origin".to_owned()),
             ("Content-Type", "application/json".to_owned()),
-            ("X-Haul", "1".to_owned()),
+            ("X-Haul-Key", String::new()),
         ]
     }
 
-    /// Opens the link and gives the cookie that it is exchanged for.
-    pub async fn enter(&self) -> String {
+    /// Opens the link and gives what it is exchanged for.
+    pub async fn enter(&self) -> Session {
         let body = format!(r#"{{"token":"{}"}}"#, self.token());
-        let answer = self.send("POST", "/session", &self.own(), &body).await;
-        assert_eq!(answer.status, 204, "{answer:?}");
+        let answer = self.send("POST", "/api/session", &self.own(), &body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
         let cookie = answer.field("set-cookie").unwrap().to_owned();
-        assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Strict"), "{cookie}");
-        cookie.split(';').next().unwrap().to_owned()
+        for bound in ["; HttpOnly", "; SameSite=Strict", "; Path=/api"] {
+            assert!(cookie.contains(bound), "{cookie}");
+        }
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let key = answer.body.split('"').nth(3).unwrap().to_owned();
+        Session { cookie, key }
+    }
+
+    /// The fields of the page's own script once it is in.
+    pub fn inside(&self, session: &Session) -> Vec<(&'static str, String)> {
+        with(with(self.own(), "Cookie", &session.cookie), "X-Haul-Key", &session.key)
     }
 
     /// What the page's script sends once it is in.
-    pub async fn post(&self, path: &str, cookie: &str, body: &str) -> Answer {
-        self.send("POST", path, &with(self.own(), "Cookie", cookie), body).await
+    pub async fn post(&self, path: &str, session: &Session, body: &str) -> Answer {
+        self.send("POST", path, &self.inside(session), body).await
     }
 
     pub async fn send(
@@ -92,12 +102,24 @@ impl Served {
     }
 
     pub async fn raw(&self, request: &[u8]) -> Answer {
+        Answer::parse(&String::from_utf8(self.bytes(request).await).unwrap())
+    }
+
+    /// What comes back until the connection ends, even if it is cut.
+    pub async fn bytes(&self, request: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request).await.unwrap();
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        Answer::parse(&String::from_utf8(answer).unwrap())
+        // Whoever refuses a request before its end may reset the connection after the answer.
+        let _ = stream.read_to_end(&mut answer).await;
+        answer
     }
+}
+
+/// What a browser has once it was let in.
+pub struct Session {
+    pub cookie: String,
+    pub key: String,
 }
 
 /// The head of a request after which the connection is closed.

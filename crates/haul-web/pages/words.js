@@ -1,0 +1,87 @@
+// Numbers and errors in words.
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+export function size(bytes) {
+  let unit = 0;
+  while (bytes >= 1024 && unit + 1 < UNITS.length) {
+    bytes /= 1024;
+    unit += 1;
+  }
+  return `${unit ? bytes.toFixed(1) : Math.round(bytes)} ${UNITS[unit]}`;
+}
+
+export function rate(bytes) {
+  return `${size(bytes)}/s`;
+}
+
+export function time(seconds) {
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export function percent(part, whole) {
+  return whole ? `${Math.floor((100 * part) / whole)} %` : "";
+}
+
+export function times(factor) {
+  return `${factor.toFixed(1)} times as fast as alone`;
+}
+
+const VERDICTS = {
+  "sha-256": "Verified by SHA-256.",
+  "sha-512": "Verified by SHA-512.",
+  "unverified": "Unverified: size and version agree, but nobody states a checksum.",
+  "length-unverified": "Unverified, not even its length: the server marks no end.",
+};
+
+export function verdict(verified) {
+  return VERDICTS[verified] ?? `Checked: ${verified}.`;
+}
+
+// What to try, by the code of the error: what this page offers, not what a command line does.
+const REMEDIES = {
+  1: "Press Resume to try it again.",
+  2: "Check the link, the name and the checksum.",
+  3: "Check the link: the server has no such file. If it moved, press Another link.",
+  6: "Check the link and this machine's connection, then press Resume: it goes on where it was.",
+  7: "Press Resume: it goes on where it was.",
+  9: "Make room on the disk, or see that the folder may be written to; then press Resume.",
+  11: "Wait until the other program has ended, or save it under another name.",
+  13: "Save it under another name, or move the file that is there away.",
+  22: "Press Resume later, or Another link to fetch it from another mirror.",
+  23: "Open the link in a browser, and copy where it ends.",
+  24: "Open the link in a browser. If it was good for a time only, press Another link and paste a fresh one.",
+  32: "Check the checksum. If it is right, do not use the file: the server has another one.",
+  40: "Start haul's helper on more machines of this network.",
+  41: "Save it under another name to get the new version.",
+  42: "Save it under another name, with fewer helpers around.",
+  43: "Ask whoever made the rule for this machine.",
+};
+
+export function remedy(failure) {
+  return REMEDIES[failure.code] ?? failure.try ?? "Try it again later.";
+}
+
+// A name and its extension; `file.tar.gz` ends in `tar.gz`.
+export function split(name) {
+  const found = /^(.+?)\.((?:tar\.)?[A-Za-z0-9]{1,16})$/.exec(name);
+  return found ? [found[1], found[2]] : [name, ""];
+}
+
+export function join(name, extension) {
+  const end = extension.trim().replace(/^\.+/, "");
+  return end ? `${name.trim()}.${end}` : name.trim();
+}
+
+// The last part of a URL's path, if it can be a file's name.
+export function nameOf(url) {
+  try {
+    const last = decodeURIComponent(new URL(url).pathname.split("/").pop());
+    return /^[^./\\:][^/\\:]*$/.test(last) ? last : "";
+  } catch {
+    return "";
+  }
+}
