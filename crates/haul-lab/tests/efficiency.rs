@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
 
 use haul_lab::sim::{Figures, Promise, Scenario, run};
+use haul_plan::{Cause, Output};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -60,11 +61,28 @@ fn every_byte_is_stored_once_and_no_sooner_than_the_links_could_bring_it() {
 }
 
 #[test]
+fn helpers_behind_the_leaders_uplink_are_released_and_nobody_else() {
+    for (name, sharing) in [("shared-uplink", 3), ("256m-redrawn", 0), ("256m-wander", 0)] {
+        let scenario = Scenario::read(&Scenario::folder().join(format!("{name}.toml"))).unwrap();
+        for seed in 1..=SEEDS {
+            let report = run(&scenario, seed);
+            let outputs = report.outputs.iter().map(|(_, output)| output);
+            let released = outputs.filter(|output| is_release_for_sharing(output)).count();
+            assert_eq!(released, sharing, "{name}, seed {seed}: {report}");
+        }
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_download() {
     let scenario = Scenario::read(&Scenario::folder().join("256m-wander-faults.toml")).unwrap();
     let outputs = |seed| run(&scenario, seed).outputs;
     assert_eq!(outputs(7), outputs(7));
     assert_ne!(outputs(7), outputs(8));
+}
+
+fn is_release_for_sharing(output: &Output) -> bool {
+    matches!(output, Output::Release { cause: Cause::Shares { gain, .. }, .. } if *gain < 0.1)
 }
 
 /// Every scenario's figures, played once for all tests, on all processors.

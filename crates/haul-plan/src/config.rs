@@ -42,6 +42,8 @@ pub struct Config {
     pub release_below: f64,
     /// How long a worker must have been below it.
     pub release_after: Duration,
+    /// How long a worker rests to see what the others bring without it.
+    pub gain_trial: Duration,
     /// How often the planner wants to be woken.
     pub tick: Duration,
 }
@@ -68,6 +70,7 @@ impl Default for Config {
             lane_gain: 1.15,
             release_below: 0.03,
             release_after: Duration::from_secs(5),
+            gain_trial: Duration::from_secs(2),
             tick: Duration::from_millis(100),
         }
     }

@@ -100,7 +100,11 @@ impl Planner {
 
     /// Rule 11.
     fn try_lanes(&mut self, now: Duration, id: WorkerId, total: Rate) {
+        if self.gains.is_trying() {
+            return;
+        }
         let worth = total.bytes_in(TRIAL_WORTH) < self.pending.bytes();
+        let worth = worth && !self.others_try_in_vain(id);
         let Self { workers, config, .. } = self;
         let Some(worker) = workers.get_mut(&id) else { return };
         let Some(rate) = worker.rate().filter(|_| worker.standing == Standing::Good) else {
@@ -157,7 +161,7 @@ fn throttle(worker: &mut Worker) {
     worker.lanes.trial = LaneTrial::Settled;
 }
 
-fn gained(rate: Rate, former: Rate, by: f64) -> bool {
+pub(crate) fn gained(rate: Rate, former: Rate, by: f64) -> bool {
     rate.bytes_per_second() >= by * former.bytes_per_second()
 }
 

@@ -52,13 +52,18 @@
 //! 10. Bad data is a strike and its bytes are pending again; two strikes end the worker's part.
 //! 11. A worker has two lanes, so that one flows while the other waits for its request. They
 //!     double while that gains at least 15 %, go back when it does not, and halve when the origin
-//!     throttles.
+//!     throttles. The own link and helpers try more lanes at different times.
 //! 12. A worker that brings less than 3 % of what the fastest brings, for five seconds, is thanked
 //!     and released.
+//! 13. When the own link becomes a fifth faster or slower while the total stays as it is for three
+//!     seconds, somebody shares its uplink. The fastest helper then rests for two seconds; if less
+//!     than a third of what it brought is missed and the own link is relieved, it is thanked and
+//!     released, and the next one rests. Else nobody does for 20 s, doubling each time.
 
 #![allow(clippy::cast_precision_loss, reason = "rates and shares are estimates")]
 
 mod config;
+mod gain;
 mod grant;
 mod health;
 mod lease;

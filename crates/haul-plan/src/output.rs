@@ -58,6 +58,13 @@ pub enum Cause {
         /// The share.
         share: f64,
     },
+    /// It was not missed when it rested: it shares a link with others.
+    Shares {
+        /// Its share of the total rate, 0 to 1.
+        share: f64,
+        /// How much faster all were with it than without, 0 or more.
+        gain: f64,
+    },
     /// It failed too often in a row.
     Failed,
     /// It delivered bad data.

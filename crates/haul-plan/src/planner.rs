@@ -1,4 +1,5 @@
 use crate::config::Config;
+use crate::gain::Gains;
 use crate::lease::{Lease, LeaseId};
 use crate::output::{Arrival, Cause, Output, Setback};
 use crate::worker::{Standing, Worker, WorkerFacts, WorkerId};
@@ -19,6 +20,7 @@ pub struct Planner {
     pub(crate) next_lease: u32,
     /// Bytes that were granted to a second requester.
     pub(crate) duplicated: u64,
+    pub(crate) gains: Gains,
     last_wake: Duration,
     complete: bool,
 }
@@ -40,6 +42,7 @@ impl Planner {
             outputs: VecDeque::new(),
             next_lease: 0,
             duplicated: 0,
+            gains: Gains::default(),
             last_wake: Duration::ZERO,
             complete: false,
         };
@@ -135,6 +138,7 @@ impl Planner {
         self.last_wake = now;
         if !self.complete {
             self.check_health(now);
+            self.check_gains(now);
             self.fill(now);
         }
     }

@@ -30,6 +30,15 @@ pub(crate) fn parting(cause: Cause) -> (ByeReason, String) {
             ByeReason::Released,
             format!("it added only {:.1} %; thanked and released", share * 100.0),
         ),
+        Cause::Shares { share, gain } => (
+            ByeReason::Released,
+            format!(
+                "it shares a link with others: it brought {:.0} % and added {:.1} %; thanked and \
+                 released",
+                share * 100.0,
+                gain * 100.0
+            ),
+        ),
         Cause::Failed => (ByeReason::Released, "it failed too often in a row".to_owned()),
         Cause::Spoiled => (ByeReason::Spoiled, "what it delivered failed its check".to_owned()),
     }

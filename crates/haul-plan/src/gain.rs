@@ -1,0 +1,206 @@
+//! Rule 13: who adds to the whole, and who only takes a share of the own link's uplink.
+
+use crate::health::gained;
+use crate::output::Cause;
+use crate::planner::Planner;
+use crate::rate::Rate;
+use crate::worker::{LaneTrial, Standing, Worker, WorkerId};
+use std::time::Duration;
+
+/// The own link moved if its rate rose or fell by this part of it.
+const MOVED: f64 = 0.2;
+
+/// The whole moved along if it did by this part of what the own link did.
+const ALONG: f64 = 0.4;
+
+/// The whole is steady if it was so for this long.
+const STEADY: Duration = Duration::from_secs(3);
+
+/// For how long rates are watched before they are watched anew.
+const WATCHED: Duration = Duration::from_secs(6);
+
+/// A trial is worth its cost only while so many trials' work is pending.
+const TRIAL_WORTH: u32 = 3;
+
+/// How long nobody is tried after somebody was tried in vain; it doubles each time.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A worker shares the uplink if less than this part of what it brings is missed without it.
+const MISSED: f64 = 1.0 / 3.0;
+
+/// How many times as fast the own link then is.
+const RELIEVED: f64 = 1.1;
+
+/// The search for workers without whom the whole is as fast.
+#[derive(Clone, Debug)]
+pub(crate) struct Gains {
+    watch: Option<Watch>,
+    trial: Option<Trial>,
+    /// Nobody is tried before this.
+    not_before: Duration,
+    patience: Duration,
+}
+
+/// Between which rates the own link and all together were, since when.
+#[derive(Clone, Copy, Debug)]
+struct Watch {
+    since: Duration,
+    own: Range,
+    total: Range,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    low: f64,
+    high: f64,
+}
+
+/// A worker rests, and what the others bring without it is counted.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    worker: WorkerId,
+    began: Duration,
+    /// What the worker, the own link and all together brought before.
+    its: Rate,
+    own: Rate,
+    total: Rate,
+    /// Since when bytes are counted, and from how many on: once the others have had time to take
+    /// what they can.
+    counted: Option<(Duration, u64)>,
+}
+
+impl Default for Gains {
+    fn default() -> Self {
+        Self { watch: None, trial: None, not_before: Duration::ZERO, patience: PATIENCE }
+    }
+}
+
+impl Gains {
+    pub(crate) const fn is_trying(&self) -> bool {
+        self.trial.is_some()
+    }
+}
+
+impl Planner {
+    pub(crate) fn check_gains(&mut self, now: Duration) {
+        let own = self.workers.values().find(|worker| worker.own && worker.delivers(now));
+        let Some(own) = own.and_then(Worker::rate) else {
+            return self.gains.watch = None;
+        };
+        let total = self.total_rate();
+        match self.gains.trial.take() {
+            Some(trial) => self.go_on_with(now, trial, own),
+            None if self.moved_alone(now, own, total) => self.try_fastest(now, own, total),
+            None => {}
+        }
+    }
+
+    /// Whether more lanes are on trial, and in vain so far, at the other end: of the own link for a
+    /// helper, of helpers for the own link. Two trials at once would hide who takes from whom.
+    pub(crate) fn others_try_in_vain(&self, id: WorkerId) -> bool {
+        let own = self.workers.get(&id).is_some_and(|worker| worker.own);
+        let others = self.workers.values().filter(|worker| worker.own != own);
+        let mut trials = others.filter_map(|worker| match worker.lanes.trial {
+            LaneTrial::Watching { rate, .. } => Some((worker.rate().unwrap_or_default(), rate)),
+            LaneTrial::Settling { .. } | LaneTrial::Settled => None,
+        });
+        trials.any(|(rate, former)| !gained(rate, former, self.config.lane_gain))
+    }
+
+    /// Whether the own link became faster or slower and the whole did not: then others had what it
+    /// has now, or have what it had.
+    fn moved_alone(&mut self, now: Duration, own: Rate, total: Rate) -> bool {
+        let running = self.gains.watch.filter(|watch| now < watch.since + WATCHED);
+        let mut watch = running.unwrap_or_else(|| Watch::from(now, own, total));
+        watch.own.extend(own);
+        watch.total.extend(total);
+        self.gains.watch = Some(watch);
+        let moved = watch.own.width() > MOVED * watch.own.high;
+        let steady = now >= watch.since + STEADY;
+        moved && steady && watch.total.width() < ALONG * watch.own.width()
+    }
+
+    /// Lets the fastest helper rest, if it is worth while.
+    fn try_fastest(&mut self, now: Duration, own: Rate, total: Rate) {
+        let worth = total.bytes_in(TRIAL_WORTH * self.config.gain_trial) < self.pending.bytes();
+        if !worth || now < self.gains.not_before {
+            return;
+        }
+        let able = |worker: &Worker| {
+            !worker.own && worker.standing == Standing::Good && worker.delivers(now)
+        };
+        let helpers = self.workers.iter().filter(|(_, worker)| able(worker));
+        let rates = helpers.filter_map(|(&id, worker)| Some((id, worker.rate()?)));
+        let fastest = rates.reduce(|a, b| if a.1 < b.1 { b } else { a });
+        if let Some((worker, its)) = fastest {
+            self.rest(now, worker);
+            self.gains.trial = Some(Trial { worker, began: now, its, own, total, counted: None });
+        }
+    }
+
+    fn rest(&mut self, now: Duration, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.paused_until = now + self.config.gain_trial;
+        for lease in worker.leases.clone() {
+            self.revoke(now, lease);
+        }
+    }
+
+    fn go_on_with(&mut self, now: Duration, mut trial: Trial, own: Rate) {
+        if !self.workers.contains_key(&trial.worker) {
+            return;
+        }
+        let rested = now.saturating_sub(trial.began);
+        match trial.counted {
+            Some(counted) if rested >= self.config.gain_trial => {
+                return self.judge(now, &trial, counted, own);
+            }
+            None if rested >= self.config.gain_trial / 2 => {
+                trial.counted = Some((now, self.received.bytes()));
+            }
+            _ => {}
+        }
+        self.gains.trial = Some(trial);
+    }
+
+    /// Releases whoever was not missed and tries the next, or leaves all in peace for a while.
+    fn judge(&mut self, now: Duration, trial: &Trial, counted: (Duration, u64), own: Rate) {
+        let seconds = now.saturating_sub(counted.0).as_secs_f64();
+        let without = self.received.bytes().saturating_sub(counted.1) as f64 / seconds;
+        let missed = trial.total.bytes_per_second() - without;
+        self.gains.watch = None;
+        let relieved = own.bytes_per_second() > RELIEVED * trial.own.bytes_per_second();
+        if relieved && missed < MISSED * trial.its.bytes_per_second() {
+            let cause = Cause::Shares {
+                share: trial.its.of(trial.total),
+                gain: (missed / without).max(0.0),
+            };
+            self.release(now, trial.worker, cause);
+            self.try_fastest(now, own, Rate::new(without));
+        } else {
+            self.gains.not_before = now + self.gains.patience;
+            self.gains.patience *= 2;
+        }
+    }
+}
+
+impl Watch {
+    fn from(now: Duration, own: Rate, total: Rate) -> Self {
+        Self { since: now, own: Range::at(own), total: Range::at(total) }
+    }
+}
+
+impl Range {
+    fn at(rate: Rate) -> Self {
+        Self { low: rate.bytes_per_second(), high: rate.bytes_per_second() }
+    }
+
+    fn extend(&mut self, rate: Rate) {
+        self.low = self.low.min(rate.bytes_per_second());
+        self.high = self.high.max(rate.bytes_per_second());
+    }
+
+    fn width(self) -> f64 {
+        self.high - self.low
+    }
+}
