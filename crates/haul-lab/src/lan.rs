@@ -9,11 +9,14 @@
 //!   helper .12 ────────┘                        └──────── helper 198.51.100.6, .10, …
 //! ```
 //!
-//! The default route of each machine is its internet side; the origin has no LAN side. The kernel
+//! The default route of each machine is its internet side; the origin has no LAN side. Where the LAN
+//! was given an [uplink](LanBuilder::uplink), a gateway stands between the machines and the router,
+//! and all share the one link behind it. The kernel
 //! shapes with token buckets (`tc tbf`), downloads at the router and uploads at the machine.
 //! Building one takes root, `ip` and `tc`: see [`skip_or_fail`]. Everything is removed when the
 //! [`Lan`] is dropped, and what a killed test left behind when the next one is built.
 
+mod gateway;
 mod host;
 mod link;
 mod namespace;
@@ -34,6 +37,7 @@ pub use skip::{missing, skip_or_fail};
 pub use within::Timed;
 
 use crate::Error;
+use gateway::Gateway;
 use namespace::Namespace;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -59,13 +63,19 @@ pub struct Lan {
 #[derive(Debug)]
 struct Middle {
     switch: Namespace,
+    gateway: Option<Gateway>,
     internet: Namespace,
 }
 
 impl Lan {
     /// A LAN of a leader and no helper, none of whose links is shaped.
     pub const fn builder() -> LanBuilder {
-        LanBuilder { leader: Link::UNSHAPED, helpers: Vec::new(), origin: Link::UNSHAPED }
+        LanBuilder {
+            leader: Link::UNSHAPED,
+            helpers: Vec::new(),
+            origin: Link::UNSHAPED,
+            uplink: None,
+        }
     }
 
     /// The machine that wants the file, at 10.77.0.1.
@@ -101,6 +111,7 @@ pub struct LanBuilder {
     leader: Link,
     helpers: Vec<(String, Link)>,
     origin: Link,
+    uplink: Option<Link>,
 }
 
 impl LanBuilder {
@@ -127,11 +138,17 @@ impl LanBuilder {
         self
     }
 
+    /// One link that all machines of the LAN share behind their own, as in a home.
+    pub const fn uplink(mut self, link: Link) -> Self {
+        self.uplink = Some(link);
+        self
+    }
+
     /// Makes the namespaces, veth pairs, routes and queues.
     pub fn build(self) -> Result<Lan, Error> {
         namespace::sweep()?;
         let prefix = format!("{}-{}", std::process::id(), BUILT.fetch_add(1, Ordering::Relaxed));
-        let middle = Arc::new(Middle::make(&prefix)?);
+        let middle = Arc::new(Middle::make(&prefix, self.uplink)?);
         let make = |name: &str| Namespace::make(&format!("{prefix}-{name}"));
         let origin = Host::off_lan("origin", make("origin")?, &middle)?;
         origin.set_link(self.origin)?;
@@ -148,12 +165,18 @@ impl LanBuilder {
 }
 
 impl Middle {
-    fn make(prefix: &str) -> Result<Self, Error> {
+    fn make(prefix: &str, uplink: Option<Link>) -> Result<Self, Error> {
         let switch = Namespace::make(&format!("{prefix}-switch"))?;
         switch.ip("link add name bridge0 type bridge mcast_snooping 0")?;
         switch.ip("link set bridge0 up")?;
         let internet = Namespace::make(&format!("{prefix}-internet"))?;
         internet.set(&[("net/ipv4/ip_forward", "1")])?;
-        Ok(Self { switch, internet })
+        let gateway = uplink.map(|link| Gateway::make(prefix, &internet, link)).transpose()?;
+        Ok(Self { switch, gateway, internet })
+    }
+
+    /// What machines of the LAN reach the internet by.
+    fn router(&self) -> &Namespace {
+        self.gateway.as_ref().map_or(&self.internet, Gateway::namespace)
     }
 }

@@ -49,6 +49,22 @@ fn links_are_apart_and_change_at_run_time() {
 }
 
 #[test]
+fn machines_behind_one_uplink_share_it() {
+    needs_lan!();
+    let builder = Lan::builder().uplink(Link::mbit(20)).helper("asha", Link::UNSHAPED);
+    let lan = builder.build().unwrap();
+    let (_folder, nginx) = serve(&lan, Payload::new(7, 4 << 20));
+    let url = nginx.url("/file");
+    let alone = measure(lan.leader(), &url);
+    let both = std::thread::scope(|scope| {
+        let helper = scope.spawn(|| measure(lan.helper("asha"), &url));
+        measure(lan.leader(), &url) + helper.join().unwrap()
+    });
+    say(&format!("behind one uplink of 20 Mbit/s: alone {alone:.2}, two at once {both:.2} Mbit/s"));
+    assert!((18.0..20.0).contains(&alone) && both < 26.0, "{alone} {both}");
+}
+
+#[test]
 fn nothing_passes_a_stalled_link_until_it_is_given_a_rate() {
     needs_lan!();
     let lan = Lan::builder().leader(Link::mbit(40)).build().unwrap();

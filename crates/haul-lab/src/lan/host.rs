@@ -183,13 +183,13 @@ impl Host {
     ) -> Result<Self, Error> {
         let router_port =
             lan.as_ref().map_or("origin".to_owned(), |lan| format!("to-{}", lan.port));
-        let internet = &middle.internet;
-        join(&namespace, "net0", internet, &router_port)?;
+        let router_side = if lan.is_some() { middle.router() } else { &middle.internet };
+        join(&namespace, "net0", router_side, &router_port)?;
         // Large segments would pass a token bucket in lumps.
         namespace.ip("link set net0 gso_max_segs 1 up")?;
-        internet.ip(&format!("link set {router_port} gso_max_segs 1 up"))?;
+        router_side.ip(&format!("link set {router_port} gso_max_segs 1 up"))?;
         namespace.ip(&format!("addr add {machine}/{prefix} brd + dev net0"))?;
-        internet.ip(&format!("addr add {router}/{prefix} brd + dev {router_port}"))?;
+        router_side.ip(&format!("addr add {router}/{prefix} brd + dev {router_port}"))?;
         namespace.ip(&format!("route add default via {router}"))?;
         let name = name.to_owned();
         let middle = Arc::clone(middle);
@@ -197,7 +197,8 @@ impl Host {
     }
 
     fn down(&self) -> End<'_> {
-        End { namespace: &self.middle.internet, device: &self.router_port }
+        let side = if self.lan.is_some() { self.middle.router() } else { &self.middle.internet };
+        End { namespace: side, device: &self.router_port }
     }
 
     fn up(&self) -> End<'_> {
@@ -228,7 +229,12 @@ struct Side {
 }
 
 /// Joins two namespaces by a veth pair.
-fn join(one: &Namespace, device: &str, other: &Namespace, peer: &str) -> Result<(), Error> {
+pub(super) fn join(
+    one: &Namespace,
+    device: &str,
+    other: &Namespace,
+    peer: &str,
+) -> Result<(), Error> {
     let other = other.name();
     one.ip(&format!("link add name {device} type veth peer name {peer} netns {other}"))?;
     Ok(())
