@@ -5,6 +5,7 @@ use crate::output::Cause;
 use crate::planner::Planner;
 use crate::rate::Rate;
 use crate::worker::{LaneTrial, Standing, Worker, WorkerId};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The own link moved if its rate rose or fell by this part of it.
@@ -13,14 +14,11 @@ const MOVED: f64 = 0.2;
 /// The whole moved along if it did by this part of what the own link did.
 const ALONG: f64 = 0.4;
 
-/// The whole is steady if it was so for this long.
-const STEADY: Duration = Duration::from_secs(3);
-
-/// For how long rates are watched before they are watched anew.
-const WATCHED: Duration = Duration::from_secs(6);
+/// For how long both are watched.
+const WATCHED: Duration = Duration::from_secs(5);
 
 /// A trial is worth its cost only while so many trials' work is pending.
-const TRIAL_WORTH: u32 = 3;
+const TRIAL_WORTH: u32 = 2;
 
 /// How long nobody is tried after somebody was tried in vain; it doubles each time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,25 +32,19 @@ const RELIEVED: f64 = 1.1;
 /// The search for workers without whom the whole is as fast.
 #[derive(Clone, Debug)]
 pub(crate) struct Gains {
-    watch: Option<Watch>,
+    /// What the own link and all together brought of late.
+    watched: VecDeque<Sample>,
     trial: Option<Trial>,
     /// Nobody is tried before this.
     not_before: Duration,
     patience: Duration,
 }
 
-/// Between which rates the own link and all together were, since when.
 #[derive(Clone, Copy, Debug)]
-struct Watch {
-    since: Duration,
-    own: Range,
-    total: Range,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Range {
-    low: f64,
-    high: f64,
+struct Sample {
+    at: Duration,
+    own: Rate,
+    total: Rate,
 }
 
 /// A worker rests, and what the others bring without it is counted.
@@ -71,7 +63,12 @@ struct Trial {
 
 impl Default for Gains {
     fn default() -> Self {
-        Self { watch: None, trial: None, not_before: Duration::ZERO, patience: PATIENCE }
+        Self {
+            watched: VecDeque::new(),
+            trial: None,
+            not_before: Duration::ZERO,
+            patience: PATIENCE,
+        }
     }
 }
 
@@ -85,7 +82,7 @@ impl Planner {
     pub(crate) fn check_gains(&mut self, now: Duration) {
         let own = self.workers.values().find(|worker| worker.own && worker.delivers(now));
         let Some(own) = own.and_then(Worker::rate) else {
-            return self.gains.watch = None;
+            return self.gains.watched.clear();
         };
         let total = self.total_rate();
         match self.gains.trial.take() {
@@ -110,14 +107,14 @@ impl Planner {
     /// Whether the own link became faster or slower and the whole did not: then others had what it
     /// has now, or have what it had.
     fn moved_alone(&mut self, now: Duration, own: Rate, total: Rate) -> bool {
-        let running = self.gains.watch.filter(|watch| now < watch.since + WATCHED);
-        let mut watch = running.unwrap_or_else(|| Watch::from(now, own, total));
-        watch.own.extend(own);
-        watch.total.extend(total);
-        self.gains.watch = Some(watch);
-        let moved = watch.own.width() > MOVED * watch.own.high;
-        let steady = now >= watch.since + STEADY;
-        moved && steady && watch.total.width() < ALONG * watch.own.width()
+        let watched = &mut self.gains.watched;
+        let since = now.saturating_sub(WATCHED);
+        watched.push_back(Sample { at: now, own, total });
+        let long = watched.front().is_some_and(|first| first.at < since);
+        watched.retain(|sample| sample.at >= since);
+        let (slow, fast) = extremes(watched.iter().map(|sample| sample.own));
+        let (least, most) = extremes(watched.iter().map(|sample| sample.total));
+        long && fast - slow > MOVED * fast && most - least < ALONG * (fast - slow)
     }
 
     /// Lets the fastest helper rest, if it is worth while.
@@ -168,7 +165,7 @@ impl Planner {
         let seconds = now.saturating_sub(counted.0).as_secs_f64();
         let without = self.received.bytes().saturating_sub(counted.1) as f64 / seconds;
         let missed = trial.total.bytes_per_second() - without;
-        self.gains.watch = None;
+        self.gains.watched.clear();
         let relieved = own.bytes_per_second() > RELIEVED * trial.own.bytes_per_second();
         if relieved && missed < MISSED * trial.its.bytes_per_second() {
             let cause = Cause::Shares {
@@ -184,23 +181,9 @@ impl Planner {
     }
 }
 
-impl Watch {
-    fn from(now: Duration, own: Rate, total: Rate) -> Self {
-        Self { since: now, own: Range::at(own), total: Range::at(total) }
-    }
-}
-
-impl Range {
-    fn at(rate: Rate) -> Self {
-        Self { low: rate.bytes_per_second(), high: rate.bytes_per_second() }
-    }
-
-    fn extend(&mut self, rate: Rate) {
-        self.low = self.low.min(rate.bytes_per_second());
-        self.high = self.high.max(rate.bytes_per_second());
-    }
-
-    fn width(self) -> f64 {
-        self.high - self.low
-    }
+/// The lowest and the highest of some rates, in bytes per second.
+fn extremes(rates: impl Iterator<Item = Rate>) -> (f64, f64) {
+    rates
+        .map(Rate::bytes_per_second)
+        .fold((f64::INFINITY, 0.0), |(low, high), rate| (rate.min(low), rate.max(high)))
 }

@@ -55,7 +55,7 @@
 //!     throttles. The own link and helpers try more lanes at different times.
 //! 12. A worker that brings less than 3 % of what the fastest brings, for five seconds, is thanked
 //!     and released.
-//! 13. When the own link becomes a fifth faster or slower while the total stays as it is for three
+//! 13. When the own link becomes a fifth faster or slower while the total stays as it is for five
 //!     seconds, somebody shares its uplink. The fastest helper then rests for two seconds; if less
 //!     than a third of what it brought is missed and the own link is relieved, it is thanked and
 //!     released, and the next one rests. Else nobody does for 20 s, doubling each time.
