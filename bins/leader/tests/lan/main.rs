@@ -15,6 +15,7 @@
 mod common;
 
 mod alone;
+mod capped;
 mod efficiency;
 mod footprint;
 mod losses;
