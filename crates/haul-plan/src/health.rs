@@ -121,12 +121,15 @@ impl Planner {
                     _ => LaneTrial::Watching { since: now, before, rate },
                 };
             }
-            LaneTrial::Watching { since, before, rate: former }
-                if now >= since + config.lane_trial =>
-            {
-                judge_lanes(worker, now, before, gained(rate, former, config.lane_gain));
+            LaneTrial::Watching { since, before, rate: former } => {
+                let gained = gained(rate, former, config.lane_gain);
+                // A gain shows early, that there is none shows late.
+                let long_enough = if gained { config.lane_trial / 3 } else { config.lane_trial };
+                if now >= since + long_enough {
+                    judge_lanes(worker, now, before, gained);
+                }
             }
-            LaneTrial::Settling { .. } | LaneTrial::Watching { .. } | LaneTrial::Settled => {}
+            LaneTrial::Settling { .. } | LaneTrial::Settled => {}
         }
         let lanes = worker.lanes.now;
         if lanes != before {
