@@ -137,7 +137,7 @@ impl Planner {
 
     fn rest(&mut self, now: Duration, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        worker.paused_until = now + self.config.gain_trial;
+        worker.pause(now + self.config.gain_trial);
         for lease in worker.leases.clone() {
             self.revoke(now, lease);
         }

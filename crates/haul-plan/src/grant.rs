@@ -137,7 +137,10 @@ impl Planner {
             let last = self.pending.parts(reserved?).last()?;
             worker.refused.gaps(last.from(last.end().saturating_sub(len))?).next()
         };
-        let refused = || self.pending.first().filter(|_| !self.others_could(now, id));
+        let refused = || {
+            let mut pieces = self.pending.iter().flat_map(|part| worker.refused.parts(part));
+            pieces.find(|&piece| !self.others_take(now, id, piece))
+        };
         self.outside(worker, reserved, len).or_else(inside).or_else(refused)
     }
 
@@ -188,7 +191,18 @@ impl Planner {
 
     /// Whether anybody but `id` could take pending bytes at once.
     pub(crate) fn others_could(&self, now: Duration, id: WorkerId) -> bool {
-        let able = |worker: &Worker| !worker.is_paused(now) && worker.standing == Standing::Good;
-        self.workers.iter().any(|(&other, worker)| other != id && able(worker))
+        self.able_others(now, id).next().is_some()
+    }
+
+    /// Whether anybody but `id` could take this at once, and was not refused all of it.
+    fn others_take(&self, now: Duration, id: WorkerId, span: Span) -> bool {
+        self.able_others(now, id).any(|worker| !worker.refused.contains(span))
+    }
+
+    fn able_others(&self, now: Duration, id: WorkerId) -> impl Iterator<Item = &Worker> {
+        let others = self.workers.iter().filter(move |&(&other, _)| other != id);
+        let able =
+            move |worker: &&Worker| !worker.is_paused(now) && worker.standing == Standing::Good;
+        others.map(|(_, worker)| worker).filter(able)
     }
 }

@@ -11,9 +11,15 @@ use std::time::Duration;
 /// Lanes are tried only while so much more work than this is pending.
 const TRIAL_WORTH: Duration = Duration::from_secs(3);
 
+/// How long a span that a worker failed is left to others.
+const AVOIDED: Duration = Duration::from_secs(5);
+
 impl Planner {
     pub(crate) fn check_health(&mut self, now: Duration) {
         let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        for worker in self.workers.values_mut() {
+            worker.pardon(now);
+        }
         for &id in &ids {
             self.check_stalls(now, id);
         }
@@ -57,7 +63,7 @@ impl Planner {
             Standing::Probation { next } => next,
         };
         worker.standing = Standing::Probation { next: (2 * pause).min(config.probation_max) };
-        worker.paused_until = now + pause;
+        worker.pause(now + pause);
         worker.open_at = None;
     }
 
@@ -77,7 +83,9 @@ impl Planner {
         let doubled = config.pause_min * 2u32.saturating_pow(worker.failures.saturating_sub(1));
         let mut pause = doubled.min(config.probation_max);
         match setback {
-            Setback::Passing => {}
+            Setback::Passing => {
+                rest.into_iter().for_each(|rest| worker.avoid(now + AVOIDED, rest));
+            }
             Setback::Throttled { pause: asked } => {
                 pause = pause.max(asked);
                 throttle(worker);
@@ -85,7 +93,7 @@ impl Planner {
             Setback::Elsewhere => worker.refused.extend(rest),
             Setback::Fatal => return true,
         }
-        worker.paused_until = worker.paused_until.max(now + pause);
+        worker.pause(now + pause);
         let lanes = worker.lanes.now;
         if matches!(setback, Setback::Throttled { .. }) {
             self.emit(Output::Lanes { worker: id, lanes });

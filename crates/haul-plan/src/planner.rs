@@ -199,12 +199,7 @@ impl Planner {
         self.next_lease += 1;
         self.leases.insert(lease, Lease::new(worker, span));
         if let Some(state) = self.workers.get_mut(&worker) {
-            if state.leases.is_empty() {
-                state.meter.resume(now);
-                state.busy_since = now;
-            }
-            state.leases.push(lease);
-            state.tried = true;
+            state.take(now, lease);
         }
         self.begin_active(now, worker);
         self.emit(Output::Grant { worker, lease, span });

@@ -1,6 +1,7 @@
 use crate::lease::LeaseId;
 use crate::rate::{Meter, Rate};
-use haul_span::SpanSet;
+use haul_span::{Span, SpanSet};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The number of a worker, unique within its planner and given by whoever drives it.
@@ -26,7 +27,7 @@ pub(crate) struct Worker {
     pub(crate) own: bool,
     /// When bytes last came.
     pub(crate) last_byte: Option<Duration>,
-    /// Since when it holds leases.
+    /// Since when bytes are expected of it.
     pub(crate) busy_since: Duration,
     /// Whether it was ever given a lease.
     pub(crate) tried: bool,
@@ -36,8 +37,11 @@ pub(crate) struct Worker {
     /// Failures since the last byte.
     pub(crate) failures: u32,
     pub(crate) strikes: u32,
-    /// What the origin does not give this worker.
+    /// What it is given only if nobody else could take it: the origin refused it to this worker,
+    /// or it just failed there.
     pub(crate) refused: SpanSet,
+    /// What of that is forgotten, and when.
+    pardons: VecDeque<(Duration, Span)>,
     /// Where the probe's open response stands, while it is open.
     pub(crate) open_at: Option<u64>,
     /// Since when the worker's share of the total rate is too small.
@@ -87,6 +91,7 @@ impl Worker {
             failures: 0,
             strikes: 0,
             refused: SpanSet::new(),
+            pardons: VecDeque::new(),
             open_at: None,
             idle_since: None,
         }
@@ -97,6 +102,40 @@ impl Worker {
         match self.standing {
             Standing::Good => 2 * usize::from(self.lanes.now),
             Standing::Probation { .. } => 1,
+        }
+    }
+
+    /// Notes a lease. Who lost all its leases without a byte is still expected to bring one: else
+    /// two silent workers could pass a lease to and fro for ever.
+    pub(crate) fn take(&mut self, now: Duration, lease: LeaseId) {
+        if self.leases.is_empty() {
+            self.meter.resume(now);
+            let has_brought = self.last_byte.is_some_and(|at| at >= self.busy_since);
+            if has_brought || !self.tried {
+                self.busy_since = now;
+            }
+        }
+        self.leases.push(lease);
+        self.tried = true;
+    }
+
+    /// Grants nothing before `until`, from when on bytes are expected again.
+    pub(crate) fn pause(&mut self, until: Duration) {
+        self.paused_until = self.paused_until.max(until);
+        self.busy_since = self.busy_since.max(until);
+    }
+
+    /// Leaves a span that it just failed to others for a while.
+    pub(crate) fn avoid(&mut self, until: Duration, span: Span) {
+        self.refused.insert(span);
+        self.pardons.push_back((until, span));
+    }
+
+    /// Forgets failures that are long enough ago.
+    pub(crate) fn pardon(&mut self, now: Duration) {
+        while let Some(&(_, span)) = self.pardons.front().filter(|(until, _)| *until <= now) {
+            self.refused.remove(span);
+            self.pardons.pop_front();
         }
     }
 
