@@ -84,7 +84,9 @@ impl Planner {
         let mut pause = doubled.min(config.probation_max);
         match setback {
             Setback::Passing => {
-                rest.into_iter().for_each(|rest| worker.avoid(now + AVOIDED, rest));
+                if let Some(rest) = rest {
+                    worker.avoid(now + AVOIDED, rest);
+                }
             }
             Setback::Throttled { pause: asked } => {
                 pause = pause.max(asked);
