@@ -48,8 +48,8 @@
 //! 8. What is too little to steal is duplicated when that ends it sooner: at most two requesters,
 //!    at most one hundredth of the file.
 //! 9. A failed span is left to others for five seconds, and for good if the origin refused it to
-//!    this worker, while anybody else could take it. A worker that fails in a
-//!    row pauses, doubling each time, and is given up after ten failures without a byte between.
+//!    this worker, while anybody else could take it. A worker that fails in a row pauses, doubling
+//!    each time, and is given up after ten failures without a byte between.
 //! 10. Bad data is a strike and its bytes are pending again; two strikes end the worker's part.
 //! 11. A worker has two lanes, so that one flows while the other waits for its request. They
 //!     double while that gains at least 15 %, go back when it does not, and halve when the origin

@@ -1,6 +1,6 @@
 use crate::common::{PATIENCE, Ran, stored};
 use crate::scene::{Get, Scene, median, say};
-use haul_lab::lan::{Lan, LanBuilder, Link, Nginx, Process};
+use haul_lab::lan::{Lan, LanBuilder, Link, Nginx};
 use haul_lab::{Payload, Rate};
 use std::time::Instant;
 
@@ -47,7 +47,9 @@ fn helpers_that_freeze_in_the_middle_cost_nothing_from_then_on() {
     let mut helpers = stage.scene.helpers();
     stage.compare("helpers that freeze at 30 %", || {
         let timed = stage.get_rest(|| helpers.iter_mut().for_each(|it| it.freeze().unwrap()));
-        helpers.iter_mut().for_each(|helper| helper.thaw().unwrap());
+        for helper in &mut helpers {
+            helper.thaw().unwrap();
+        }
         timed
     });
 }
