@@ -112,7 +112,7 @@ fn a_hostile_name_is_shown_as_plain_letters_and_few_of_them() {
 /// A terminal of tmux, with a server of its own, in which a helper runs.
 struct Screen {
     server: String,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl Screen {
@@ -127,10 +127,10 @@ impl Screen {
         let server = format!("haul-{}-{number}", std::process::id());
         let home = TempDir::new().unwrap();
         write_policy(home.path(), "ask", "");
-        let screen = Self { server, _home: home };
+        let screen = Self { server, home };
         let helper = format!(
             "HAUL_HOME='{}' '{}' run --allow-net 127.0.0.0/8 --listen 127.0.0.1:0",
-            screen._home.path().display(),
+            screen.home.path().display(),
             env!("CARGO_BIN_EXE_helper")
         );
         let made = screen.tmux(&[
