@@ -152,7 +152,8 @@ fn a_bound_is_where_it_is_said_to_be() {
 
 #[test]
 fn a_circumstance_is_answered_with_the_care_that_the_policy_wants() {
-    let causes: [(Rule, Cause, fn(&mut Policy, Care)); 3] = [
+    type Set = fn(&mut Policy, Care);
+    let causes: [(Rule, Cause, Set); 3] = [
         (
             Rule::Metered,
             |case| case.facts.metered = Fact::Yes,
