@@ -72,7 +72,6 @@ const ASK: Ruling = Ruling::Ask;
 
 /// What makes a rule speak.
 type Cause = fn(&mut Case);
-type SetCare = fn(&mut Policy, Care);
 
 /// Every rule, in the order in which they are asked, with what makes it speak.
 const ORDER: [(Rule, Ruling, Cause); 15] = [
@@ -153,7 +152,8 @@ fn a_bound_is_where_it_is_said_to_be() {
 
 #[test]
 fn a_circumstance_is_answered_with_the_care_that_the_policy_wants() {
-    let causes: [(Rule, Cause, SetCare); 3] = [
+    type Set = fn(&mut Policy, Care);
+    let causes: [(Rule, Cause, Set); 3] = [
         (
             Rule::Metered,
             |case| case.facts.metered = Fact::Yes,
