@@ -160,7 +160,9 @@ fn surround(helper: &Host, leader: &Host) {
         ),
     ] {
         host.enable_ipv6().unwrap();
-        lines.iter().for_each(|line| host.ip(line).unwrap());
+        for line in lines {
+            host.ip(&line).unwrap();
+        }
     }
     for at in 0..LEADERS * ADDRESSES {
         leader.ip(&format!("addr add {}/24 dev lan0", address(0, at))).unwrap();

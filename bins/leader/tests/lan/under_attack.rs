@@ -53,7 +53,9 @@ fn a_thousand_peers_and_a_flood_of_datagrams_slow_nothing_down() {
     get.until_stored(SIZE * 9 / 10);
     let after = (get.process.usage().peak_memory, helps.usage().peak_memory);
     let seconds = get.exact(payload).seconds;
-    attack.into_iter().for_each(|attacker| attacker.join().unwrap());
+    for attacker in attack {
+        attacker.join().unwrap();
+    }
     let echo = Udp::of(asha).since(counted);
     let speed = alone / seconds;
     let grown = [after.0.saturating_sub(before.0), after.1.saturating_sub(before.1)];
