@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use haul_benches::scratch;
 use haul_lab::Payload;
-use haul_link::{FrameReader, FrameWriter, Identity, accept, answer, dial, greet};
+use haul_link::{FrameReader, FrameWriter, Identity, Me, accept, answer, dial, greet};
 use haul_plan::{Config, LeaseId, Output, Planner, WorkerId};
 use haul_span::{Span, SpanSet};
 use haul_store::{Clobber, JobFacts, Store, Target};
@@ -185,17 +185,21 @@ impl Pair {
         let address = listener.local_addr()?;
         let at_leader = async {
             let secured = accept(&leader, listener.accept().await?.0).await?;
-            anyhow::Ok(greet(secured, leader.id(), "leader", [0; 16]).await?)
+            anyhow::Ok(greet(secured, me(&leader, "leader"), [0; 16]).await?)
         };
         let at_helper = async {
             let secured = dial(&helper, address, Some(leader.id())).await?;
-            anyhow::Ok(answer(secured, helper.id(), "helper").await?)
+            anyhow::Ok(answer(secured, me(&helper, "helper")).await?)
         };
         let (at_leader, at_helper) = tokio::try_join!(at_leader, at_helper)?;
         let (from_helper, to_helper) = at_leader.session.granted();
         let (from_leader, to_leader) = at_helper.session.granted();
         Ok(Self { from_helper, to_helper, from_leader, to_leader })
     }
+}
+
+fn me<'a>(identity: &Identity, name: &'a str) -> Me<'a> {
+    Me { id: identity.id(), name, group: None }
 }
 
 /// Fills every grant, until the leader is gone.

@@ -15,6 +15,7 @@ use haul_lab::lan::{self, Host, Lan, Link, Neighbourhood, Timed};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::sleep;
 use std::time::Duration;
 use std::{env, fs};
 
@@ -23,7 +24,12 @@ struct Scanner<'a> {
     name: &'a str,
     command: &'a dyn Fn() -> Command,
     runs: usize,
+    /// The pause after a run.
+    rest: Duration,
 }
+
+/// For so long the kernel goes on asking for those that a scan without privileges sought.
+const KERNEL: Duration = Duration::from_millis(3200);
 
 fn main() -> anyhow::Result<()> {
     if let Some(reason) = lan::missing(&["arp-scan", "nmap", "setpriv"]) {
@@ -53,10 +59,15 @@ fn on_cables(leader: &Path, prefix: u8, live: usize, deaf: usize) -> anyhow::Res
     let network = lan.network();
     let runs = if is_smoke() { 1 } else { 5 };
     let scanners = [
-        Scanner { name: "leader", command: &|| scan(Command::new(leader)), runs: 4 * runs },
-        Scanner { name: "as nobody", command: &|| scan(as_nobody(leader)), runs },
-        Scanner { name: "arp-scan", command: &arp_scan, runs },
-        Scanner { name: "nmap", command: &|| nmap(&network), runs },
+        Scanner {
+            name: "leader",
+            command: &|| scan(Command::new(leader)),
+            runs: 4 * runs,
+            rest: Duration::ZERO,
+        },
+        Scanner { name: "as nobody", command: &|| scan(as_nobody(leader)), runs, rest: KERNEL },
+        Scanner { name: "arp-scan", command: &arp_scan, runs, rest: Duration::ZERO },
+        Scanner { name: "nmap", command: &|| nmap(&network), runs, rest: Duration::ZERO },
     ];
     compare(&format!("/{prefix}, {live} live, {deaf} deaf to ping"), lan.leader(), live, &scanners)
 }
@@ -76,8 +87,13 @@ fn on_models(leader: &Path) -> anyhow::Result<()> {
         let live = (0..60).map(|n| Ipv4Addr::new(10, 77, 0, 12 + 4 * n));
         let _responder = Responder::start(lan.helper("crowd"), Crowd::new(live, habits, 1))?;
         let scanners = [
-            Scanner { name: "leader", command: &|| scan(Command::new(leader)), runs: 50 },
-            Scanner { name: "arp-scan", command: &arp_scan, runs: 5 },
+            Scanner {
+                name: "leader",
+                command: &|| scan(Command::new(leader)),
+                runs: 50,
+                rest: Duration::ZERO,
+            },
+            Scanner { name: "arp-scan", command: &arp_scan, runs: 5, rest: Duration::ZERO },
         ];
         compare(name, lan.leader(), 60, &scanners)?;
     }
@@ -91,6 +107,7 @@ fn compare(name: &str, host: &Host, live: usize, scanners: &[Scanner<'_>]) -> an
     for turn in 0..most {
         for (scanner, scans) in scanners.iter().zip(&mut all).filter(|(s, _)| turn < s.runs) {
             scans.push(host.time((scanner.command)())?);
+            sleep(scanner.rest);
         }
     }
     let ours = median(&all[0]);
@@ -156,6 +173,13 @@ fn leader(folder: &Path) -> anyhow::Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--release", "--package", "leader"]).current_dir(&workspace);
+    // What cargo tells this bench of its package would make build scripts run again.
+    let of_bench = |name: &String| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start))
+    };
+    for name in env::vars().map(|(name, _)| name).filter(of_bench) {
+        cargo.env_remove(name);
+    }
     ensure!(cargo.status()?.success(), "the leader was not built");
     let own = env::current_exe()?;
     let built = own.ancestors().nth(2).context("this bench is in no folder of cargo's")?;

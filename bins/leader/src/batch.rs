@@ -7,7 +7,7 @@ use haul::{Error, ErrorKind, Event, Happening, Leader, LeaderBuilder, Report, Tr
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{IsTerminal, stderr};
-use std::process;
+use std::process::{self, ExitCode};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -45,8 +45,9 @@ enum Told {
     Ended(Box<Result<Report, Error>>),
 }
 
-/// Runs all downloads to their ends. The error is that of the first in the list that failed.
-pub(crate) async fn run(items: Vec<Item>, manner: Manner) -> Result<(), Error> {
+/// Runs all downloads to their ends, or until it is told to stop. The error is that of the first in
+/// the list that failed.
+pub(crate) async fn run(items: Vec<Item>, manner: Manner) -> Result<ExitCode, Error> {
     let shared = match items.first() {
         Some(first) => first.leader.clone().build()?,
         None => return Err(Error::usage("there is no file in the list")),
@@ -116,7 +117,10 @@ impl Batch {
                     let (say, stop) = (self.say.clone(), self.stop.subscribe());
                     self.tasks.spawn(follow(number, leader.start(), say, stop));
                 }
-                Err(error) => self.end(number, Err(error)),
+                Err(error) => {
+                    self.note(number, &failure(&error));
+                    self.end(number, Err(error));
+                }
             }
         }
         // Tasks that have ended have said all they had to say.
@@ -131,6 +135,7 @@ impl Batch {
 
     /// Nothing new is begun, and what is at work stays resumable.
     fn stop(&mut self) {
+        self.tally.leave(self.queue.len());
         self.queue.clear();
         self.stop.send_replace(true);
     }
@@ -175,14 +180,14 @@ impl Batch {
                 self.tally.skipped();
             }
             Err(error) => {
-                self.face.failed(number, &work.name, &error);
+                self.face.failed(&work.name, &error);
                 self.tally.failed(number, error);
             }
         }
         self.face.count(&self.tally);
     }
 
-    fn finish(self) -> Result<(), Error> {
+    fn finish(self) -> Result<ExitCode, Error> {
         self.face.end(&self.tally);
         self.tally.verdict()
     }
@@ -265,10 +270,9 @@ impl Face {
         }
     }
 
-    /// A failed event was its last; whoever reads text is told here.
-    fn failed(&self, number: usize, name: &str, error: &Error) {
+    /// Whoever reads events has had its last one.
+    fn failed(&self, name: &str, error: &Error) {
         match self {
-            Self::Json if error.kind() == ErrorKind::Usage => print_of(number, &failure(error)),
             Self::Json => {}
             Self::Quiet => eprintln!("error: {name}: {error}"),
             Self::Lines { bar, .. } => say(bar, &format!("error: {name}: {error}")),

@@ -29,7 +29,7 @@ pub(crate) fn run(get: Box<Get>, verbose: u8) -> ExitCode {
     let ended = if pipe::is_wanted(&get) {
         runtime.block_on(pipe::download(*get, verbose))
     } else {
-        runtime.block_on(fetch(*get, verbose)).map(|()| ExitCode::SUCCESS)
+        runtime.block_on(fetch(*get, verbose))
     };
     match ended {
         Ok(code) => code,
@@ -42,7 +42,7 @@ pub(crate) fn run(get: Box<Get>, verbose: u8) -> ExitCode {
 }
 
 /// Downloads the one file that was asked for, or all of them.
-async fn fetch(get: Get, verbose: u8) -> Result<(), Error> {
+async fn fetch(get: Get, verbose: u8) -> Result<ExitCode, Error> {
     let told = |error: &Error| {
         if get.json {
             print_failed(error);
@@ -51,7 +51,7 @@ async fn fetch(get: Get, verbose: u8) -> Result<(), Error> {
     let mut items = wanted(&get).await.inspect_err(told)?;
     if let (None, 1) = (&get.input, items.len()) {
         let leader = items.remove(0).leader.build().inspect_err(told)?;
-        return download(&get, leader, verbose).await;
+        return download(&get, leader, verbose).await.map(|()| ExitCode::SUCCESS);
     }
     let manner = Manner { jobs: get.jobs, json: get.json, quiet: get.quiet, resume: get.resume };
     batch::run(items, manner).await

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) fn list(list: &List) -> ExitCode {
-    ended(Home::of_user().and_then(|home| home.left_jobs()).map(|jobs| {
+    tell::ended(Home::of_user().and_then(|home| home.left_jobs()).map(|jobs| {
         for job in &jobs {
             // A job holds nothing that JSON cannot write.
             let json = || serde_json::to_string(job).unwrap_or_default();
@@ -37,7 +37,7 @@ pub(crate) fn resume(resume: Resume, verbose: u8) -> ExitCode {
 }
 
 pub(crate) fn cancel(cancel: &Cancel) -> ExitCode {
-    ended(give_up(cancel))
+    tell::ended(give_up(cancel))
 }
 
 fn give_up(cancel: &Cancel) -> Result<(), Error> {
@@ -125,14 +125,4 @@ fn row(job: &LeftJob) -> String {
         job.path.display(),
         job.url
     )
-}
-
-fn ended(result: Result<(), Error>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tell::error(&error);
-            ExitCode::from(error.kind().code())
-        }
-    }
 }

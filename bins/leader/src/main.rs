@@ -36,8 +36,8 @@ fn main() -> ExitCode {
         Command::List(list) => left::list(&list),
         Command::Resume(resume) => left::resume(*resume, args.verbose),
         Command::Cancel(cancel) => left::cancel(&cancel),
-        Command::Trust(trust) => ended(trust::run_trust(&trust, Role::Helper)),
-        Command::Group(group) => ended(trust::run_group(&group)),
+        Command::Trust(trust) => tell::ended(trust::run_trust(&trust, Role::Helper)),
+        Command::Group(group) => tell::ended(trust::run_group(&group)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "leader", &mut io::stdout());
             ExitCode::SUCCESS
@@ -55,12 +55,6 @@ fn unreadable(error: &clap::Error) -> ExitCode {
         return ExitCode::from(haul::ErrorKind::Usage.code());
     }
     error.exit()
-}
-
-fn ended(done: Result<(), haul::Error>) -> ExitCode {
-    let Err(error) = done else { return ExitCode::SUCCESS };
-    tell::error(&error);
-    ExitCode::from(error.kind().code())
 }
 
 fn man() -> ExitCode {

@@ -76,13 +76,16 @@ fn refuse_others(get: &Get) -> Result<(), Error> {
     Err(error)
 }
 
-/// Copies the file to standard output; what keeps that from being done is told at once.
+/// Copies the file to standard output; that it cannot be written there is told at once, and that
+/// it cannot be read at the end: the download's own error then says more.
 async fn write_all(mut file: Reader, stop: oneshot::Sender<io::Error>) -> io::Result<()> {
     let mut out = tokio::io::stdout();
     let mut piece = vec![0; PIECE];
     loop {
-        // Why the file cannot be read is told by the end of the download.
-        let Ok(read @ 1..) = file.read(&mut piece).await else { return out.flush().await };
+        let read = file.read(&mut piece).await?;
+        if read == 0 {
+            return out.flush().await;
+        }
         if let Err(error) = out.write_all(&piece[..read]).await {
             let kind = error.kind();
             // If nobody hears of it, the download has ended and hears of it by the result.
@@ -96,6 +99,9 @@ async fn write_all(mut file: Reader, stop: oneshot::Sender<io::Error>) -> io::Re
 fn not_written(error: &io::Error) -> Result<ExitCode, Error> {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(ExitCode::from(CLOSED));
+    }
+    if let Some(unreadable) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        return Err(unreadable.clone());
     }
     Err(Error::output(format!("standard output: {error}")))
 }

@@ -1,8 +1,9 @@
 //! How many downloads ended, and how.
 
 use crate::tell;
-use haul::{Error, Failed};
+use haul::{Error, ErrorKind, Failed};
 use serde_json::{Value, json};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 pub(crate) struct Tally {
@@ -10,6 +11,8 @@ pub(crate) struct Tally {
     done: usize,
     skipped: usize,
     failed: usize,
+    /// Files that were not begun, as the run was stopped.
+    left: usize,
     bytes: u64,
     began: Instant,
     /// Of those that failed the one that stands first in the list.
@@ -19,7 +22,7 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn of(files: usize) -> Self {
         let began = Instant::now();
-        Self { files, done: 0, skipped: 0, failed: 0, bytes: 0, began, first: None }
+        Self { files, done: 0, skipped: 0, failed: 0, left: 0, bytes: 0, began, first: None }
     }
 
     pub(crate) fn done(&mut self, bytes: u64) {
@@ -37,6 +40,10 @@ impl Tally {
         if self.first.as_ref().is_none_or(|(first, _)| number < *first) {
             self.first = Some((number, error));
         }
+    }
+
+    pub(crate) fn leave(&mut self, files: usize) {
+        self.left += files;
     }
 
     pub(crate) fn files(&self) -> usize {
@@ -58,12 +65,13 @@ impl Tally {
 
     /// The run in a sentence.
     pub(crate) fn summary(&self, after: Duration) -> String {
-        let Self { files, done, skipped, failed, .. } = self;
+        let Self { files, done, skipped, failed, left, .. } = self;
         let (size, time) = (tell::size(self.bytes), tell::time(after));
         let there =
             if *skipped == 0 { String::new() } else { format!("; {skipped} were there already") };
         let failed = if *failed == 0 { String::new() } else { format!("; {failed} failed") };
-        format!("{done} of {files} files, {size} in {time}{there}{failed}")
+        let left = if *left == 0 { String::new() } else { format!("; {left} were not begun") };
+        format!("{done} of {files} files, {size} in {time}{there}{failed}{left}")
     }
 
     /// The last line of `--json`, which has no `file`.
@@ -80,12 +88,24 @@ impl Tally {
             line["error"] = format!("{} of {} files failed", self.failed, self.files).into();
             line["because"] = format!("file {number}: {}", failed.because).into();
             line["try"] = failed.r#try.into();
+        } else if self.left > 0 {
+            line["event"] = "failed".into();
+            line["code"] = INTERRUPTED.into();
+            line["error"] = format!("{} of {} files were not begun", self.left, self.files).into();
+            line["because"] = "you asked for it".into();
+            line["try"] = "run the same command with -c to go on where it was".into();
         }
         line
     }
 
-    /// The first failure, if there is one.
-    pub(crate) fn verdict(self) -> Result<(), Error> {
-        self.first.map_or(Ok(()), |(_, error)| Err(error))
+    /// The first failure, or how the run ended if there is none.
+    pub(crate) fn verdict(self) -> Result<ExitCode, Error> {
+        match self.first {
+            Some((_, error)) => Err(error),
+            None if self.left > 0 => Ok(ExitCode::from(INTERRUPTED)),
+            None => Ok(ExitCode::SUCCESS),
+        }
     }
 }
+
+const INTERRUPTED: u8 = ErrorKind::Interrupted.code();

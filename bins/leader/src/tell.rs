@@ -1,6 +1,7 @@
 //! What a user reads: one place for sizes, times and errors in words.
 
 use haul::{Error, Failed};
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// An error in its three fields.
@@ -9,6 +10,13 @@ pub(crate) fn error(error: &Error) {
     eprintln!("error: {}", failed.error);
     eprintln!("  because {}", failed.because);
     eprintln!("  try     {}", failed.r#try);
+}
+
+/// How a command ended, told to whoever gave it.
+pub(crate) fn ended(done: Result<(), Error>) -> ExitCode {
+    let Err(failed) = done else { return ExitCode::SUCCESS };
+    error(&failed);
+    ExitCode::from(failed.kind().code())
 }
 
 /// A size as people read it, in units of 1024.

@@ -14,7 +14,8 @@ pub(crate) struct Ways {
     #[arg(long)]
     pub(crate) metalink: bool,
 
-    /// Go through this proxy: http, https, socks5 or socks5h, and not those of the environment
+    /// Go through this proxy: http, https, socks5 or socks5h, and not those of the environment;
+    /// helpers go through none
     #[arg(
         long,
         value_name = "[SCHEME://][USER:PASSWORD@]HOST[:PORT]",

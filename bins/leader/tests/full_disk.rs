@@ -131,12 +131,12 @@ impl SmallDisk {
 
     /// Fills the disk but for so many bytes, as far as it can be filled.
     fn leave(&self, bytes: u64) {
-        let filler = fs::File::create(self.folder.path().join("filler")).unwrap();
+        let file = fs::File::create(self.folder.path().join("filler")).unwrap();
         let mut filled = 0;
         let block = vec![1; 64 << 10];
         while filled + bytes < DISK {
             let len = block.len().min((DISK - bytes - filled) as usize);
-            match std::os::unix::fs::FileExt::write_at(&filler, &block[..len], filled) {
+            match std::os::unix::fs::FileExt::write_at(&file, &block[..len], filled) {
                 Ok(written) => filled += written as u64,
                 Err(_) => return,
             }

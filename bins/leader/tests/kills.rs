@@ -76,7 +76,11 @@ impl Job {
             process.wait_within(PATIENCE).unwrap();
             assert!(!self.file().exists() || self.is_exact(), "a wrong file was published");
             let now = self.fetched_twice();
-            costs.push((now - twice) / RATE as f64);
+            let cost = (now - twice) / RATE as f64;
+            if cost > PROMISE {
+                println!("{cost:.2} s after {moment:?}: {:?}{}", self.left(), process.stdout());
+            }
+            costs.push(cost);
             twice = now;
         }
         if !self.file().exists() {
@@ -104,12 +108,16 @@ impl Job {
         if self.file().exists() {
             return SIZE;
         }
-        let ran = Ran::of(self.leader("list").arg("--json"));
-        assert!(ran.status.success(), "{}", ran.stderr);
-        let told = ran.stdout.lines().next();
-        told.map_or(0, |line| {
-            serde_json::from_str::<Value>(line).unwrap()["stored"].as_u64().unwrap()
-        })
+        let listed = self.leader("list").arg("--json").output().unwrap();
+        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+        let job: Option<Value> = serde_json::from_slice(&listed.stdout).ok();
+        job.map_or(0, |job| job["stored"].as_u64().unwrap())
+    }
+
+    /// What is in the folder, and how long each file is.
+    fn left(&self) -> Vec<(PathBuf, u64)> {
+        let entries = fs::read_dir(self.folder.path().join("files")).unwrap().map(Result::unwrap);
+        entries.map(|entry| (entry.path(), entry.metadata().unwrap().len())).collect()
     }
 
     fn get(&self) -> Command {

@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     let trials = Trial::run_all(&leader, &traps, tell).unwrap();
     let held =
         traps.iter().zip(&trials).filter(|(trap, trial)| fault(trap, trial).is_none()).count();
-    println!("{held} of {} traps held", traps.len());
+    let memory = trials.iter().map(|trial| trial.peak_memory >> 20).max().unwrap_or(0);
+    println!("{held} of {} traps held, with at most {memory} MiB of memory", traps.len());
     ExitCode::from(u8::from(held != traps.len()))
 }
 

@@ -79,10 +79,18 @@ mod tests {
         assert_eq!(Digest::strongest(&field), Some(digests[0]));
     }
 
+    #[test]
+    fn the_older_field_is_read_too() {
+        let value = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+        let stated = Digest::stated(None, Some(&format!("MD5=x==,SHA-256={value}")));
+        assert_eq!(stated, Digest::parse_all(&format!("sha-256=:{value}:")));
+        assert_eq!(stated.len(), 1);
+    }
+
     proptest! {
         #[test]
         fn no_field_makes_the_parser_panic(field: String) {
-            Digest::parse_all(&field);
+            Digest::stated(Some(&field), Some(&field));
         }
     }
 }

@@ -125,11 +125,12 @@ impl Open {
         if let Some(limit) = limit {
             limit.pay(piece).await;
         }
-        self.at += piece as u64;
+        let piece = self.ready.split_to(piece);
         if let Some(seat) = &self.seat {
-            seat.count(piece);
+            seat.note(self.at, &piece);
         }
-        Ok(Some(self.ready.split_to(piece)))
+        self.at += piece.len() as u64;
+        Ok(Some(piece))
     }
 
     /// Reads all of the body and checks it.

@@ -87,9 +87,10 @@ fn version(tool: &Tool) -> String {
 const INTRODUCTION: &str = "\
 # Traps
 
-What downloaders make of an origin, or a network, that misbehaves. Each row is one misbehaviour of \
-the lab's hostile origin; `cargo run -p haul-lab -- origin --trap NAME` starts it, to try any \
-program on it. This page is made by
+What downloaders make of an origin, or a network, that misbehaves.
+Each row is one misbehaviour of the lab's hostile origin.
+`cargo run -p haul-lab -- origin --trap NAME` starts it, to try any program on it.
+This page is made by
 
 ```text
 cargo build --release -p leader -p haul-lab
@@ -98,22 +99,25 @@ target/release/haul-lab traps > docs/TRAPS.md
 
 What an outcome is called:
 
-* *right*: the program told success, and the one file that it left has the right bytes and lies in \
-the folder where it should, under any name.
-* *refused*: it told failure, and left nothing under a final name. What lies beside a control file \
-(aria2c), or is called a part (haul), is under no final name.
+* *right*: the program told success, and the one file that it left has the right bytes and lies in
+  the folder where it should, under any name.
+* *refused*: it told failure, and left nothing under a final name.
+  What lies beside a control file (aria2c), or is called a part (haul), is under no final name.
 * *WRONG*: it told success without the right file, or left something else under a final name.
-* *too long*: it had not ended when the time was over: 30 s, or 60 s where waiting is the point. \
-The file takes 11 s over one connection.
+* *too long*: it had not ended after 30 s, or 60 s where waiting is the point.
+  The file takes 11 s over one connection.
 * *-*: it cannot be asked for what the row is about.
 
-A promise is kept by the right file, and also by a refusal where that is what should be; in bold is \
-what does not keep it. A program that fetches in one stream, as curl does, never meets what happens \
-to later parts: that counts as kept. Neither curl nor aria2c knows the fields of RFC 9530, nor \
-promises to. The rows' numbers are the kinds of misbehaviour; the tests of haul-fetch and haul-store \
-hold those that are missing here, as they need other means than an origin: a file that is replaced \
-between two runs (24), one beyond 4 GiB (34), a path that swallows what is sent to an IPv6 address (44), proxies (45), and what disks do (55 to \
-61).
+A promise is kept by the right file, and also by a refusal where that is what should be.
+What does not keep it is in bold.
+A program that fetches in one stream, as curl does, never meets what happens to later parts: that
+counts as kept.
+Neither curl nor aria2c knows the fields of RFC 9530, nor promises to.
+
+The rows' numbers are kinds of misbehaviour.
+The kinds that are missing here need other means than an origin, and are held by tests elsewhere: a
+file that is replaced between two runs (24), one beyond 4 GiB (34), a path that swallows what is sent
+to an IPv6 address (44), proxies (45), and what disks do (55 to 61).
 
 Tried were, several traps side by side:
 ";

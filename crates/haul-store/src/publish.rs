@@ -27,6 +27,18 @@ impl<D: Disk> Store<D> {
         Ok(path)
     }
 
+    /// Gives the job up: takes the part and the journal away.
+    pub fn discard(mut self) -> Result<(), Error> {
+        self.published = true;
+        for (name, path) in [
+            (&self.names.part, self.names.part_path()),
+            (&self.names.journal, self.names.journal_path()),
+        ] {
+            self.disk.remove(name).map_err(Error::io("remove", path))?;
+        }
+        Ok(())
+    }
+
     fn complete_length(&self) -> Result<u64, Error> {
         let missing = self.job.length.map(|length| length.saturating_sub(self.stored.bytes()));
         match (self.job.length, missing) {

@@ -3,8 +3,23 @@ use crate::disk::{Disk, DiskFile};
 use crate::piece::Piece;
 use crate::store::{Store, within};
 use haul_span::Span;
+use std::fs::File;
+
+impl Store {
+    /// Another handle on the part file, for reading up to the [`front`](Self::front). It stays good
+    /// when the file gets its name, and keeps the target locked.
+    pub fn part_handle(&self) -> Result<File, Error> {
+        self.part.handle().map_err(Error::io("open", self.part_path()))
+    }
+}
 
 impl<D: Disk> Store<D> {
+    /// How many bytes from the start on are in the part file, and nothing before them is missing.
+    pub fn front(&self) -> u64 {
+        let stored = self.stored.run_from(0);
+        self.writer.first_waiting().map_or(stored, |waiting| stored.min(waiting))
+    }
+
     /// Copies stored bytes from `at` on; returns how many, which is 0 if there is none at `at`.
     pub fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, Error> {
         let stored = usize::try_from(self.stored.run_from(at)).unwrap_or(usize::MAX);

@@ -10,7 +10,6 @@ use crate::{Error, WriteError};
 use bytes::Bytes;
 use haul_span::{Span, SpanSet};
 use std::fmt;
-use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,12 +67,6 @@ impl Store {
     ) -> Result<Self, Error> {
         let folder = Folder::open(&target.folder).map_err(Error::io("open", &target.folder))?;
         open::open(folder, target, job, checked)
-    }
-
-    /// Another handle on the part file, for reading up to the [`front`](Self::front). It stays good
-    /// when the file gets its name, and keeps the target locked.
-    pub fn part_handle(&self) -> Result<File, Error> {
-        self.part.handle().map_err(Error::io("open", self.part_path()))
     }
 }
 
@@ -275,30 +268,12 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// How many bytes from the start on are in the part file, and nothing before them is missing.
-    pub fn front(&self) -> u64 {
-        let stored = self.stored.run_from(0);
-        self.writer.first_waiting().map_or(stored, |waiting| stored.min(waiting))
-    }
-
     /// Writes all that waits in memory to the part file, without making it durable.
     pub fn flush(&mut self) -> Result<(), WriteError> {
         let flushed = self.writer.flush(&self.part);
         let flushed = flushed.map_err(|lost| self.lose(lost, "write to"));
         self.unrecorded.extend(self.writer.take_written());
         flushed
-    }
-
-    /// Gives the job up: takes the part and the journal away.
-    pub fn discard(mut self) -> Result<(), Error> {
-        self.published = true;
-        for (name, path) in [
-            (&self.names.journal, self.names.journal_path()),
-            (&self.names.part, self.names.part_path()),
-        ] {
-            self.disk.remove(name).map_err(Error::io("remove", path))?;
-        }
-        Ok(())
     }
 
     /// Makes all that is stored durable and closes the files; the job can be resumed.

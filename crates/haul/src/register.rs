@@ -125,22 +125,15 @@ impl LeftJob {
 /// What an entry leads to; one that leads nowhere is taken away.
 fn left(file: &Path) -> Option<LeftJob> {
     let id = file.file_name()?.to_str().filter(|name| is_id(name))?.to_owned();
-    let found = read(file).and_then(|(checksum, path)| Some((checksum, Leftover::of(&path).ok()?)));
-    let Some((checksum, Some(Leftover { path, job, claimed, in_use, touched }))) = found else {
+    let (checksum, path) = read(file)?;
+    // A folder that cannot be looked into may yet hold the job.
+    let Some(left) = Leftover::of(&path).ok()? else {
         Entry(file.to_owned()).strike();
         return None;
     };
-    let when = touched.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Some(LeftJob {
-        id,
-        path,
-        url: job.url,
-        length: job.length,
-        stored: claimed,
-        when,
-        in_use,
-        checksum,
-    })
+    let when = left.touched.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let Leftover { path, job, claimed: stored, in_use, .. } = left;
+    Some(LeftJob { id, path, url: job.url, length: job.length, stored, when, in_use, checksum })
 }
 
 /// The digest and the target that an entry names.

@@ -37,7 +37,9 @@ struct Attack {
 impl Attack {
     fn frames(name: &'static str, frames: &[Frame]) -> Self {
         let mut bytes = bytes::BytesMut::new();
-        frames.iter().for_each(|frame| frame.encode(&mut bytes));
+        for frame in frames {
+            frame.encode(&mut bytes);
+        }
         Self { name, bytes: bytes.to_vec() }
     }
 

@@ -50,16 +50,21 @@ async fn a_reader_of_a_job_that_ends_early_fails_instead_of_ending() {
     }
 }
 
+/// How long the link takes for a file: a gibibyte comes with 128 MiB/s.
+const SECONDS: u64 = 8;
+
 /// `HAUL_MIB` says how large the file is: 1024 is what was promised, less is quicker.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_download_is_the_end_of_the_check() {
     let mib: u64 = std::env::var("HAUL_MIB").map_or(64, |mib| mib.parse().unwrap());
     let payload = Payload::new(53, mib << 20);
     let digest = format!("sha-256={}", payload.sha256());
-    // Each connection has its share, so that the lanes bring the file in no order.
+    let rate = Rate::bytes_per_second(payload.len() / SECONDS);
+    // Where each connection has a link of its own, the lanes bring the file in no order.
+    let share = Rate::bytes_per_second(payload.len() / SECONDS / 8);
     for (how, shape) in [
-        ("over one link", Shape::by_peer(Rate::bytes_per_second(128 << 20))),
-        ("in no order", Shape::default().per_connection(Rate::bytes_per_second(32 << 20))),
+        ("over one link", Shape::by_peer(rate)),
+        ("in no order", Shape::default().per_connection(share)),
     ] {
         let folder = in_memory();
         let origin = Arc::new(origin(payload, shape));

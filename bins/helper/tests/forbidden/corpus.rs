@@ -63,7 +63,7 @@ impl Bait {
 }
 
 fn hexadecimal(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    text.bytes().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }
 
 /// Addresses that must not be dialled and at which somebody would answer.
@@ -109,7 +109,7 @@ fn spellings() -> Vec<String> {
     spelled.chain(others).collect()
 }
 
-/// An IPv4 address as libraries of all ages read it (inet_aton(3), the URL standard).
+/// An IPv4 address as libraries of all ages read it (`inet_aton(3)`, the URL standard).
 fn of_v4(ip: Ipv4Addr) -> Vec<String> {
     let [a, b, c, d] = ip.octets();
     let whole = ip.to_bits();

@@ -160,8 +160,8 @@ fn surround(helper: &Host, leader: &Host) {
         ),
     ] {
         host.enable_ipv6().unwrap();
-        for line in lines {
-            host.ip(&line).unwrap();
+        for line in &lines {
+            host.ip(line).unwrap();
         }
     }
     for at in 0..LEADERS * ADDRESSES {

@@ -27,7 +27,8 @@ impl Links {
         let mut found = Self::default();
         let links = links(field);
         for link in links.iter().take(MOST) {
-            let Some(url) = base.join(link.target).ok().filter(is_web) else { continue };
+            let fits = |url: &Url| is_web(url) && !is_downgrade(base, url);
+            let Some(url) = base.join(link.target).ok().filter(fits) else { continue };
             if link.is("duplicate") {
                 found.mirrors.push(Mirror::announced(url, link.priority()));
             } else if link.is("describedby") && link.value("type") == Some(METALINK) {
@@ -37,6 +38,11 @@ impl Links {
         found.mirrors.sort_by_key(|mirror| mirror.priority);
         found
     }
+}
+
+/// Whether a server would lead its client from `https` to `http`.
+fn is_downgrade(from: &Url, to: &Url) -> bool {
+    from.scheme() == "https" && to.scheme() == "http"
 }
 
 /// One link and its parameters.
@@ -111,7 +117,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn parsed(field: &str) -> (Vec<String>, Option<String>) {
-        let links = Links::parse(field, &"https://h/d/f.iso".parse().unwrap());
+        from("http://h/d/f.iso", field)
+    }
+
+    fn from(base: &str, field: &str) -> (Vec<String>, Option<String>) {
+        let links = Links::parse(field, &base.parse().unwrap());
         let mirrors = links.mirrors.iter().map(|mirror| mirror.url.to_string()).collect();
         (mirrors, links.metalink.map(Into::into))
     }
@@ -123,8 +133,8 @@ mod tests {
             <http://d/f>; rel=next, <f.iso.meta4>; rel=describedby; type=\"application/metalink4+xml\",\
             <f.asc>; rel=describedby; type=\"application/pgp-signature\"";
         let (mirrors, metalink) = parsed(field);
-        assert_eq!(mirrors, ["https://h/f2", "http://a/f", "http://b/f", "http://c/f"]);
-        assert_eq!(metalink.as_deref(), Some("https://h/d/f.iso.meta4"));
+        assert_eq!(mirrors, ["http://h/f2", "http://a/f", "http://b/f", "http://c/f"]);
+        assert_eq!(metalink.as_deref(), Some("http://h/d/f.iso.meta4"));
     }
 
     #[test]
@@ -137,6 +147,12 @@ mod tests {
         {
             assert_eq!(parsed(malformed).0.len(), 0, "{malformed}");
         }
+    }
+
+    #[test]
+    fn a_secure_origin_leads_to_secure_mirrors_only() {
+        let field = "<http://a/f>; rel=duplicate, <https://b/f>; rel=duplicate, <c>; rel=duplicate";
+        assert_eq!(from("https://h/f", field).0, ["https://b/f", "https://h/c"]);
     }
 
     proptest! {

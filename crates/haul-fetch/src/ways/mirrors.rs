@@ -3,11 +3,12 @@ use crate::conn::Conn;
 use crate::open::Open;
 use crate::request::{Location, Trust};
 use crate::{Error, Source};
+use bytes::Bytes;
 use haul_span::Span;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
@@ -59,6 +60,8 @@ pub(crate) struct Mirrors {
     sites: Sites,
     others: Vec<Other>,
     sample: OnceCell<(Span, Vec<u8>)>,
+    /// Where the source's last piece begins, and the piece.
+    last: Mutex<Option<(u64, Bytes)>>,
 }
 
 struct Other {
@@ -72,12 +75,8 @@ impl Mirrors {
         let Some(length) = source.length().filter(|_| source.ranges()) else {
             return Self::default();
         };
-        let secure = source.url().scheme() == "https";
-        let fits = |mirror: &&Mirror| {
-            let downgrade =
-                secure && mirror.url.scheme() == "http" && mirror.trust == Trust::Stranger;
-            !downgrade && mirror.url != *source.url() && mirror.url != source.final_url()
-        };
+        let fits =
+            |mirror: &&Mirror| mirror.url != *source.url() && mirror.url != source.final_url();
         let mut fitting: Vec<&Mirror> = mirrors.iter().filter(fits).collect();
         fitting.sort_by_key(|mirror| mirror.priority);
         let others = fitting.into_iter().filter_map(|mirror| {
@@ -86,7 +85,14 @@ impl Mirrors {
         });
         let others: Vec<Other> = others.take(MOST).collect();
         let sites = if others.is_empty() { 0 } else { others.len() + 1 };
-        Self { sites: Sites::new(sites), others, sample: OnceCell::new() }
+        Self { sites: Sites::new(sites), others, ..Self::default() }
+    }
+
+    /// The last piece that came from the source itself.
+    fn seen(&self) -> Option<(Span, Vec<u8>)> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (at, piece) = last?;
+        Some((Span::of_len(at, piece.len() as u64)?, piece.to_vec()))
     }
 
     pub(crate) fn leave(&self) {
@@ -97,6 +103,22 @@ impl Mirrors {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.others.is_empty()
+    }
+}
+
+/// Keeps other lanes away from a site while one finds out whether it has the file.
+struct Proving<'a>(&'a Sites, usize);
+
+impl<'a> Proving<'a> {
+    fn begin(sites: &'a Sites, site: usize) -> Self {
+        sites.set_proving(site, true);
+        Self(sites, site)
+    }
+}
+
+impl Drop for Proving<'_> {
+    fn drop(&mut self) {
+        self.0.set_proving(self.1, false);
     }
 }
 
@@ -115,9 +137,13 @@ impl Seat {
         Self { mirrors: Arc::clone(mirrors), site, taken: Instant::now(), delivered }
     }
 
-    /// Counts what came from here.
-    pub(crate) fn count(&self, bytes: usize) {
-        self.delivered.fetch_add(bytes, Ordering::Relaxed);
+    /// Notes what came from here, and where in the file it belongs.
+    pub(crate) fn note(&self, at: u64, piece: &Bytes) {
+        self.delivered.fetch_add(piece.len(), Ordering::Relaxed);
+        if self.site == 0 {
+            let last = Some((at, piece.clone()));
+            *self.mirrors.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
+        }
     }
 
     /// How long to wait here for the next bytes, if not as long as usual.
@@ -151,7 +177,7 @@ impl Source {
         let mut failure = None;
         while let Some(site) = self.choose(&tried, conn.as_ref()) {
             let seat = Seat::take(self.mirrors(), site);
-            match self.read_at(site, span, conn.take()).await {
+            match self.read_in_time(&seat, span, conn.take()).await {
                 Ok(open) => return Ok(open.seated(seat)),
                 Err(error) => {
                     seat.fail(&error);
@@ -181,29 +207,53 @@ impl Source {
         site.checked_sub(1).map_or(self, |at| &self.mirrors().others[at].source)
     }
 
+    /// Asks at the seat's site, and for a short time only while another may do better.
+    async fn read_in_time(
+        &self,
+        seat: &Seat,
+        span: Span,
+        conn: Option<Conn>,
+    ) -> Result<Open, Error> {
+        let reading = self.read_at(seat.site, span, conn);
+        let Some(patience) = seat.patience() else { return reading.await };
+        let slow = |_| Err(self.site(seat.site).too_slow(patience));
+        timeout(patience, reading).await.unwrap_or_else(slow)
+    }
+
     async fn read_at(&self, site: usize, span: Span, conn: Option<Conn>) -> Result<Open, Error> {
         let Some(at) = site.checked_sub(1) else {
             return self.clone().read_here(span, conn).await;
         };
         let other = &self.mirrors().others[at];
         if !other.proven.initialized() {
-            self.mirrors().sites.set_proving(site, true);
-            let proof = other.proven.get_or_try_init(|| self.prove(&other.source));
-            let proven = timeout(PATIENCE, proof).await;
-            self.mirrors().sites.set_proving(site, false);
-            proven.unwrap_or_else(|_| Err(other.source.too_slow(PATIENCE)))?;
+            let _proving = Proving::begin(&self.mirrors().sites, site);
+            other.proven.get_or_try_init(|| self.prove(&other.source)).await?;
         }
         other.source.clone().read_here(span, conn).await
     }
 
     /// Compares a part of the file on a mirror with the same part here.
     async fn prove(&self, other: &Self) -> Result<(), Error> {
-        let sample = self.mirrors().sample.get_or_try_init(|| self.sample());
-        let (span, expected) = sample.await?;
-        if other.whole_part(*span).await? == *expected {
+        let (span, expected) = self.reference().await?;
+        if other.whole_part(span).await? == expected {
             return Ok(());
         }
         Err(Error::Changed { host: other.host(), what: "content" })
+    }
+
+    /// What mirrors are compared with: a random part, or if the source has none to give any more,
+    /// what it gave last.
+    async fn reference(&self) -> Result<(Span, Vec<u8>), Error> {
+        let Mirrors { sites, sample, .. } = &**self.mirrors();
+        let seen = self.mirrors().seen();
+        if sample.initialized() || sites.is_fit(0) || seen.is_none() {
+            match timeout(PATIENCE, sample.get_or_try_init(|| self.sample())).await {
+                Ok(Ok(sample)) => return Ok(sample.clone()),
+                Ok(Err(error)) => sites.fail(0, Standing::after(&error)),
+                Err(_) => {}
+            }
+        }
+        seen.ok_or_else(|| self.too_slow(PATIENCE))
     }
 
     async fn sample(&self) -> Result<(Span, Vec<u8>), Error> {

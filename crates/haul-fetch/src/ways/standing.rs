@@ -95,6 +95,10 @@ impl Sites {
         };
     }
 
+    pub(crate) fn is_fit(&self, site: usize) -> bool {
+        self.lock().get(site).is_some_and(|site| site.badness(Instant::now()) == 0)
+    }
+
     pub(crate) fn set_proving(&self, site: usize, proving: bool) {
         self.lock()[site].proving = proving;
     }

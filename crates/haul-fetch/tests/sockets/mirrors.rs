@@ -198,3 +198,27 @@ async fn a_kept_connection_serves_the_next_file() {
     let last = origin.requests().iter().map(|request| request.connection).max();
     assert!(last <= Some(1), "{last:?}");
 }
+
+#[tokio::test]
+async fn an_origin_that_dies_before_any_mirror_was_asked_is_followed_by_one() {
+    for (follower, exact) in [(file(), true), (other_file(), false)] {
+        let (one, two) = (short_lived().await, Origin::of(follower).await);
+        let mirrors = [Mirror::named(two.url("/f"))];
+        let probe = client().probe_any(&one.url("/f"), &mirrors, None).await.unwrap();
+        let read = soon(fetch(&mut probe.into_lane(), span(0, LEN))).await;
+        assert_eq!(read.is_ok_and(|bytes| bytes == file()), exact);
+    }
+}
+
+/// An origin that gives a fourth of the file and then nothing any more.
+async fn short_lived() -> Origin {
+    Origin::new(|request| {
+        if request.number > 0 {
+            return reply("403 No\nContent-Length: 0", b"");
+        }
+        let head = format!("206 Partial\nETag: \"v1\"\nContent-Length: {LEN}");
+        let range = format!("Content-Range: bytes 0-{}/{LEN}", LEN - 1);
+        reply(&format!("{head}\n{range}"), &file()[..100_000]).close()
+    })
+    .await
+}

@@ -135,7 +135,7 @@ impl Process {
     /// may hold the pipes open.
     fn await_readers(&mut self) {
         let all_read = |readers: &[JoinHandle<()>]| readers.iter().all(JoinHandle::is_finished);
-        for _ in (0..100).take_while(|_| !all_read(&self.readers)) {
+        for _ in (0..2000).take_while(|_| !all_read(&self.readers)) {
             thread::sleep(Duration::from_millis(1));
         }
     }

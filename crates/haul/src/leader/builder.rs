@@ -19,7 +19,6 @@ pub struct Leader {
 /// What a download is to be; made by [`Leader::builder`].
 #[derive(Clone)]
 #[must_use]
-#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct LeaderBuilder {
     pub(super) url: Url,
     pub(super) mirrors: Vec<Mirror>,
@@ -37,10 +36,10 @@ pub struct LeaderBuilder {
     folder: Option<PathBuf>,
     helpers: Helpers,
     min_helpers: usize,
-    headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, String)>,
     checksum: Option<String>,
     limit: Option<ByteRate>,
-    resume: bool,
+    left: Left,
     clobber: Clobber,
     home: Option<Home>,
     scan: bool,
@@ -50,8 +49,8 @@ pub struct LeaderBuilder {
     ports: RangeInclusive<u16>,
     ask_port: u16,
     name: Option<String>,
-    group_only: bool,
     spool: bool,
+    group_only: bool,
 }
 
 /// Through whom a download goes.
@@ -86,9 +85,9 @@ pub(crate) struct Settings {
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) ask_port: u16,
     pub(crate) machine: String,
-    pub(crate) group_only: bool,
     /// The file is for a reader only, and gone at the end.
     pub(crate) is_spooled: bool,
+    pub(crate) group_only: bool,
 }
 
 impl Leader {
@@ -113,7 +112,7 @@ impl Leader {
             headers: Vec::new(),
             checksum: None,
             limit: None,
-            resume: false,
+            left: Left::Refuse,
             clobber: Clobber::Refuse,
             home: None,
             scan: true,
@@ -123,8 +122,8 @@ impl Leader {
             ports: PORTS,
             ask_port: PORT,
             name: None,
-            group_only: false,
             spool: false,
+            group_only: false,
         }
     }
 
@@ -193,7 +192,7 @@ impl LeaderBuilder {
 
     /// Goes on with what a former run left for this file; starts anew where there is nothing.
     pub fn resume(mut self) -> Self {
-        self.resume = true;
+        self.left = Left::Continue;
         self
     }
 
@@ -289,7 +288,7 @@ impl LeaderBuilder {
             min_helpers: self.min_helpers,
             helpers_from: self.helpers_from,
             alone,
-            left: if self.resume { Left::Continue } else { Left::Refuse },
+            left: self.left,
             clobber: self.clobber,
             home,
             scan: self.scan,
@@ -297,8 +296,8 @@ impl LeaderBuilder {
             ports: self.ports,
             ask_port: self.ask_port,
             machine: self.name.unwrap_or_else(machine_name),
-            group_only: self.group_only,
             is_spooled: self.spool,
+            group_only: self.group_only,
         };
         Ok(Leader { job })
     }

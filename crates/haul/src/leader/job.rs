@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::interval;
+use tokio::time::{Instant, interval};
 use url::Url;
 
 /// How the bytes came in: what was checked, and who brought them.
@@ -82,7 +82,7 @@ async fn attempt(
 /// Asks the origin what the file is, and again if it is busy or breaks off. Who cannot be reached
 /// at all is not called twice: most likely the address is wrong.
 async fn probe(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Result<Probe, Error> {
-    let mut backoff = Backoff::new(PROBES);
+    let (began, mut backoff) = (Instant::now(), Backoff::new(PROBES));
     loop {
         let probed = tokio::select! {
             probed = settings.probe() => probed,
@@ -92,7 +92,9 @@ async fn probe(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Resul
             Err(error) if !is_unreachable(&error) => error,
             done => return Ok(done?),
         };
-        let Some(pause) = backoff.fail(error.retry(), Backoff::chance()) else {
+        let silent = matches!(error, haul_fetch::Error::Timeout { .. });
+        let pause = backoff.fail(error.retry(), Backoff::chance());
+        let Some(pause) = pause.filter(|_| !silent || began.elapsed() < SILENCE) else {
             return Err(error.into());
         };
         telling.note(format!("{error}; asking again"));
@@ -101,7 +103,9 @@ async fn probe(settings: &Settings, telling: &Telling, stop: &mut Stop) -> Resul
 }
 
 fn is_unreachable(error: &haul_fetch::Error) -> bool {
-    matches!(error, haul_fetch::Error::Resolve { .. } | haul_fetch::Error::Connect { .. })
+    use haul_fetch::{Error, Stage};
+    let never_met = matches!(error, Error::Resolve { .. } | Error::Connect { .. });
+    never_met || matches!(error, Error::Timeout { stage: Stage::Resolve | Stage::Connect, .. })
 }
 
 /// Says what cannot be held against the origin later.
@@ -329,6 +333,10 @@ fn without_secrets(url: &Url) -> String {
 
 /// How often the origin is asked what the file is.
 const PROBES: u32 = 5;
+
+/// An origin that is still silent after so long is not asked anew: one head that never ends gets a
+/// second try, and no third.
+const SILENCE: Duration = Duration::from_secs(45);
 
 /// How much is fetched again at each place to compare, in bytes.
 const OVERLAP: u64 = 64 << 10;

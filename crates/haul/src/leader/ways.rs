@@ -77,12 +77,7 @@ impl LeaderBuilder {
         let probe = client.probe(&self.url).await?;
         if probe.source.content_type().is_some_and(is_metalink) {
             let files = Metalink::parse(&whole(probe).await?)?.files;
-            let at = |url| {
-                let mut other = self.clone();
-                other.url = url;
-                other
-            };
-            return files.into_iter().map(|file| of_file(file, at)).collect();
+            return files.into_iter().map(|file| of_file(file, |url| self.led_to(url))).collect();
         }
         let Some(described_by) = probe.source.described_by().cloned() else {
             return Ok(vec![self]);
@@ -93,6 +88,19 @@ impl LeaderBuilder {
             (Some(file), true) => Ok(vec![self.described_by(file)]),
             _ => Ok(vec![self]),
         }
+    }
+
+    /// The same for a URL that the origin names: who asks is told to no other origin.
+    fn led_to(&self, url: Url) -> Self {
+        let mut other = self.clone();
+        if url.origin() != self.url.origin() {
+            other.headers.clear();
+            other.netrc.clear();
+            other.cookies.clear();
+            other.client = None;
+        }
+        other.url = url;
+        other
     }
 
     /// With the mirrors and digests that describe its file.

@@ -26,13 +26,13 @@ pub(super) const TRAPS: &[Trap] = &[
     .size(50_001)
     .encoded(),
     Trap::new(28, "chunked", "sends chunks and no length", |_, scene| chunked(scene, true)),
-    Trap::new(29, "chunked-cut", "breaks off before the last chunk, always", |_, scene| {
+    Trap::new(29, "chunked-cut", "breaks off between chunks halfway, always", |_, scene| {
         chunked(scene, false).then(Then::Close)
     })
     .refused(6)
     .size(1 << 20)
     .patience(60),
-    Trap::new(29, "chunk-garbled", "sends a chunk whose size is none", |_, scene| {
+    Trap::new(29, "chunk-garbled", "sends a chunk halfway whose size is none", |_, scene| {
         let mut reply = chunked(scene, false).then(Then::Close);
         reply.body.push(Step::Bytes(b"-1\r\nxyz\r\n0\r\n\r\n".to_vec()));
         reply
@@ -82,6 +82,8 @@ fn chunked(scene: &Scene, ends: bool) -> Reply {
     }
     if ends {
         steps.push(Step::Bytes(b"0\r\n\r\n".to_vec()));
+    } else {
+        steps.truncate(steps.len() / 6 * 3);
     }
     streamed(scene).without("Content-Length").with("Transfer-Encoding", "chunked").sending(steps)
 }
