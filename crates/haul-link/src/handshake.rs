@@ -5,9 +5,6 @@
 //! the middle therefore has one guess at making both codes equal, where without the commitment
 //! they could search for a nonce that does (ZRTP, RFC 6189 §4.4.1.1, uses the same construction).
 
-#[cfg(test)]
-mod middle;
-
 use crate::group::{Bond, Side};
 use crate::identity::{digest, random};
 use crate::session::Session;
@@ -209,6 +206,9 @@ fn safe_name(name: &str) -> String {
     let safe = safe.trim();
     if safe.is_empty() { "unnamed".to_owned() } else { safe.to_owned() }
 }
+
+#[cfg(test)]
+mod middle;
 
 #[cfg(test)]
 mod tests {

@@ -6,9 +6,10 @@ use haul_link::{
     Greeting, Group, GroupKey, Identity, LinkError, Me, Secured, accept, answer, dial, greet,
 };
 use haul_span::Span;
-use haul_wire::Frame;
+use haul_wire::{ByeReason, Frame};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 /// A leader that listens and a helper that dials it.
 async fn secured(leader: &Identity, helper: &Identity) -> (Secured, Secured) {
@@ -144,4 +145,43 @@ async fn a_flood_of_control_frames_ends_the_session() {
     };
     let ((), error) = tokio::join!(flood, heard);
     assert!(matches!(error, LinkError::Flood), "{error}");
+}
+
+#[tokio::test]
+async fn who_says_nothing_for_eight_seconds_is_taken_for_dead() {
+    let (leader, helper) = greeted().await;
+    let (mut from_helper, _) = leader.session.granted();
+    tokio::time::pause();
+    let began = Instant::now();
+    let error = from_helper.next_alive().await.unwrap_err();
+    assert!(matches!(error, LinkError::Silent { .. }), "{error}");
+    assert_eq!(began.elapsed().as_secs(), 8);
+    assert_eq!(error.farewell(), Some(ByeReason::Timeout));
+    drop(helper);
+}
+
+#[tokio::test]
+async fn a_stranger_that_never_begins_is_left_after_five_seconds() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stranger = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let taken = listener.accept().await.unwrap().0;
+    tokio::time::pause();
+    let began = Instant::now();
+    let error = accept(&Identity::ephemeral(), taken).await.unwrap_err();
+    assert!(matches!(error, LinkError::Silent { awaiting: "TLS handshake", .. }), "{error}");
+    assert_eq!(began.elapsed().as_secs(), 5);
+    drop(stranger);
+}
+
+#[tokio::test]
+async fn who_does_not_greet_is_left_after_five_seconds() {
+    let (leader, helper) = (Identity::ephemeral(), Identity::ephemeral());
+    let (at_leader, at_helper) = secured(&leader, &helper).await;
+    tokio::time::pause();
+    let began = Instant::now();
+    let me = Me { id: leader.id(), name: "leader", group: None };
+    let error = greet(at_leader, me, [0; 16]).await.unwrap_err();
+    assert!(matches!(error, LinkError::Silent { awaiting: "greeting", .. }), "{error}");
+    assert_eq!(began.elapsed().as_secs(), 5);
+    drop(at_helper);
 }

@@ -181,6 +181,32 @@ async fn a_helper_without_credit_brings_nothing_and_reads_little() {
     assert!(read < SIZE, "the brake holds at the origin too: {read} bytes");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_lease_is_read_no_further_after_200_ms() {
+    let stage = Stage::set();
+    let (_serving, at) = stage.helper().await;
+    let (mut reader, mut writer) = stage.hired(at).await;
+    writer.send(&Frame::Credit { bytes: 8 << 20 }).await.unwrap();
+    writer.send(&Frame::Grant { lease: 1, span: span(0, SIZE) }).await.unwrap();
+    while !matches!(reader.next().await.unwrap(), Frame::Data { .. }) {}
+    writer.send(&Frame::Revoke { lease: 1 }).await.unwrap();
+    let read = || stage.origin.counts().bytes_by_peer.values().sum::<u64>();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let then = read();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(read(), then, "of {SIZE}");
+    assert!(then < SIZE, "it was cancelled on its way");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_offers_nothing_is_left_with_a_reason() {
+    let stage = Stage::set();
+    let (_serving, at) = stage.helper().await;
+    let mut session = lured(at).await.unwrap();
+    let word = timeout(Duration::from_secs(30), session.next()).await.unwrap().unwrap();
+    assert_eq!(word, Frame::Bye { reason: ByeReason::Timeout });
+}
+
 /// An origin and the folders of a leader and a helper.
 struct Stage {
     folder: TempDir,
