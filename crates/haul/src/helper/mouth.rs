@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 /// How much may be held back while the leader's proof is awaited, in bytes.
 const HELD: usize = 8 << 20;
@@ -145,6 +145,8 @@ impl<'a> Mouth<'a> {
         let patience = sleep(PROOF);
         tokio::pin!(patience);
         let silent = LinkError::Silent { awaiting: "proof", after: PROOF };
+        let mut signs = interval(Session::PING_AFTER);
+        signs.reset();
         loop {
             let frame = tokio::select! {
                 Some(proof) = self.heard.shown.recv() => return Ok(proof),
@@ -155,7 +157,8 @@ impl<'a> Mouth<'a> {
                     self.held.push(word);
                     continue;
                 }
-                () = sleep(Session::PING_AFTER) => Frame::Ping,
+                // What comes in is held back, so nothing else tells the leader that this side lives.
+                _ = signs.tick() => Frame::Ping,
             };
             self.send(frame).await?;
         }

@@ -1,7 +1,7 @@
 //! Where a policy comes from, and how a running helper follows its changes.
 
 use super::file::{fields, parse};
-use super::{Mode, Policy, PolicyError, Rate};
+use super::{Care, Mode, Policy, PolicyError, Rate};
 use crate::{ByteRate, Error, ErrorKind, Home};
 use haul_fetch::Cidr;
 use std::fs::{self, OpenOptions};
@@ -63,7 +63,8 @@ impl PolicySource {
         Self { own: Some(OwnFile { path: path.into(), named: true }), ..Self::default() }
     }
 
-    /// Decides about unknown leaders like this, whatever the owner's file says.
+    /// Decides about unknown leaders like this, whatever the owner's file says. With
+    /// [`Mode::Always`] nobody is asked where something about the machine cannot be told.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.said.mode = Some(mode);
         self
@@ -132,6 +133,10 @@ impl PolicySource {
 impl Said {
     fn lay_over(&self, policy: &mut Policy) {
         policy.mode = self.mode.unwrap_or(policy.mode);
+        // Whoever says so for one run wants help to be given with nobody there to be asked.
+        if self.mode == Some(Mode::Always) && policy.unknown == Care::Ask {
+            policy.unknown = Care::Allow;
+        }
         policy.networks.extend(&self.networks);
         if let Some(said) = self.rate {
             policy.rate = narrowed(policy.rate, said);

@@ -170,6 +170,16 @@ fn what_is_said_goes_before_the_file_and_only_narrows_its_rate() {
 }
 
 #[test]
+fn who_says_always_is_not_asked_about_what_cannot_be_told_unless_the_file_forbids_it() {
+    let unknown = |written: &str| {
+        let desk = Desk::new(&format!("version = 1\n[when]\n{written}\n"));
+        desk.source().mode(Mode::Always).read().unwrap().policy.unknown
+    };
+    assert_eq!(unknown(""), Care::Allow);
+    assert_eq!(unknown("unknown = \"never\""), Care::Never);
+}
+
+#[test]
 fn a_written_policy_is_what_it_says() {
     let id = "ab".repeat(32);
     let policy = Desk::new(&format!(
