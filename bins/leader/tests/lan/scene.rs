@@ -3,11 +3,13 @@
 use crate::common::{LEADER, PATIENCE, Ran, program, stored};
 use haul_lab::Payload;
 use haul_lab::lan::{self, Host, Lan, LanBuilder, Nginx, Process};
+use std::fs;
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The network of every origin.
@@ -62,6 +64,23 @@ impl Scene {
         helper
     }
 
+    /// `helper run` at a terminal on this machine, at which nobody answers.
+    pub(crate) fn absent_owner(&self, host: &Host) -> AbsentOwner {
+        let shown = self.kept.path().join(format!("{}.terminal", host.name()));
+        let run =
+            format!("'{}' run --accept ask --allow-net {ORIGINS}", program("helper").display());
+        let mut command = self.command(host, Path::new("script"));
+        command.args(["--quiet", "--flush", "--command", &run]).arg(&shown);
+        let terminal = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let owner = AbsentOwner { terminal, shown };
+        let began = Instant::now();
+        while !owner.shown().contains("waiting for asks") {
+            assert!(began.elapsed() < PATIENCE, "{}", owner.shown());
+            thread::sleep(Duration::from_millis(10));
+        }
+        owner
+    }
+
     /// `helper run --accept always` on every machine that is there to help.
     pub(crate) fn helpers(&self) -> Vec<Process> {
         self.lan.helpers().iter().map(|host| self.helper(host, "always", &[])).collect()
@@ -81,6 +100,28 @@ impl Scene {
         let mut command = host.command(program);
         command.env("HAUL_HOME", self.kept.path().join(host.name()));
         command
+    }
+}
+
+/// A terminal in which a helper runs. Dropping it closes the terminal, which ends the helper.
+pub(crate) struct AbsentOwner {
+    terminal: Child,
+    shown: PathBuf,
+}
+
+impl AbsentOwner {
+    /// What the terminal has shown.
+    pub(crate) fn shown(&self) -> String {
+        let shown = fs::read(&self.shown).unwrap_or_default();
+        String::from_utf8_lossy(&shown).into_owned()
+    }
+}
+
+impl Drop for AbsentOwner {
+    fn drop(&mut self) {
+        // Both fail only for a terminal that is closed already.
+        let _ = self.terminal.kill();
+        let _ = self.terminal.wait();
     }
 }
 

@@ -1,7 +1,7 @@
 use crate::common::PATIENCE;
 use crate::scene::{Scene, say};
 use haul_lab::Payload;
-use haul_lab::hostile::ask;
+use haul_lab::hostile::{Enticer, ask};
 use haul_lab::lan::{Host, Lan, Link, Process};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -18,6 +18,13 @@ const RATE: u64 = 20;
 const PEERS: usize = 1000;
 const DATAGRAMS: u32 = 100_000;
 
+/// How many strangers want the owner of a helper to be asked, and for how long each.
+const STRANGERS: u8 = 20;
+const PATIENT: Duration = Duration::from_secs(2);
+
+/// The most questions that an owner is asked in an hour.
+const QUESTIONS: usize = 6;
+
 /// The least share of its speed that a download keeps.
 const LEAST: f64 = 0.9;
 
@@ -31,13 +38,14 @@ const ECHO: f64 = 0.3;
 fn a_thousand_peers_and_a_flood_of_datagrams_slow_nothing_down() {
     let link = Link::mbit(RATE);
     let lan = Lan::builder().leader(link).helper("asha", link);
-    let lan = lan.helper("mallory", Link::UNSHAPED);
+    let lan = lan.helper("ben", link).helper("mallory", Link::UNSHAPED);
     let Some(scene) = Scene::build(lan) else { return };
     let payload = Payload::new(31, SIZE);
     let origin = scene.serve(payload);
     let url = origin.url("/file.bin");
-    let [asha, mallory] = ["asha", "mallory"].map(|name| scene.lan.helper(name));
+    let [asha, ben, mallory] = ["asha", "ben", "mallory"].map(|name| scene.lan.helper(name));
     let mut helps = scene.helper(asha, "always", &[]);
+    let owner = scene.absent_owner(ben);
     let mut quiet = scene.get(&url, &[]);
     quiet.until_stored(SIZE / 10);
     let before = (quiet.process.usage().peak_memory, helps.usage().peak_memory);
@@ -49,6 +57,7 @@ fn a_thousand_peers_and_a_flood_of_datagrams_slow_nothing_down() {
         connections(mallory, scene.lan.leader()),
         datagrams(mallory, scene.lan.leader()),
         datagrams(mallory, asha),
+        strangers(mallory, ben),
     ];
     get.until_stored(SIZE * 9 / 10);
     let after = (get.process.usage().peak_memory, helps.usage().peak_memory);
@@ -56,17 +65,19 @@ fn a_thousand_peers_and_a_flood_of_datagrams_slow_nothing_down() {
     for attacker in attack {
         attacker.join().unwrap();
     }
+    let asked = owner.shown().matches("wants to download").count();
     let echo = Udp::of(asha).since(counted);
     let speed = alone / seconds;
     let grown = [after.0.saturating_sub(before.0), after.1.saturating_sub(before.1)];
     say(&format!(
-        "under attack: {speed:.3} of the speed, grown by {} and {} KiB, \
+        "under attack: {speed:.3} of the speed, grown by {} and {} KiB, {asked} questions, \
          {echo:.4} datagrams out per datagram in",
         grown[0] >> 10,
         grown[1] >> 10
     ));
     assert!(speed >= LEAST, "{alone:.2} s before, {seconds:.2} s under attack");
     assert!(grown.iter().all(|&grown| grown <= GROWTH), "{grown:?}");
+    assert!((1..=QUESTIONS).contains(&asked), "{}", owner.shown());
     assert!(echo <= ECHO, "{echo}");
 }
 
@@ -102,6 +113,26 @@ fn datagrams(from: &Host, to: &Host) -> JoinHandle<()> {
             // A full queue, or a word that nobody listens, is none of the sender's business.
             let _ = socket.send_to(&datagram, target);
         }
+    };
+    from.enter(work).unwrap()
+}
+
+/// Leaders with a new key each that want the helper's owner to be asked.
+fn strangers(from: &Host, to: &Host) -> JoinHandle<()> {
+    let helper = SocketAddr::from((to.address(), 4285));
+    for at in 0..STRANGERS {
+        from.ip(&format!("addr add 10.77.0.{}/24 dev lan0", 200 + at)).unwrap();
+    }
+    let work = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            for at in 0..STRANGERS {
+                let from = Ipv4Addr::new(10, 77, 0, 200 + at);
+                let enticer = Enticer { from, helper, length: 1 << 20 };
+                // What the helper says to it is counted at the helper.
+                let _ = enticer.entice("http://203.0.113.10/zeros", PATIENT).await;
+            }
+        });
     };
     from.enter(work).unwrap()
 }
