@@ -24,7 +24,7 @@ fn no_spelling_name_or_redirect_makes_a_helper_dial_a_forbidden_address() {
     let spellings: BTreeSet<&str> = direct.map(|bait| bait.target.as_str()).collect();
     assert!(spellings.len() >= LEAST, "{} spellings", spellings.len());
     let Some(scene) = Scene::build(&baits) else { return };
-    let helper = scene.helper(&["--allow-net", "203.0.113.10/32"]);
+    let helpers = scene.run_helpers(&["--allow-net", "203.0.113.10/32"]);
     let began = Instant::now();
     let outcomes = scene.entice(&baits);
     let dialled = scene.dialled();
@@ -34,7 +34,7 @@ fn no_spelling_name_or_redirect_makes_a_helper_dial_a_forbidden_address() {
         assert!(outcome.was_accepted(), "{}: {outcome:?}", bait.url);
         assert!(outcome.bytes < corpus::LENGTH, "{}: {outcome:?}", bait.url);
     }
-    // The helper was led on by every redirect, and the watch was awake.
+    // The helpers were led on by every redirect, and the watch was awake.
     let redirects = baits.iter().filter(|bait| !bait.is_direct()).count();
     let asked = dialled.iter().filter(|to| to.ip() == scene.origin()).count();
     assert!(asked >= redirects, "{asked} connections for {redirects} redirects");
@@ -44,14 +44,14 @@ fn no_spelling_name_or_redirect_makes_a_helper_dial_a_forbidden_address() {
         baits.len(),
         began.elapsed().as_secs_f64()
     ));
-    drop(helper);
+    drop(helpers);
 }
 
 #[test]
 fn the_same_addresses_are_dialled_and_counted_where_their_networks_are_allowed() {
     let open: Vec<Bait> = targets().into_iter().map(|to| Bait::direct(&to)).collect();
     let Some(scene) = Scene::build(&open) else { return };
-    let _helper = scene.helper(&["--allow-net", "0.0.0.0/0", "--allow-net", "::/0"]);
+    let _helpers = scene.run_helpers(&["--allow-net", "0.0.0.0/0", "--allow-net", "::/0"]);
     scene.entice(&open);
     let dialled = scene.dialled();
     for address in targets() {
@@ -64,7 +64,7 @@ fn the_same_addresses_are_dialled_and_counted_where_their_networks_are_allowed()
 fn a_public_address_is_dialled_and_one_on_the_own_network_is_not() {
     let baits = [Bait::direct(PUBLIC), Bait::direct(ON_LINK)];
     let Some(scene) = Scene::build(&baits) else { return };
-    let _helper = scene.helper(&[]);
+    let _helpers = scene.run_helpers(&[]);
     scene.entice(&baits);
     let dialled = scene.dialled();
     let seen = |address: &str| dialled.contains(&format!("{address}:80").parse().unwrap());

@@ -1,4 +1,4 @@
-//! A helper with everything around it that it must not touch: each with a web server on it.
+//! Helpers with everything around them that they must not touch: each with a web server on it.
 
 use crate::corpus::{Bait, GATEWAY, LENGTH, NAME_SERVER, ON_LINK, ON_LINK_V6, PUBLIC};
 use crate::web;
@@ -16,7 +16,10 @@ use tokio::task::JoinSet;
 /// How long the helper may take to dial and for each of its words.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// How many leaders entice at a time, and from how many addresses each, as a helper dials one
+/// The helpers that are enticed side by side, as each takes its time with every refusal.
+const HELPERS: [&str; 3] = ["asha", "ben", "chi"];
+
+/// How many leaders entice a helper at a time, and from how many addresses each, as a helper dials one
 /// address only every two seconds.
 const LEADERS: u8 = 8;
 const ADDRESSES: u8 = 16;
@@ -26,8 +29,8 @@ const ASKS: u16 = 4285;
 
 pub(crate) struct Scene {
     lan: Lan,
-    watch: Watch,
-    home: TempDir,
+    watches: Vec<Watch>,
+    homes: TempDir,
 }
 
 impl Scene {
@@ -37,52 +40,70 @@ impl Scene {
             lan::skip_or_fail(&reason);
             return None;
         }
-        let lan = Lan::builder().helper("asha", Link::UNSHAPED).build().unwrap();
-        surround(lan.helper("asha"), lan.leader());
+        let lan =
+            HELPERS.into_iter().fold(Lan::builder(), |lan, name| lan.helper(name, Link::UNSHAPED));
+        let lan = lan.build().unwrap();
+        surround_leader(lan.leader());
+        (11..).zip(lan.helpers()).for_each(|(at, helper)| surround_helper(helper, at));
         let zone = zone(baits);
         entered(lan.leader(), move || {
             zone.serve(UdpSocket::bind((NAME_SERVER, 53)).unwrap());
             web::serve(TcpListener::bind("[::]:80").unwrap());
         });
         entered(lan.origin(), || web::serve(TcpListener::bind("0.0.0.0:80").unwrap()));
-        entered(lan.helper("asha"), || web::serve(TcpListener::bind("[::]:80").unwrap()));
-        let watch = entered(lan.helper("asha"), || Watch::start().unwrap());
-        Some(Self { lan, watch, home: TempDir::new().unwrap() })
+        let watches = lan.helpers().iter().map(|helper| {
+            entered(helper, || web::serve(TcpListener::bind("[::]:80").unwrap()));
+            entered(helper, || Watch::start().unwrap())
+        });
+        let watches = watches.collect();
+        Some(Self { lan, watches, homes: TempDir::new().unwrap() })
     }
 
-    /// `helper run --accept always`, which hears asks when this returns.
-    pub(crate) fn helper(&self, more: &[&str]) -> Process {
-        let host = self.lan.helper("asha");
+    /// `helper run --accept always` on all of them, which hear asks when this returns.
+    pub(crate) fn run_helpers(&self, more: &[&str]) -> Vec<Process> {
+        self.lan.helpers().iter().map(|host| self.run_helper(host, more)).collect()
+    }
+
+    fn run_helper(&self, host: &Host, more: &[&str]) -> Process {
         let mut command = host.command(env!("CARGO_BIN_EXE_helper"));
-        command.env("HAUL_HOME", self.home.path()).env("RUST_LOG", "warn");
+        command.env("HAUL_HOME", self.homes.path().join(host.name())).env("RUST_LOG", "warn");
         command.args(["run", "--json", "--accept", "always"]).args(more);
         let mut helper = Process::spawn(&mut command).unwrap();
         helper.wait_for(PATIENCE, |out, _| out.contains("listening")).unwrap();
         helper
     }
 
-    /// Where the helper has dialled to.
+    /// Where the helpers have dialled to.
     pub(crate) fn dialled(&self) -> Vec<SocketAddr> {
-        self.watch.dialled()
+        self.watches.iter().flat_map(Watch::dialled).collect()
     }
 
     pub(crate) fn origin(&self) -> IpAddr {
         self.lan.origin().internet_address().into()
     }
 
-    /// Names every bait to the helper; what it did with each.
+    /// Names every bait to one of the helpers; what it did with each.
     pub(crate) fn entice(&self, baits: &[Bait]) -> Vec<Outcome> {
-        let urls: Vec<String> = baits.iter().map(|bait| bait.url.clone()).collect();
-        let helper = SocketAddr::from((self.lan.helper("asha").address(), ASKS));
-        let work = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(entice_all(urls, helper))
-        };
-        self.lan.leader().enter(work).unwrap().join().unwrap()
+        let shares = (0..HELPERS.len()).map(|helper| {
+            let urls = baits.iter().enumerate().skip(helper).step_by(HELPERS.len());
+            let urls = urls.map(|(at, bait)| (at, bait.url.clone())).collect();
+            let helper = SocketAddr::from((self.lan.helpers()[helper].address(), ASKS));
+            let work = move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(entice_all(urls, helper))
+            };
+            self.lan.leader().enter(work).unwrap()
+        });
+        let shares: Vec<_> = shares.collect();
+        let mut outcomes: Vec<_> =
+            shares.into_iter().flat_map(|share| share.join().unwrap()).collect();
+        outcomes.sort_by_key(|(at, _)| *at);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 }
 
-async fn entice_all(urls: Vec<String>, helper: SocketAddr) -> Vec<Outcome> {
+/// Names URLs to a helper, each with its place among all.
+async fn entice_all(urls: Vec<(usize, String)>, helper: SocketAddr) -> Vec<(usize, Outcome)> {
     let urls = Arc::new(urls);
     let mut leaders = JoinSet::new();
     for leader in 0..LEADERS {
@@ -90,16 +111,14 @@ async fn entice_all(urls: Vec<String>, helper: SocketAddr) -> Vec<Outcome> {
         leaders.spawn(async move {
             let mut turns = (0..ADDRESSES).cycle().map(|turn| address(leader, turn));
             let mut outcomes = Vec::new();
-            let own = urls.iter().enumerate().skip(leader.into()).step_by(LEADERS.into());
+            let own = urls.iter().skip(leader.into()).step_by(LEADERS.into());
             for (at, url) in own {
-                outcomes.push((at, entice_one(helper, url, &mut turns).await));
+                outcomes.push((*at, entice_one(helper, url, &mut turns).await));
             }
             outcomes
         });
     }
-    let mut outcomes = leaders.join_all().await.concat();
-    outcomes.sort_by_key(|(at, _)| *at);
-    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    leaders.join_all().await.concat()
 }
 
 /// Names a URL until the helper has a turn for it.
@@ -132,40 +151,33 @@ pub(crate) fn is_meant(to: &SocketAddr) -> bool {
     (leader && (4285..=4300).contains(&to.port())) || (origin && to.port() == 80)
 }
 
-/// Gives both machines the addresses and routes of everything that is forbidden.
-fn surround(helper: &Host, leader: &Host) {
-    let [global, own] = [ON_LINK_V6, "[2606:4700:aaaa::11]"].map(|ip| ip.trim_matches(['[', ']']));
-    for (host, lines) in [
-        (
-            leader,
-            vec![
-                format!("addr add {global}/64 dev lan0 nodad"),
-                format!("addr add {ON_LINK}/24 dev lan0"),
-                format!("addr add {GATEWAY}/32 dev lan0"),
-                format!("addr add {NAME_SERVER}/32 dev lan0"),
-                format!("addr add {PUBLIC}/32 dev lan0"),
-            ],
-        ),
-        (
-            helper,
-            vec![
-                format!("addr add {own}/64 dev lan0 nodad"),
-                format!("route add default via {global} dev lan0"),
-                "addr add 11.22.33.11/24 dev lan0".into(),
-                format!("route add {GATEWAY}/32 dev lan0"),
-                format!("route add default via {GATEWAY} dev lan0 metric 900"),
-                format!("route add {NAME_SERVER}/32 dev lan0"),
-                format!("route add {PUBLIC}/32 dev lan0"),
-            ],
-        ),
-    ] {
-        host.enable_ipv6().unwrap();
-        for line in &lines {
-            host.ip(line).unwrap();
-        }
+/// Gives the leader the addresses of everything that is forbidden.
+fn surround_leader(leader: &Host) {
+    let global = ON_LINK_V6.trim_matches(['[', ']']);
+    leader.enable_ipv6().unwrap();
+    leader.ip(&format!("addr add {global}/64 dev lan0 nodad")).unwrap();
+    for (address, prefix) in [(ON_LINK, 24), (GATEWAY, 32), (NAME_SERVER, 32), (PUBLIC, 32)] {
+        leader.ip(&format!("addr add {address}/{prefix} dev lan0")).unwrap();
     }
     for at in 0..LEADERS * ADDRESSES {
         leader.ip(&format!("addr add {}/24 dev lan0", address(0, at))).unwrap();
+    }
+}
+
+/// Gives a helper the routes to all that, and networks of its own that end in this number.
+fn surround_helper(helper: &Host, at: u8) {
+    let global = ON_LINK_V6.trim_matches(['[', ']']);
+    helper.enable_ipv6().unwrap();
+    for line in [
+        format!("addr add 2606:4700:aaaa::{at}/64 dev lan0 nodad"),
+        format!("route add default via {global} dev lan0"),
+        format!("addr add 11.22.33.{at}/24 dev lan0"),
+        format!("route add {GATEWAY}/32 dev lan0"),
+        format!("route add default via {GATEWAY} dev lan0 metric 900"),
+        format!("route add {NAME_SERVER}/32 dev lan0"),
+        format!("route add {PUBLIC}/32 dev lan0"),
+    ] {
+        helper.ip(&line).unwrap();
     }
     helper.set_name_server(NAME_SERVER.parse().unwrap()).unwrap();
 }
