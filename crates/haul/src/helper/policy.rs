@@ -131,7 +131,7 @@ impl Default for Policy {
             rate: Rate::Unlimited,
             rate_while_busy: Rate::Part(QUARTER),
             busy_above: BUSY_ABOVE,
-            connections: 4,
+            connections: 8,
             hours: Hours::any(),
             metered: Care::Never,
             vpn: Care::Never,
