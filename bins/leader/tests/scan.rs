@@ -18,6 +18,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -127,7 +128,7 @@ fn the_right_interfaces_are_scanned_and_the_others_have_their_reasons_and_carry_
     ip(leader, "link set docker0 up");
     let _tunnel = tunnel(leader);
     let quiet = ["pair0", "docker0", "vpn0", "peer-big0", "peer-pair0"];
-    let before = quiet.map(|name| carried(leader, name));
+    let before = settled(|| quiet.map(|name| carried(leader, name)));
     let witness = Responder::start(asha, Crowd::new([], Habits::WIRED, 1)).unwrap();
 
     let scan = leader.time(scan(&["--max-hosts", "1000"])).unwrap();
@@ -283,6 +284,17 @@ fn add_vlan(host: &lan::Host) {
         command.output().unwrap().status.success()
     };
     assert!(add("vlan id 5") || add("macvlan mode bridge"));
+}
+
+/// What is seen once it has stayed the same for a while: the kernel greets new networks.
+fn settled<T: PartialEq>(look: impl Fn() -> T) -> T {
+    loop {
+        let seen = look();
+        thread::sleep(Duration::from_secs(2));
+        if look() == seen {
+            return seen;
+        }
+    }
 }
 
 /// A cable with this end of it in use, and the other not.

@@ -6,7 +6,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -66,12 +67,22 @@ pub(super) fn write(state: &Path, name: &str, text: &str) -> Result<(), Error> {
     written.map_err(Error::io(format!("write {}", path.display())))
 }
 
-/// A port on which nobody listens at present.
+/// A port on which nobody listens at present, and which no connection takes by chance: one below
+/// those that the kernel gives to connections, and another each time.
 pub(super) fn free_port() -> Result<u16, Error> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    Ok(address.map_err(Error::io("find a free port"))?.port())
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(process::id() % 199).unwrap_or_default() * 100;
+    for _ in 0..PORTS {
+        let port = 10_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(Error::io("find a free port")(io::ErrorKind::AddrInUse.into()))
 }
+
+/// How many ports are looked at, from 10,000 on.
+const PORTS: u16 = 20_000;
 
 pub(super) fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
