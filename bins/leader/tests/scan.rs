@@ -195,7 +195,7 @@ fn a_machine_that_only_ipv6_reaches_is_found_and_no_other_twice() {
     // An address is used when the kernel has seen that nobody else has it.
     let is_tentative = |host| text(host, "ip -6 address show tentative").contains("inet6");
     while is_tentative(lan.leader()) || lan.helpers().iter().any(is_tentative) {
-        std::thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
     let scan = lan.leader().time(scan(&["--interface", "lan0"])).unwrap();
     let ways: BTreeSet<_> = hosts(&scan)
