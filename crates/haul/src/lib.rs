@@ -31,6 +31,7 @@ mod lanes;
 mod leader;
 mod reader;
 mod register;
+mod replace;
 mod report;
 #[cfg(feature = "scan")]
 mod scan;

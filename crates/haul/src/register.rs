@@ -3,17 +3,18 @@
 //! The journal beside the part file stays the truth. An entry says no more than where that is, and
 //! which digest the user expects; an entry whose journal is gone vanishes when it is looked at.
 
+use crate::replace::replace;
 use crate::{Error, ErrorKind, Home, checksum};
 use haul_fetch::Digest;
 use haul_store::Leftover;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
-use std::{fs, process};
 use url::Url;
 
 /// A job that a former run left and that can be gone on with.
@@ -67,10 +68,7 @@ impl Home {
         let file = self.entry_of(&target);
         let digest = expected.map(checksum::text).unwrap_or_default();
         let content = [digest.as_bytes(), b"\n", target.as_os_str().as_bytes()].concat();
-        // Whoever lists meanwhile finds the whole entry or none.
-        let draft = self.register().join(format!(".{}", process::id()));
-        fs::write(&draft, content)?;
-        fs::rename(&draft, &file)?;
+        replace(&file, &content)?;
         Ok(Entry(file))
     }
 

@@ -15,6 +15,7 @@
 
 use super::budget::Budget;
 use super::policy::{Moment, Spent};
+use crate::replace::replace;
 use crate::{Error, ErrorKind, Home};
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
@@ -209,15 +210,7 @@ fn rewrite(path: &Path, budget: &Budget) -> io::Result<(File, u64)> {
     let (days, time) = budget.days();
     let days = days.map(|(time, bytes)| record(time, signed(bytes), 0));
     let records: Vec<[u8; RECORD]> = days.chain([record(time, 0, 0)]).collect();
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(&records.concat())?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok((file, records.len() as u64))
+    Ok((replace(path, &records.concat())?, records.len() as u64))
 }
 
 #[cfg(test)]

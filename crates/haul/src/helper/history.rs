@@ -1,8 +1,9 @@
 //! What was done for whom: one line of JSON for every help, the newest last.
 
+use crate::replace::replace;
 use crate::{Error, ErrorKind, Home};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -67,11 +68,7 @@ fn shorten(path: &Path) -> io::Result<()> {
     let bytes = fs::read(path)?;
     let half = &bytes[bytes.len() / 2..];
     let begins = half.iter().position(|&byte| byte == b'\n').map_or(half.len(), |at| at + 1);
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(&half[begins..])?;
-    file.sync_all()?;
-    fs::rename(new, path)
+    replace(path, &half[begins..]).map(drop)
 }
 
 #[cfg(test)]

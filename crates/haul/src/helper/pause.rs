@@ -2,6 +2,7 @@
 //! because it was started anew.
 
 use crate::Home;
+use crate::replace::replace;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -46,7 +47,7 @@ impl Pause {
             Self::Until(end) => format!("{end}\n"),
             Self::UntilResumed => "until resumed\n".to_owned(),
         };
-        fs::write(path(home), text)
+        replace(&path(home), text.as_bytes()).map(drop)
     }
 }
 

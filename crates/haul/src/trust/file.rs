@@ -1,9 +1,8 @@
-//! Small private files that are replaced whole.
+//! The private files of trust.
 
 use crate::{Error, ErrorKind, Home};
-use haul_link::random;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What the file says; empty if there is none.
@@ -15,22 +14,10 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
     }
 }
 
-/// Replaces the file, so that whoever reads it finds the old text or the new one, and nobody but
-/// its owner may read it.
+/// Replaces the file whole.
 pub(super) fn replace(path: &Path, text: &str) -> Result<(), Error> {
-    let [suffix] = random().map(u64::from);
-    let fresh = path.with_extension(format!("{suffix:02x}{:x}.new", std::process::id()));
-    let write = || {
-        let mut file = private(&fresh)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)
-    };
-    write().map_err(|error| {
-        // What is left of it is of no use; it may not even be there.
-        let _ = fs::remove_file(&fresh);
-        failed(path, &error)
-    })
+    let replaced = crate::replace::replace(path, text.as_bytes());
+    replaced.map(drop).map_err(|error| failed(path, &error))
 }
 
 /// Keeps other programs of this installation from changing its files, until dropped.
@@ -54,17 +41,6 @@ fn exclusively(file: &File) -> io::Result<()> {
 #[cfg(not(unix))]
 fn exclusively(_: &File) -> io::Result<()> {
     Ok(())
-}
-
-#[cfg(unix)]
-fn private(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-#[cfg(not(unix))]
-fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
 }
 
 fn failed(path: &Path, error: &io::Error) -> Error {
