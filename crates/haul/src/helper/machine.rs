@@ -65,7 +65,7 @@ impl Traffic {
         self.in_use = self.in_use.saturating_add(u32::from(faster >= IN_USE));
     }
 
-    /// Whether others receive more than `above` bytes a second, or did within the last 10 s.
+    /// Whether others receive more than `above` bytes a second, or did within the last 5 s.
     pub(crate) fn is_busy(&mut self, now: Instant, above: u64) -> bool {
         if self.others > above {
             self.busy_since = Some(now);
@@ -97,7 +97,7 @@ const IN_USE: u64 = 64 << 10;
 const ENOUGH: u32 = 5;
 
 /// How long somebody who paused still counts as busy.
-const LINGER: Duration = Duration::from_secs(10);
+const LINGER: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -113,7 +113,7 @@ mod tests {
         traffic.read(at(2), Some(13_500_000), 10_000_000);
         assert!(traffic.is_busy(at(2), 1_000_000));
         traffic.read(at(3), Some(13_500_000), 10_000_000);
-        assert!(traffic.is_busy(at(11), 1_000_000) && !traffic.is_busy(at(12), 1_000_000));
+        assert!(traffic.is_busy(at(6), 1_000_000) && !traffic.is_busy(at(7), 1_000_000));
         assert_eq!(traffic.fastest(), None, "three seconds do not tell");
         for second in 4..9 {
             traffic.read(at(second), Some(13_500_000 + second * 100_000), 10_000_000);

@@ -30,6 +30,8 @@ pub(crate) struct Member {
     wasted: u64,
     /// Bytes that it sent and has no credit for again.
     unpaid: u64,
+    /// Whether its bytes came over the leader's link to the internet.
+    on_own_link: bool,
 }
 
 enum Hands {
@@ -145,15 +147,24 @@ impl Crew {
         self.members.iter().map(report).collect()
     }
 
-    /// What the own link delivered, useful or not.
-    pub(crate) fn own_bytes(&self) -> u64 {
-        self.members.get(&OWN).map_or(0, |own| own.bytes + own.wasted)
+    /// Notes that a helper's bytes came over the leader's link to the internet.
+    pub(crate) fn note_shared_link(&mut self, worker: u32) {
+        if let Some(member) = self.members.get_mut(&worker) {
+            member.on_own_link = true;
+        }
+    }
+
+    /// What came over the leader's link to the internet, useful or not.
+    pub(crate) fn bytes_of_own_link(&self) -> u64 {
+        let members = self.members.values().filter(|member| member.on_own_link);
+        members.map(|member| member.bytes + member.wasted).sum()
     }
 }
 
 impl Member {
-    const fn new(name: String, address: Option<SocketAddr>, hands: Hands) -> Self {
-        Self { name, address, hands, bytes: 0, wasted: 0, unpaid: 0 }
+    fn new(name: String, address: Option<SocketAddr>, hands: Hands) -> Self {
+        let on_own_link = matches!(hands, Hands::Own(_));
+        Self { name, address, hands, bytes: 0, wasted: 0, unpaid: 0, on_own_link }
     }
 }
 

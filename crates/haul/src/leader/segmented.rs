@@ -214,6 +214,9 @@ impl<'a> Segmented<'a> {
 
     fn release(&mut self, worker: u32, cause: Cause) {
         if worker != OWN {
+            if let Cause::Shares { .. } = cause {
+                self.crew.note_shared_link(worker);
+            }
             let (reason, because) = setback::parting(cause);
             self.lose(worker, reason, because);
         }
@@ -358,7 +361,7 @@ impl<'a> Segmented<'a> {
     #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
     fn fetched(&self, verified: Verified, bytes: u64) -> Fetched {
         let seconds = self.now().saturating_sub(self.own_since).as_secs_f64().max(1e-3);
-        let own_rate = self.crew.own_bytes() as f64 / seconds;
+        let own_rate = self.crew.bytes_of_own_link() as f64 / seconds;
         Fetched { verified, workers: self.crew.reports(), own_rate, bytes }
     }
 }

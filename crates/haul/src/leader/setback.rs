@@ -33,8 +33,8 @@ pub(crate) fn parting(cause: Cause) -> (ByeReason, String) {
         Cause::Shares { share, gain } => (
             ByeReason::Released,
             format!(
-                "it shares a link with others: it brought {:.0} % and added {:.1} %; thanked and \
-                 released",
+                "it shares the link to the internet with this machine: it brought {:.0} % and \
+                 added {:.1} %; thanked and released",
                 share * 100.0,
                 gain * 100.0
             ),
