@@ -1,6 +1,6 @@
 //! An origin that gives each connection little: more lanes bring more, alone and with helpers.
 
-use crate::scene::{Scene, checksum, say};
+use crate::scene::{Scene, came_twice, checksum, say};
 use haul_lab::lan::{Lan, Link, Nginx};
 use haul_lab::{Payload, Rate};
 
@@ -39,8 +39,9 @@ fn reaches(lan: haul_lab::lan::LanBuilder, seed: u64, mebibytes: u64, what: &str
     let possible: f64 = links.map(|rate| (rate * 1e6 / 8.0 * Link::GOODPUT).min(lanes)).sum();
     let ratio = payload.len() as f64 / ran.seconds / possible;
     say(&format!(
-        "{mebibytes} MiB at 500 kB/s a connection, {what}: {:.2} s, {ratio:.3} of what 8 lanes and the links could",
-        ran.seconds
+        "{mebibytes} MiB at 500 kB/s a connection, {what}: {:.2} s, {ratio:.3} of what 8 lanes and the links could, {:.2} % came twice",
+        ran.seconds,
+        100.0 * came_twice(&ran)
     ));
     assert!(ratio >= PROMISE, "{ratio:.3}");
 }

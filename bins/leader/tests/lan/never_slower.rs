@@ -1,5 +1,5 @@
 use crate::common::{PATIENCE, Ran, stored};
-use crate::scene::{Get, Scene, median, say};
+use crate::scene::{Get, Scene, came_twice, median, say};
 use haul_lab::lan::{Lan, LanBuilder, Link, Nginx};
 use haul_lab::{Payload, Rate};
 use std::time::Instant;
@@ -113,11 +113,12 @@ struct Stage {
 struct Timed {
     seconds: f64,
     part: f64,
+    twice: f64,
 }
 
 impl Timed {
     fn whole(ran: &Ran) -> Self {
-        Self { seconds: ran.seconds, part: 1.0 }
+        Self { seconds: ran.seconds, part: 1.0, twice: came_twice(ran) }
     }
 }
 
@@ -147,8 +148,8 @@ impl Stage {
         let (began, left) = (Instant::now(), size - stored(&get.process.stdout()));
         get.process.wait_within(PATIENCE).unwrap();
         let seconds = began.elapsed().as_secs_f64();
-        get.exact(self.payload);
-        Timed { seconds, part: left as f64 / size as f64 }
+        let twice = came_twice(&get.exact(self.payload));
+        Timed { seconds, part: left as f64 / size as f64, twice }
     }
 
     /// Lets nothing come from the origin to the helpers any more.
@@ -166,12 +167,14 @@ impl Stage {
 
     /// Holds downloads with help against those without.
     fn compare(&self, what: &str, mut helped: impl FnMut() -> Timed) {
-        let round = |_| {
-            let (alone, Timed { seconds, part }) = (self.alone(), helped());
-            (alone, seconds / part)
-        };
-        let (alones, helpeds) = (0..ROUNDS).map(round).unzip();
-        say(&format!("{what}: {helpeds:.2?} s, alone {alones:.2?} s"));
+        let (mut alones, mut helpeds, mut most) = (Vec::new(), Vec::new(), 0.0);
+        for _ in 0..ROUNDS {
+            alones.push(self.alone());
+            let Timed { seconds, part, twice } = helped();
+            helpeds.push(seconds / part);
+            most = f64::max(most, 100.0 * twice);
+        }
+        say(&format!("{what}: {helpeds:.2?} s, alone {alones:.2?} s, {most:.2} % came twice"));
         let ratio = median(helpeds) / median(alones);
         say(&format!("{what}: ×{ratio:.3}"));
         assert!(ratio <= LIMIT, "×{ratio:.3}");

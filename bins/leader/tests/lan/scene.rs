@@ -169,6 +169,16 @@ impl Saved {
     }
 }
 
+/// What part of the file came to the leader twice, of which 1 % is the most.
+pub(crate) fn came_twice(ran: &Ran) -> f64 {
+    let done = ran.done();
+    let workers = done["workers"].as_array().unwrap();
+    let wasted: f64 = workers.iter().map(|worker| worker["wasted"].as_f64().unwrap()).sum();
+    let part = wasted / done["bytes"].as_f64().unwrap();
+    assert!(part <= 0.01, "{:.2} % came twice", 100.0 * part);
+    part
+}
+
 /// The argument that demands this payload.
 pub(crate) fn checksum(payload: Payload) -> String {
     format!("--checksum=sha-256={}", payload.sha256())
