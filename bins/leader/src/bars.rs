@@ -63,6 +63,9 @@ impl Bars {
                 self.drop_bar(*worker);
                 self.say(&format!("{name} is gone: {because}"));
             }
+            Happening::Blamed { name, .. } => {
+                self.say(&format!("{name} delivered bytes that are not those of the origin"));
+            }
             Happening::Repaired { bytes } => {
                 self.say(&format!("{} are fetched again", tell::size(*bytes)));
             }

@@ -114,8 +114,14 @@ mod tests {
     use haul::{Deliverer, Event, Happening, Stretch, Verified, WorkerProgress};
 
     fn report(name: &str) -> Report {
-        let worker =
-            WorkerReport { worker: 0, name: name.into(), address: None, bytes: 10, wasted: 0 };
+        let worker = WorkerReport {
+            worker: 0,
+            name: name.into(),
+            address: None,
+            bytes: 10,
+            wasted: 0,
+            spoiled: 0,
+        };
         Report {
             v: 1,
             path: "a<b>.iso".into(),

@@ -122,7 +122,8 @@ fn every_kind() -> Vec<Happening> {
     let map = [Deliverer::Missing, Deliverer::Earlier, Deliverer::Worker(1)];
     let map = map.map(|by| Stretch { cells: 80, by }).to_vec();
     let ip = Some([10, 0, 0, 2].into());
-    let reported = WorkerReport { worker, name: name.clone(), address: ip, bytes: 1, wasted: 0 };
+    let (bytes, wasted, spoiled) = (1, 0, 2);
+    let reported = WorkerReport { worker, name: name.clone(), address: ip, bytes, wasted, spoiled };
     let report = Report {
         v: 1,
         path: "file".into(),
@@ -152,6 +153,7 @@ fn every_kind() -> Vec<Happening> {
         Happening::Answered { worker, name: name.clone(), address, answer, because: told },
         Happening::Joined { worker, name: name.clone(), address, code: "123 456".into() },
         Happening::Progress { stored: 1, durable: 0, rate: 2, workers: vec![shown], map },
+        Happening::Blamed { worker, name: name.clone(), bytes },
         Happening::Lost { worker, name, because },
         Happening::Repaired { bytes: 1 },
         Happening::Note { text: "a word".into() },

@@ -130,6 +130,9 @@ impl Planner {
         self.received.remove(span);
         self.pending.extend(parts);
         self.complete = self.received.bytes() == self.size;
+        if self.workers.is_empty() && !self.complete {
+            self.emit(Output::Stuck);
+        }
         self.fill(now);
     }
 

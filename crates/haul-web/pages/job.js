@@ -86,6 +86,12 @@ const HEARD = {
     }
     job.text = `${name} is gone: ${because}.`;
   },
+  blamed(job, { name }) {
+    for (const known of job.machines.values()) {
+      if (known.name === name) known.because = "it delivered wrong bytes";
+    }
+    job.text = `${name} delivered bytes that are not those of the server.`;
+  },
   repaired(job) {
     job.text = "Some of it failed its check and is fetched again.";
   },

@@ -33,6 +33,7 @@ export function times(factor) {
 const VERDICTS = {
   "sha-256": "Verified by SHA-256.",
   "sha-512": "Verified by SHA-512.",
+  "sampled": "Sampled: size and version agree, and so do parts of what helpers brought; nobody states a checksum.",
   "unverified": "Unverified: size and version agree, but nobody states a checksum.",
   "length-unverified": "Unverified, not even its length: the server marks no end.",
 };

@@ -1,13 +1,16 @@
 //! The thread that owns the store: writes, syncs, digests, publishing.
 
+mod front;
+
 use crate::reader::Grown;
 use crate::{Error, ErrorKind, Verified};
 use bytes::Bytes;
+use front::{DIGEST_STEP, Front};
 use haul_fetch::Digest;
 use haul_fetch::ways::Pieces;
 use haul_span::{Span, SpanSet};
 use haul_store::{Store, WriteError};
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -17,19 +20,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// Pieces that may wait for the disk: 8 MiB of them.
 const QUEUE: usize = 128;
 
-/// How much is digested at a time.
-const DIGEST_STEP: usize = 1 << 20;
-
-/// How much may wait to be digested while there is something to write.
-const MOST_BEHIND: u64 = 32 << 20;
-
 /// What the job wants of its disk.
 enum Command {
     Write { worker: u32, offset: u64, bytes: Bytes },
     Sync { now: Duration },
     SetLength(u64),
     Verify(oneshot::Sender<Result<Verdict, Error>>),
-    Forget { workers_but: u32, reply: oneshot::Sender<Result<SpanSet, Error>> },
+    ForgetAllBut { worker: u32, reply: oneshot::Sender<Result<SpanSet, Error>> },
+    Forget { spans: SpanSet, reply: oneshot::Sender<Result<SpanSet, Error>> },
+    Differs { span: Span, bytes: Vec<u8>, reply: oneshot::Sender<Result<bool, Error>> },
+    Digests { spans: Vec<Span>, reply: oneshot::Sender<Result<Vec<[u8; 32]>, Error>> },
     ForgetWrong { pieces: Pieces, reply: oneshot::Sender<Result<SpanSet, Error>> },
     Publish(oneshot::Sender<Result<PathBuf, Error>>),
     Discard { is_right: bool, reply: oneshot::Sender<Result<(), Error>> },
@@ -57,6 +57,8 @@ pub(crate) enum Verdict {
 /// The job's end of the disk thread.
 pub(crate) struct Disk {
     commands: mpsc::Sender<Command>,
+    /// Whether somebody states what the digest of the file is.
+    pub(crate) knows_digest: bool,
 }
 
 impl Disk {
@@ -70,12 +72,13 @@ impl Disk {
         let (commands, orders) = mpsc::channel(QUEUE);
         let (news, stored) = mpsc::unbounded_channel();
         let file = Arc::new(store.part_handle()?);
+        let knows_digest = !expected.is_empty();
         grown.send_modify(|grown| grown.file = Some(file));
         let writer = Writer { store, front: Front::new(expected), news, grown, trouble: None };
         thread::Builder::new().name("haul-disk".into()).spawn(move || writer.run(orders)).map_err(
             |error| Error::new(ErrorKind::Other, "the file could not be saved", error.to_string()),
         )?;
-        Ok((Self { commands }, stored))
+        Ok((Self { commands, knows_digest }, stored))
     }
 
     pub(crate) async fn write(&self, worker: u32, offset: u64, bytes: Bytes) {
@@ -97,7 +100,22 @@ impl Disk {
 
     /// Forgets what everybody but this worker delivered; returns what that was.
     pub(crate) async fn forget_all_but(&self, worker: u32) -> Result<SpanSet, Error> {
-        self.ask(|reply| Command::Forget { workers_but: worker, reply }).await
+        self.ask(|reply| Command::ForgetAllBut { worker, reply }).await
+    }
+
+    /// Forgets these bytes, whoever delivered them.
+    pub(crate) async fn forget(&self, spans: SpanSet) -> Result<SpanSet, Error> {
+        self.ask(|reply| Command::Forget { spans, reply }).await
+    }
+
+    /// Whether all of `span` is stored with other `bytes` than these.
+    pub(crate) async fn differs(&self, span: Span, bytes: Vec<u8>) -> Result<bool, Error> {
+        self.ask(|reply| Command::Differs { span, bytes, reply }).await
+    }
+
+    /// The SHA-256 of each of `spans`, as far as they are stored.
+    pub(crate) async fn digests(&self, spans: Vec<Span>) -> Result<Vec<[u8; 32]>, Error> {
+        self.ask(|reply| Command::Digests { spans, reply }).await
     }
 
     /// Forgets the pieces whose digest is another than it must be; returns what they were.
@@ -166,8 +184,18 @@ impl Writer {
                 Command::Sync { now } => self.sync(now),
                 Command::SetLength(length) => self.store.set_length(length).map_err(Error::from),
                 Command::Verify(reply) => answer(reply, self.sound().and_then(|()| self.verify())),
-                Command::Forget { workers_but, reply } => {
-                    answer(reply, self.sound().and_then(|()| self.forget(workers_but)))
+                Command::ForgetAllBut { worker, reply } => {
+                    answer(reply, self.sound().and_then(|()| self.forget_all_but(worker)))
+                }
+                Command::Forget { spans, reply } => {
+                    answer(reply, self.sound().and_then(|()| self.forget_spans(spans)))
+                }
+                Command::Differs { span, bytes, reply } => {
+                    answer(reply, self.sound().and_then(|()| self.differs(span, &bytes)))
+                }
+                Command::Digests { spans, reply } => {
+                    let digest = |span: &Span| self.sha256(span.start(), span.len());
+                    answer(reply, spans.iter().map(digest).collect())
                 }
                 Command::ForgetWrong { pieces, reply } => {
                     answer(reply, self.sound().and_then(|()| self.forget_wrong(&pieces)))
@@ -253,11 +281,17 @@ impl Writer {
         Ok(self.store.discard()?)
     }
 
-    fn forget(&mut self, workers_but: u32) -> Result<SpanSet, Error> {
+    fn differs(&self, span: Span, bytes: &[u8]) -> Result<bool, Error> {
+        let mut stored = vec![0; bytes.len()];
+        let whole = self.store.read_at(span.start(), &mut stored)? == bytes.len();
+        Ok(whole && stored != bytes)
+    }
+
+    fn forget_all_but(&mut self, worker: u32) -> Result<SpanSet, Error> {
         let whole = Span::new(0, u64::MAX).into_iter();
         let others = whole
             .flat_map(|whole| self.store.deliverers(whole))
-            .filter(|&(_, worker)| worker != workers_but);
+            .filter(|&(_, deliverer)| deliverer != worker);
         let spans: SpanSet = others.map(|(span, _)| span).collect();
         self.forget_spans(spans)
     }
@@ -329,68 +363,4 @@ fn answer<T>(
 
 fn of_write(error: WriteError) -> Error {
     haul_store::Error::from(error).into()
-}
-
-/// The digests of the file, computed along its contiguous front while it grows.
-struct Front {
-    expected: Vec<Digest>,
-    at: u64,
-    sha256: Option<Sha256>,
-    sha512: Option<Sha512>,
-    buffer: Vec<u8>,
-}
-
-impl Front {
-    fn new(expected: Vec<Digest>) -> Self {
-        let is256 = |digest: &Digest| matches!(digest, Digest::Sha256(_));
-        let sha256 = expected.iter().any(is256).then(Sha256::new);
-        let sha512 = (!expected.iter().all(is256)).then(Sha512::new);
-        let buffer = if expected.is_empty() { Vec::new() } else { vec![0; DIGEST_STEP] };
-        Self { expected, at: 0, sha256, sha512, buffer }
-    }
-
-    fn restart(&mut self) {
-        *self = Self::new(std::mem::take(&mut self.expected));
-    }
-
-    /// Digests a step if much is waiting for it, however busy the disk is: what is left for the end
-    /// of the download would delay it.
-    fn keep_up(&mut self, store: &Store) -> Result<(), Error> {
-        if !self.expected.is_empty() && store.stored().run_from(self.at) > MOST_BEHIND {
-            self.step(store)?;
-        }
-        Ok(())
-    }
-
-    /// Digests what is stored behind the front, but not much at a time; returns how many bytes.
-    /// Without an expected digest there is nothing to do.
-    fn step(&mut self, store: &Store) -> Result<usize, Error> {
-        if self.expected.is_empty() {
-            return Ok(0);
-        }
-        let read = store.read_at(self.at, &mut self.buffer)?;
-        let bytes = &self.buffer[..read];
-        self.sha256.iter_mut().for_each(|sha256| sha256.update(bytes));
-        self.sha512.iter_mut().for_each(|sha512| sha512.update(bytes));
-        self.at += read as u64;
-        Ok(read)
-    }
-
-    fn verdict(&self) -> Verdict {
-        let sha256 = self.sha256.clone().map(Sha256::finalize);
-        let sha512 = self.sha512.clone().map(Sha512::finalize);
-        let right = |digest: &Digest| match digest {
-            Digest::Sha256(expected) => sha256.is_some_and(|is| is[..] == expected[..]),
-            Digest::Sha512(expected) => sha512.is_some_and(|is| is[..] == expected[..]),
-        };
-        let strongest = |digest: &Digest| match digest {
-            Digest::Sha256(_) => Verified::Sha256,
-            Digest::Sha512(_) => Verified::Sha512,
-        };
-        if self.expected.iter().all(right) {
-            Verdict::Right(self.expected.first().map_or(Verified::Unverified, strongest))
-        } else {
-            Verdict::Wrong
-        }
-    }
 }

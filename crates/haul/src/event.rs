@@ -110,6 +110,15 @@ pub enum Happening {
         /// Why.
         because: String,
     },
+    /// A helper delivered bytes that are not those of the origin.
+    Blamed {
+        /// Its number in this job.
+        worker: u32,
+        /// The name it gives itself.
+        name: String,
+        /// How many bytes are not trusted for it.
+        bytes: u64,
+    },
     /// Bytes failed their check and are fetched again.
     Repaired {
         /// How many.

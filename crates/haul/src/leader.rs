@@ -10,6 +10,7 @@ mod job;
 mod ledger;
 mod peer;
 mod probe;
+mod samples;
 mod segmented;
 mod setback;
 mod single;

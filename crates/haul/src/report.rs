@@ -37,6 +37,14 @@ pub struct WorkerReport {
     pub bytes: u64,
     /// Bytes that it delivered and that were of no use.
     pub wasted: u64,
+    /// Bytes that it delivered and that were wrong, or of the same hand as wrong ones.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub spoiled: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+const fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// How sure it is that the file is the right one; never more than was done.
@@ -48,6 +56,10 @@ pub enum Verified {
     /// The whole file has the SHA-512 that the user or the origin states.
     #[serde(rename = "sha-512")]
     Sha512,
+    /// The length and the version are right, and samples of what every helper delivered are what
+    /// the origin sends; nobody states a digest.
+    #[serde(rename = "sampled")]
+    Sampled,
     /// The length and the version are right; nobody states a digest.
     #[serde(rename = "unverified")]
     Unverified,

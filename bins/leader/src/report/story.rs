@@ -46,6 +46,9 @@ impl Story {
                 format!("{name} did not help: {because}")
             }
             Happening::Lost { name, because, .. } => format!("{name} left: {because}"),
+            Happening::Blamed { name, bytes, .. } => {
+                format!("{name} delivered wrong bytes: {} are not trusted", tell::size(*bytes))
+            }
             Happening::Repaired { bytes } => format!("{} were fetched again", tell::size(*bytes)),
             Happening::Note { text } => text.clone(),
             _ => return,

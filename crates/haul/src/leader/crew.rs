@@ -20,6 +20,8 @@ const CREDIT_STEP: u64 = 1 << 20;
 #[derive(Default)]
 pub(crate) struct Crew {
     members: BTreeMap<u32, Member>,
+    /// Machines that may not take part again.
+    barred: Vec<PeerId>,
 }
 
 pub(crate) struct Member {
@@ -32,6 +34,7 @@ pub(crate) struct Member {
     unpaid: u64,
     /// Whether its bytes came over the leader's link to the internet.
     on_own_link: bool,
+    spoiled: u64,
 }
 
 enum Hands {
@@ -63,11 +66,18 @@ impl Crew {
         self.members.get(&worker)
     }
 
-    /// Whether the machine with this key takes part already.
+    /// Keeps a helper from coming back.
+    pub(crate) fn bar(&mut self, worker: u32) {
+        if let Some(Hands::Helper { peer, .. }) = self.members.get(&worker).map(|it| &it.hands) {
+            self.barred.push(*peer);
+        }
+    }
+
+    /// Whether the machine with this key takes part already, or may not again.
     pub(crate) fn has(&self, wanted: PeerId) -> bool {
         let is =
             |member: &Member| matches!(member.hands, Hands::Helper { peer, .. } if peer == wanted);
-        self.members.values().any(is)
+        self.barred.contains(&wanted) || self.members.values().any(is)
     }
 
     pub(crate) fn order(&self, worker: u32, order: Order) {
@@ -143,8 +153,17 @@ impl Crew {
             address: member.address.map(|address| address.ip()),
             bytes: member.bytes,
             wasted: member.wasted,
+            spoiled: member.spoiled,
         };
         self.members.iter().map(report).collect()
+    }
+
+    /// Counts what a worker delivered that was wrong, or cannot be told from what was.
+    pub(crate) fn count_spoiled(&mut self, worker: u32, bytes: u64) {
+        if let Some(member) = self.members.get_mut(&worker) {
+            member.bytes = member.bytes.saturating_sub(bytes);
+            member.spoiled += bytes;
+        }
     }
 
     /// Notes that a helper's bytes came over the leader's link to the internet.
@@ -164,7 +183,7 @@ impl Crew {
 impl Member {
     fn new(name: String, address: Option<SocketAddr>, hands: Hands) -> Self {
         let on_own_link = matches!(hands, Hands::Own(_));
-        Self { name, address, hands, bytes: 0, wasted: 0, unpaid: 0, on_own_link }
+        Self { name, address, hands, bytes: 0, wasted: 0, unpaid: 0, on_own_link, spoiled: 0 }
     }
 }
 

@@ -1,7 +1,11 @@
 //! The way with parts: the own link from the first second, and whoever joins.
 
 mod repair;
+mod spot;
 mod trouble;
+
+use repair::Repair;
+use spot::{Ending, Spots};
 
 use super::crew::Crew;
 use super::invite::look_for_helpers;
@@ -64,7 +68,9 @@ pub(crate) struct Segmented<'a> {
     flowing: Option<LeaseId>,
     /// The last thing that went wrong on the own link.
     trouble: Option<Error>,
-    repaired: bool,
+    spots: Spots,
+    ending: Ending,
+    repair: Repair,
 }
 
 /// What the own link needs to start.
@@ -95,6 +101,7 @@ impl<'a> Segmented<'a> {
         let (telling, disk, most) = (*telling, *disk, source.connections(OWN_LANES));
         let (say, mut words) = mpsc::channel(QUEUE);
         let (tell, mut heard) = mpsc::channel(QUEUE);
+        let (look, mut seen) = mpsc::channel(QUEUE);
         let lanes = Lanes::start(source, most, Some(lane), &say, None);
         let open_at = stored.is_empty().then_some(0);
         let mut tasks = JoinSet::new();
@@ -115,7 +122,9 @@ impl<'a> Segmented<'a> {
             own_since: Duration::ZERO,
             flowing: None,
             trouble: None,
-            repaired: false,
+            spots: Spots::start(source, &look),
+            ending: Ending::NotYet,
+            repair: Repair::default(),
         };
         job.start_if_enough();
         let mut ticks = interval(Duration::from_millis(250));
@@ -136,6 +145,7 @@ impl<'a> Segmented<'a> {
             tokio::select! {
                 Some(word) = words.recv() => job.take_word(word).await?,
                 Some(told) = heard.recv() => job.take_news(told).await,
+                Some(word) = seen.recv() => job.take_sample(word).await?,
                 Some(done) = news.recv() => job.take_stored(done)?,
                 () = sleep_until(job.wake_at()) => job.planner.wake(telling.now()),
                 _ = ticks.tick() => job.tick().await?,
@@ -202,14 +212,11 @@ impl<'a> Segmented<'a> {
                 Output::Release { worker, cause } => self.release(worker.0, cause),
                 Output::Stuck if !self.source.ranges() => return Ok(Plan::WithoutParts),
                 Output::Stuck => return Err(self.stuck()),
-                Output::Complete => {
-                    if let Some(verified) = self.check().await? {
-                        return Ok(Plan::Done(verified));
-                    }
-                }
+                Output::Complete => self.begin_ending(),
             }
         }
-        Ok(Plan::Goes)
+        let verified = if self.is_at_end() { self.check().await? } else { None };
+        Ok(verified.map_or(Plan::Goes, Plan::Done))
     }
 
     fn release(&mut self, worker: u32, cause: Cause) {
@@ -247,6 +254,9 @@ impl<'a> Segmented<'a> {
         self.crew.count(worker, arrival.fresh.map_or(0, Span::len), arrival.wasted);
         if let Some(fresh) = arrival.fresh {
             self.strip.add(worker, fresh);
+            if worker != OWN {
+                self.spots.note(worker, fresh);
+            }
             let within = |at: u64| usize::try_from(at - offset).unwrap_or(bytes.len());
             let part = bytes.slice(within(fresh.start())..within(fresh.end()));
             self.disk.write(worker, fresh.start(), part).await;

@@ -221,7 +221,10 @@ impl<'a, 'b> Stream<'a, 'b> {
         let mut workers = std::mem::take(&mut self.fetch.workers);
         if workers.iter().all(|worker| worker.worker != OWN) {
             let (name, address) = ("own link".into(), None);
-            workers.insert(0, WorkerReport { worker: OWN, name, address, bytes: 0, wasted: 0 });
+            workers.insert(
+                0,
+                WorkerReport { worker: OWN, name, address, bytes: 0, wasted: 0, spoiled: 0 },
+            );
         }
         if let Some(own) = workers.iter_mut().find(|worker| worker.worker == OWN) {
             own.bytes += self.brought;

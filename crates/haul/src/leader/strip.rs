@@ -1,5 +1,6 @@
 //! The picture of a file: who delivered which part of it, in a bounded number of cells.
 
+use super::single::OWN;
 use crate::event::{Deliverer, Stretch};
 use haul_span::{Span, SpanSet};
 use std::collections::BTreeMap;
@@ -29,6 +30,26 @@ impl Strip {
         for spans in self.delivered.values_mut() {
             spans.remove(span);
         }
+    }
+
+    /// What this worker delivered.
+    pub(crate) fn of(&self, worker: u32) -> SpanSet {
+        self.delivered.get(&Deliverer::Worker(worker)).cloned().unwrap_or_default()
+    }
+
+    /// What each helper delivered.
+    pub(crate) fn of_helpers(&self) -> impl Iterator<Item = (u32, SpanSet)> + '_ {
+        self.delivered.iter().filter_map(|(by, spans)| match *by {
+            Deliverer::Worker(worker) if worker != OWN && !spans.is_empty() => {
+                Some((worker, spans.clone()))
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether a former run left some of it.
+    pub(crate) fn has_earlier(&self) -> bool {
+        self.delivered.get(&Deliverer::Earlier).is_some_and(|spans| !spans.is_empty())
     }
 
     /// The picture from the first byte on; each cell belongs to whoever delivered most of it.

@@ -1,0 +1,190 @@
+//! A helper that delivers wrong bytes: the file is right all the same, and the helper is named.
+
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
+
+use haul::{
+    Decision, Event, Happening, Helper, HelperEvent, Helpers, Home, Leader, Report, Verified,
+};
+use haul_lab::origin::{Origin, Resource, Shape};
+use haul_lab::{Payload, Rate};
+use haul_link::{FrameReader, FrameWriter, Identity, Me, answer, dial};
+use haul_span::Span;
+use haul_wire::{Answer, Ask, Frame, Verdict};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use tempfile::TempDir;
+use tokio::net::UdpSocket;
+
+const SIZE: u64 = 6 << 20;
+
+/// Bytes of data in a frame.
+const PIECE: u64 = 64 << 10;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_helper_of_rubbish_is_caught_by_samples_named_and_sent_away() {
+    let stage = Stage::set();
+    let (events, report) = stage.download_with(|bytes, _| bytes.fill(0), false).await;
+    assert_eq!(stage.payload.first_difference(&report.path).unwrap(), None);
+    assert_eq!(blamed(&events), ["mallory"]);
+    let left = |event: &Event| matches!(&event.what, Happening::Lost { because, .. } if because.contains("origin"));
+    assert!(events.iter().any(left), "{events:?}");
+    assert!(events.iter().any(|event| matches!(event.what, Happening::Repaired { .. })));
+    let mallory = &report.workers[1];
+    assert!(mallory.spoiled > 0 && mallory.bytes == 0, "{mallory:?}");
+    assert_eq!(report.verified, Verified::Unverified, "nobody else helped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_helper_that_spoils_every_third_piece_is_found_by_a_close_look_where_a_digest_is_stated()
+{
+    let stage = Stage::set();
+    let spoil = |bytes: &mut [u8], at: u64| {
+        if (at / PIECE).is_multiple_of(3) {
+            bytes.fill(0);
+        }
+    };
+    let (events, report) = stage.download_with(spoil, true).await;
+    assert_eq!(report.verified, Verified::Sha256);
+    assert_eq!(stage.payload.first_difference(&report.path).unwrap(), None);
+    assert_eq!(blamed(&events), ["mallory"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_helper_that_flips_a_single_bit_is_named_once_the_file_is_right() {
+    let stage = Stage::set();
+    // Of a byte in the second MiB that no sample is likely to meet.
+    let flip = |bytes: &mut [u8], at: u64| {
+        if at / PIECE % 16 == 9 {
+            bytes[77] ^= 1;
+        }
+    };
+    let (events, report) = stage.download_with(flip, true).await;
+    assert_eq!(report.verified, Verified::Sha256);
+    assert_eq!(stage.payload.first_difference(&report.path).unwrap(), None);
+    assert_eq!(blamed(&events), ["mallory"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_without_a_digest_is_sampled_when_an_honest_helper_had_a_part_in_it() {
+    let stage = Stage::set();
+    let helper = Helper::builder()
+        .consent(Decision::Yes)
+        .allow_net("127.0.0.0/8".parse().unwrap())
+        .listen(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
+        .home(Home::at(stage.folder.path().join("helper")))
+        .source_address([127, 0, 0, 11].into())
+        .ports(1..=u16::MAX);
+    let mut serving = helper.build().unwrap().start();
+    let Some(HelperEvent::Listening { address }) = serving.next_event().await else { panic!() };
+    let (events, report) = stage.download(&[address.to_string()], false).await;
+    assert_eq!(stage.payload.first_difference(&report.path).unwrap(), None);
+    assert!(report.workers[1].bytes > 0, "{report:?}");
+    assert_eq!((report.verified, blamed(&events).len()), (Verified::Sampled, 0));
+}
+
+/// An origin, and a folder for everything else.
+struct Stage {
+    folder: TempDir,
+    payload: Payload,
+    origin: Origin,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let payload = Payload::new(7, SIZE);
+        let origin = Origin::builder().serve("/file.bin", Resource::of(payload));
+        let origin = origin.shape(Shape::by_peer(Rate::mbit(16))).start().unwrap();
+        Self { folder: TempDir::new().unwrap(), payload, origin }
+    }
+
+    /// A download with a helper that does this to every piece before it sends it.
+    async fn download_with(
+        &self,
+        spoil: impl Fn(&mut [u8], u64),
+        stated: bool,
+    ) -> (Vec<Event>, Report) {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let asked = [socket.local_addr().unwrap().to_string()];
+        let spoiler = async {
+            self.spoiler(&socket, spoil).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            ended = self.download(&asked, stated) => ended,
+            () = spoiler => unreachable!("it waits for ever"),
+        }
+    }
+
+    /// A leader's download with these machines asked.
+    async fn download(&self, asked: &[String], stated: bool) -> (Vec<Event>, Report) {
+        let leader = Leader::builder(self.origin.url("/file.bin").parse().unwrap())
+            .folder(self.folder.path())
+            .home(Home::at(self.folder.path().join("leader")))
+            .helpers(Helpers::only(asked))
+            .ports(0..=0);
+        let digest = format!("sha-256={}", self.payload.sha256());
+        let leader = if stated { leader.checksum(digest) } else { leader };
+        let mut transfer = leader.build().unwrap().start();
+        let mut events = Vec::new();
+        while let Some(event) = transfer.next_event().await {
+            events.push(event);
+        }
+        (events, transfer.finish().await.unwrap())
+    }
+
+    /// Comes to whoever asks `socket` and delivers every lease at once, spoiled.
+    async fn spoiler(&self, socket: &UdpSocket, spoil: impl Fn(&mut [u8], u64)) {
+        let mut datagram = [0; Ask::LEN];
+        let (_, from) = socket.recv_from(&mut datagram).await.unwrap();
+        let ask = Ask::parse(&datagram).unwrap();
+        let me = Identity::ephemeral();
+        let secured = dial(&me, (from.ip(), ask.port).into(), None).await.unwrap();
+        let me = Me { id: me.id(), name: "mallory", group: None };
+        let mut session = answer(secured, me).await.unwrap().session;
+        session.next().await.unwrap();
+        let yes = Answer { verdict: Verdict::Yes, after: 0, lanes: 2, budget: u64::MAX };
+        session.send(&Frame::Answer(yes)).await.unwrap();
+        session.next().await.unwrap();
+        session.send(&Frame::Ready).await.unwrap();
+        let (mut reader, mut writer) = session.granted();
+        while let Some((lease, span)) = next_grant(&mut reader).await {
+            self.deliver(&mut writer, lease, span, &spoil).await;
+        }
+    }
+
+    async fn deliver(
+        &self,
+        writer: &mut FrameWriter,
+        lease: u32,
+        span: Span,
+        spoil: impl Fn(&mut [u8], u64),
+    ) {
+        let mut rest = Some(span);
+        while let Some(piece) = rest.and_then(|rest| rest.first(PIECE)) {
+            let mut bytes = self.payload.bytes(piece);
+            spoil(&mut bytes, piece.start());
+            let data = Frame::Data { lease, offset: piece.start(), bytes: bytes.into() };
+            // Whoever was sent away has nothing more to say.
+            let _ = writer.send(&data).await;
+            rest = span.from(piece.end());
+        }
+        let _ = writer.send(&Frame::Done { lease }).await;
+    }
+}
+
+async fn next_grant(reader: &mut FrameReader) -> Option<(u32, Span)> {
+    loop {
+        match reader.next().await {
+            Ok(Frame::Grant { lease, span }) => return Some((lease, span)),
+            Ok(Frame::Bye { .. }) | Err(_) => return None,
+            Ok(_) => {}
+        }
+    }
+}
+
+fn blamed(events: &[Event]) -> Vec<&str> {
+    let blamed = events.iter().filter_map(|event| match &event.what {
+        Happening::Blamed { name, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    blamed.collect()
+}
