@@ -4,17 +4,15 @@ use super::consent::{Decision, Request};
 use super::event::HelperEvent;
 use super::gate::Judged;
 use super::job::Permit;
-use super::mouth::Secret;
+use super::proof::{Secret, secret_span};
 use super::refused::{self, Refusals};
 use super::serve::Helping;
 use super::work::{Because, work};
 use crate::Answer;
 use crate::trust::Role;
-use haul_fetch::{Client, Lane, Source, Validator};
-use haul_link::{Greeting, Heard, LinkError, Me, PeerId, Session, answer, dial, random};
-use haul_span::Span;
+use haul_fetch::{Client, Source, Validator};
+use haul_link::{Greeting, Heard, LinkError, Me, PeerId, Session, answer, dial};
 use haul_wire::{Answer as WireAnswer, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
-use sha2::{Digest, Sha256};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{MutexGuard, PoisonError};
@@ -25,10 +23,6 @@ use url::Url;
 
 /// How long a leader may take for each step before the first grant.
 const STEP: Duration = Duration::from_secs(20);
-
-/// How much of the file the leader must show that it can read, in bytes: as much as a new
-/// connection brings in one or two round trips.
-const CHALLENGE: u64 = 16 << 10;
 
 /// Why a session ended before work began.
 pub(crate) struct Ended {
@@ -230,7 +224,7 @@ async fn prepare(
         Ok(source) => source,
         Err(because) => return Ok(Err(because)),
     };
-    match digest(&source, span).await {
+    match Secret::read(&source, span).await {
         Ok(secret) => {
             session.send(&Frame::Ready).await?;
             Ok(Ok((source, secret)))
@@ -251,25 +245,6 @@ fn source_of(job: &JobFacts, offer: &Offer, client: &Client) -> Result<Source, S
     let validator = job.validator.as_deref().map(str::parse::<Validator>).transpose();
     let validator = validator.map_err(|_| "the validator cannot be read")?;
     client.source(&url, job.length, validator.as_ref()).map_err(|error| error.to_string())
-}
-
-/// A part of the file that the leader cannot guess.
-fn secret_span(length: u64) -> Option<Span> {
-    let room = length.saturating_sub(CHALLENGE);
-    let start = u64::from_le_bytes(random()) % (room + 1);
-    Span::new(start, length)?.first(CHALLENGE)
-}
-
-async fn digest(source: &Source, span: Span) -> Result<Secret, haul_fetch::Error> {
-    let mut digest = Sha256::new();
-    let mut lane = Lane::new(source.clone());
-    lane.open(span).await?;
-    let mut from = None;
-    while let Some(piece) = lane.next().await? {
-        digest.update(&piece);
-        from = from.or(lane.peer());
-    }
-    Ok(Secret { sha256: digest.finalize().into(), from: from.map(|peer| peer.ip()) })
 }
 
 async fn within<T>(

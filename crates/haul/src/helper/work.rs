@@ -3,7 +3,8 @@
 use super::consent::Request;
 use super::event::HelperEvent;
 use super::job::Permit;
-use super::mouth::{Heard, Mouth, Secret};
+use super::mouth::{Heard, Mouth};
+use super::proof::Secret;
 use super::serve::Helping;
 use super::session::reason_text;
 use crate::lanes::{Lanes, Order};
