@@ -5,19 +5,13 @@
 
 mod scene;
 
-use haul::Url;
 use haul_lab::Payload;
 use haul_link::{FrameReader, FrameWriter};
 use haul_span::Span;
 use haul_wire::{ByeReason, Frame};
-use scene::{employed, helper, hired, last_words, proof};
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use scene::site::{SIZE, Site, payload};
+use scene::{employed, grant, helper, hired, is_left_without_a_byte, next_word, proof};
 use tempfile::TempDir;
-
-const SIZE: u64 = 2 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_cannot_read_the_file_gets_no_byte() {
@@ -29,7 +23,7 @@ async fn a_leader_that_cannot_read_the_file_gets_no_byte() {
     let (mut reader, mut writer) = employed(at, &url, SIZE).await;
     let Frame::Challenge { span } = reader.next().await.unwrap() else { panic!("no challenge") };
     assert_eq!(span.len(), 16 << 10);
-    grant(&mut writer, 0, SIZE).await;
+    grant(&mut writer, 1, Span::new(0, SIZE).unwrap()).await;
     writer.send(&proof(guess(), span)).await.unwrap();
     is_left_without_a_byte(reader, ByeReason::Unproven).await;
 }
@@ -67,42 +61,16 @@ async fn a_proof_for_one_place_is_none_for_a_place_that_leads_back_there() {
 async fn led_astray(back: &[usize]) -> (TempDir, haul::Serving, FrameReader, FrameWriter) {
     let first = Site::bind(1);
     let second = Site::bind(2);
-    let (there, here) = (second.address(), first.address());
-    second.serve(back.iter().map(|&nth| (nth, here)).collect());
+    let (there, here) = (second.url().to_string(), first.url().to_string());
+    second.serve(back.iter().map(|&nth| (nth, here.clone())).collect());
     let url = first.url();
     // Its first answer is the one that the helper reads its first secret from.
     first.serve(vec![(1, there)]);
     let folder = TempDir::new().unwrap();
     let (serving, at) = helper(folder.path()).await;
     let (reader, mut writer) = hired(at, &url, payload()).await;
-    grant(&mut writer, 0, 1).await;
+    grant(&mut writer, 1, byte()).await;
     (folder, serving, reader, writer)
-}
-
-async fn grant(writer: &mut FrameWriter, start: u64, end: u64) {
-    writer.send(&Frame::Credit { bytes: 8 << 20 }).await.unwrap();
-    let span = Span::new(start, end).unwrap();
-    writer.send(&Frame::Grant { lease: 1, span }).await.unwrap();
-}
-
-/// The next frame that is more than a sign of life.
-async fn next_word(reader: &mut FrameReader) -> Frame {
-    loop {
-        match reader.next().await.unwrap() {
-            Frame::Ping | Frame::Pong => {}
-            frame => return frame,
-        }
-    }
-}
-
-async fn is_left_without_a_byte(reader: FrameReader, reason: ByeReason) {
-    let (before, bye) = last_words(reader).await;
-    assert_eq!(bye, Some(reason), "{before:?}");
-    assert!(!before.iter().any(|frame| matches!(frame, Frame::Data { .. })), "{before:?}");
-}
-
-fn payload() -> Payload {
-    Payload::new(7, SIZE)
 }
 
 /// What somebody might take the file for.
@@ -112,66 +80,4 @@ fn guess() -> Payload {
 
 fn byte() -> Span {
     Span::new(0, 1).unwrap()
-}
-
-/// A web server that has the file, or says where it is.
-struct Site(TcpListener);
-
-impl Site {
-    fn bind(last: u8) -> Self {
-        Self(TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), 0)).unwrap())
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.0.local_addr().unwrap()
-    }
-
-    fn url(&self) -> Url {
-        format!("http://{}/file.bin", self.address()).parse().unwrap()
-    }
-
-    /// Serves until the process ends; from the answer of each number on it leads there.
-    fn serve(self, leads: Vec<(usize, SocketAddr)>) {
-        let answered = AtomicUsize::new(0);
-        thread::spawn(move || {
-            for stream in self.0.incoming().map_while(Result::ok) {
-                let nth = answered.fetch_add(1, Ordering::Relaxed);
-                let to = leads.iter().rev().find(|(from, _)| *from <= nth);
-                // Whoever leaves early wants no answer.
-                let _ = answer(stream, to.map(|(_, to)| *to));
-            }
-        });
-    }
-}
-
-fn answer(mut stream: TcpStream, leads: Option<SocketAddr>) -> io::Result<()> {
-    let span = wanted(&stream)?;
-    if let Some(to) = leads {
-        return write!(
-            stream,
-            "HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\n\
-             Location: http://{to}/file.bin\r\n\r\n"
-        );
-    }
-    write!(
-        stream,
-        "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Length: {}\r\n\
-         Content-Range: bytes {}-{}/{SIZE}\r\n\r\n",
-        span.len(),
-        span.start(),
-        span.last()
-    )?;
-    stream.write_all(&payload().bytes(span))
-}
-
-/// The part that is asked for.
-fn wanted(stream: &TcpStream) -> io::Result<Span> {
-    let lines = BufReader::new(stream).lines().map_while(Result::ok);
-    let lines: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-    let range = lines.iter().find_map(|line| {
-        let line = line.to_ascii_lowercase();
-        let (start, last) = line.strip_prefix("range: bytes=")?.split_once('-')?;
-        Span::new(start.parse().ok()?, last.parse::<u64>().ok()? + 1)
-    });
-    range.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }

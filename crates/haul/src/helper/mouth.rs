@@ -38,6 +38,8 @@ pub(super) struct Mouth<'a> {
     heard: Heard,
     proven: Proven,
     sent: &'a AtomicU64,
+    /// Notes a host that was not reached; says whether the leader has led to too many.
+    refuse: &'a (dyn Fn(&str) -> bool + Sync),
 }
 
 /// What the other half heard.
@@ -98,9 +100,10 @@ impl<'a> Mouth<'a> {
         said: mpsc::Receiver<Word>,
         heard: Heard,
         sent: &'a AtomicU64,
+        refuse: &'a (dyn Fn(&str) -> bool + Sync),
     ) -> Self {
-        let (held, late) = (Held::default(), JoinSet::new());
-        Self { writer, source, said, held, late, heard, proven: Proven::nothing(PROVEN), sent }
+        let (held, late, proven) = (Held::default(), JoinSet::new(), Proven::nothing(PROVEN));
+        Self { writer, source, said, held, late, heard, proven, sent, refuse }
     }
 
     /// Until the leader has shown the secret, gives nothing but signs of life; then sends what the
@@ -218,6 +221,10 @@ impl<'a> Mouth<'a> {
                 let failed = Frame::Failed { lease, failure: failure_of(&error) };
                 if !is_unreached(&error) {
                     return self.send(failed).await;
+                }
+                if (self.refuse)(error.host().unwrap_or_default()) {
+                    sleep(refused::delay()).await;
+                    return Err(self.part(ByeReason::Unreachable, refused::TOO_MANY).await);
                 }
                 self.late.spawn(async {
                     sleep(refused::delay()).await;

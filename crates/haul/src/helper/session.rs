@@ -107,7 +107,7 @@ async fn agree(
         host: safe_host(&offer.host),
         size: offer.size,
     };
-    let Some(permit) = decide(leader, &request, heard, helping, session).await? else {
+    let Some(permit) = decide(&request, heard, helping, session).await? else {
         return Ok(None);
     };
     let job = match within("job", session.next()).await? {
@@ -125,7 +125,7 @@ async fn agree(
         Err(because) => {
             permit.note_end(&because);
             drop(permit);
-            Err(helping.refuse(leader, &request, began, because).await)
+            Err(helping.refuse(&request, began, because).await)
         }
     }
 }
@@ -157,18 +157,21 @@ impl Helping {
     /// Turns away a leader whose file this helper does not get, for whatever reason. All reasons
     /// look alike and take the same time, so that nobody can feel their way around this machine's
     /// network with them; the owner is told which it was.
-    async fn refuse(
-        &self,
-        leader: PeerId,
-        request: &Request,
-        began: Instant,
-        because: String,
-    ) -> Ended {
-        self.refusals().note(Instant::now().into_std(), leader, &request.host);
+    async fn refuse(&self, request: &Request, began: Instant, because: String) -> Ended {
+        self.is_refused(request, &request.host);
         let name = request.leader.clone();
         self.tell(HelperEvent::Ended { leader: name, bytes: 0, because: because.clone() });
-        sleep_until(began + refused::delay()).await;
+        let after = refused::told_after(began.elapsed(), refused::delay());
+        sleep_until(began + after).await;
         Ended::with(ByeReason::Unreachable, because)
+    }
+
+    /// Notes a host that a leader led to in vain; says whether it has named too many.
+    pub(super) fn is_refused(&self, request: &Request, host: &str) -> bool {
+        let now = Instant::now().into_std();
+        let mut refusals = self.refusals();
+        refusals.note(now, &request.leader_id, host);
+        refusals.is_spent(now, &request.leader_id)
     }
 
     fn refusals(&self) -> MutexGuard<'_, Refusals> {
@@ -178,15 +181,14 @@ impl Helping {
 
 /// Lets the owner decide and tells the leader; a permit means yes.
 async fn decide(
-    leader: PeerId,
     request: &Request,
     heard: Heard,
     helping: &Helping,
     session: &mut Session,
 ) -> Result<Option<Permit>, Ended> {
     let Judged { decision, because, asked, permit } =
-        if helping.refusals().is_spent(Instant::now().into_std(), leader) {
-            Judged::new(Decision::No, "it named too many files that this machine does not get")
+        if helping.refusals().is_spent(Instant::now().into_std(), &request.leader_id) {
+            Judged::new(Decision::No, refused::TOO_MANY)
         } else {
             helping.tell(asked_for(request, heard));
             helping.gate.decide(request).await

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub(crate) mod site;
+
 use haul::{Decision, Helper, HelperEvent, Home, Serving, Url};
 use haul_lab::Payload;
 use haul_lab::hostile::ask;
@@ -90,6 +92,29 @@ pub(crate) async fn last_words(mut reader: FrameReader) -> (Vec<Frame>, Option<B
             Err(_) => return (before, None),
         }
     }
+}
+
+/// Leases a span to the helper, with credit for more than there is.
+pub(crate) async fn grant(writer: &mut FrameWriter, lease: u32, span: Span) {
+    writer.send(&Frame::Credit { bytes: 8 << 20 }).await.unwrap();
+    writer.send(&Frame::Grant { lease, span }).await.unwrap();
+}
+
+/// The next frame that is more than a sign of life.
+pub(crate) async fn next_word(reader: &mut FrameReader) -> Frame {
+    loop {
+        match reader.next().await.unwrap() {
+            Frame::Ping | Frame::Pong => {}
+            frame => return frame,
+        }
+    }
+}
+
+/// The helper must leave so, and send no byte before.
+pub(crate) async fn is_left_without_a_byte(reader: FrameReader, reason: ByeReason) {
+    let (before, bye) = last_words(reader).await;
+    assert_eq!(bye, Some(reason), "{before:?}");
+    assert!(!before.iter().any(|frame| matches!(frame, Frame::Data { .. })), "{before:?}");
 }
 
 pub(crate) fn offer(url: &Url, size: u64) -> Offer {
