@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{LEADER, PATIENCE, Ran, program};
+use common::{LEADER, PATIENCE, Ran, listening, names, program};
 use haul_lab::lan::Process;
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
@@ -225,11 +225,7 @@ impl Place {
     }
 
     fn names(&self) -> Vec<String> {
-        let entries = self.folder.path().read_dir().unwrap().map(Result::unwrap);
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
+        names(self.folder.path())
     }
 
     /// `leader get` into the folder, which asks nobody unless the arguments say whom.
@@ -255,14 +251,7 @@ impl Place {
 
     /// A helper that says yes, and where it hears asks.
     fn helping(&self) -> (Process, String) {
-        let mut command = self.helper();
-        command.args(["run", "--json", "--accept", "always", "--allow-net", "127.0.0.0/8"]);
-        let mut helper = Process::spawn(command.args(["--listen", "127.0.0.1:0"])).unwrap();
-        helper.wait_for(PATIENCE, |out, _| out.contains('\n')).unwrap();
-        let listening: Value =
-            serde_json::from_str(helper.stdout().lines().next().unwrap()).unwrap();
-        let address = listening["address"].as_str().unwrap().to_owned();
-        (helper, address)
+        listening(&mut self.helper(), &["--accept", "always"])
     }
 
     /// Runs it with and without `--json`: it must fail with this code, clearly, and leave nothing.

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{LEADER, PATIENCE, Ran};
+use common::{LEADER, PATIENCE, Ran, names};
 use haul_lab::lan::Process;
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
@@ -197,11 +197,7 @@ impl Place {
     }
 
     fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.path("")).unwrap().map(Result::unwrap);
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
+        names(&self.path(""))
     }
 
     fn leader(&self, arguments: &[&str]) -> Command {

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{LEADER, PATIENCE, Ran, stored};
+use common::{LEADER, PATIENCE, Ran, names, stored};
 use haul_lab::lan::Process;
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
@@ -308,11 +308,7 @@ impl Place {
     }
 
     fn names(&self) -> Vec<String> {
-        let entries = self.folder.path().read_dir().unwrap().map(Result::unwrap);
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
+        names(self.folder.path())
     }
 
     /// A file beside the folder, that all may read.

@@ -109,22 +109,34 @@ impl Client {
     /// no connections, and nothing that was learned of hosts.
     #[must_use]
     pub fn under(&self, guard: Guard, allowance: Arc<dyn Allowance>) -> Self {
+        Self(Arc::new(Settings { guard, allowance: Some(allowance), ..self.apart() }))
+    }
+
+    /// The same client, for which `host` has this address and no other; they share no connections.
+    pub(crate) fn pinned(&self, host: &str, address: IpAddr) -> Self {
+        let mut settings = self.apart();
+        settings.hosts.insert(host.to_owned(), vec![address]);
+        Self(Arc::new(settings))
+    }
+
+    /// The same settings, without connections and without what was learned of hosts.
+    fn apart(&self) -> Settings {
         let same = &*self.0;
-        Self(Arc::new(Settings {
+        Settings {
             headers: same.headers.clone(),
-            guard,
+            guard: same.guard.clone(),
             hosts: same.hosts.clone(),
             tls: Arc::clone(&same.tls),
             timeouts: same.timeouts,
             limit: same.limit.clone(),
             source_address: same.source_address,
-            allowance: Some(allowance),
+            allowance: same.allowance.clone(),
             learned: Hosts::default(),
             proxies: same.proxies.clone(),
             netrc: same.netrc.clone(),
             cookies: same.cookies.clone(),
             pool: Pool::default(),
-        }))
+        }
     }
 
     /// Asks for the whole of what is at `url` and tells what it is by the head of the response,

@@ -6,6 +6,8 @@ use haul_span::Span;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use url::Url;
 
 /// One connection to a source that fetches one span at a time, and is kept alive between spans.
 ///
@@ -126,6 +128,14 @@ impl Lane {
             State::Rest(conn) => conn.as_ref().map(Conn::peer),
             State::Opening(_) => None,
             State::Reading(open) => Some(open.conn().peer()),
+        }
+    }
+
+    /// The URL whose response is being read, after redirects, and the address that it comes from.
+    pub fn reads_from(&self) -> Option<(&Arc<Url>, SocketAddr)> {
+        match &self.state {
+            State::Reading(open) => Some((open.url(), open.conn().peer())),
+            State::Rest(_) | State::Opening(_) => None,
         }
     }
 

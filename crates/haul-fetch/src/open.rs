@@ -1,4 +1,5 @@
 use crate::conn::{Conn, lost};
+use crate::follow::Answer;
 use crate::ways::Seat;
 use crate::{Client, Digest, Error, Fault, Framing, Stage, head};
 use bytes::{Bytes, BytesMut};
@@ -6,14 +7,18 @@ use hyper::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::TRANSFER_ENCODING;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+use url::Url;
 
 /// A response that is being read.
 pub(crate) struct Open {
     client: Client,
     conn: Conn,
+    /// Where the response came from, after redirects.
+    url: Arc<Url>,
     body: Incoming,
     framing: Framing,
     /// Came from the origin and was not handed out yet.
@@ -36,16 +41,12 @@ pub(crate) struct Open {
 
 impl Open {
     /// A response whose body is the part of the file from `at` to `end`.
-    pub(crate) fn new(
-        client: &Client,
-        conn: Conn,
-        response: Response<Incoming>,
-        at: u64,
-        end: Option<u64>,
-    ) -> Self {
+    pub(crate) fn new(client: &Client, answer: Answer, at: u64, end: Option<u64>) -> Self {
+        let Answer { conn, response, location } = answer;
         Self {
             client: client.clone(),
             conn,
+            url: Arc::new(location.url),
             framing: framing(&response),
             body: response.into_body(),
             ready: Bytes::new(),
@@ -75,6 +76,10 @@ impl Open {
 
     pub(crate) fn conn(&self) -> &Conn {
         &self.conn
+    }
+
+    pub(crate) fn url(&self) -> &Arc<Url> {
+        &self.url
     }
 
     pub(crate) fn framing(&self) -> Framing {

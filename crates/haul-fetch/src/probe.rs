@@ -111,9 +111,8 @@ impl Probe {
             Shown::Whole { length } => (length, false, length),
         };
         let source = Source::probed(client, asked, &answer, length, ranges);
-        let Answer { conn, response, .. } = answer;
         let is_empty = length == Some(0);
-        let open = (!is_empty).then(|| Open::new(client, conn, response, 0, end));
+        let open = (!is_empty).then(|| Open::new(client, answer, 0, end));
         Self { source, body: Body { open } }
     }
 }

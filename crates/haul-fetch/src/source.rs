@@ -9,6 +9,7 @@ use crate::validator::Version;
 use crate::ways::{Links, Mirror, Mirrors};
 use crate::{Client, Digest, Error, Stage, Validator};
 use hyper::HeaderMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -117,6 +118,19 @@ impl Source {
         Self(self.0, mirrors)
     }
 
+    /// The same file as it was found at `url`, read from `address` and no other that the host may
+    /// have, over connections of its own and from no mirror. Whatever is there is held to the facts
+    /// of this source, and the guard judges the address all the same.
+    #[must_use]
+    pub fn at(&self, url: &Url, address: IpAddr) -> Self {
+        let client = self.client().pinned(url.host_str().unwrap_or_default(), address);
+        let version = self.0.version.clone();
+        let length = self.0.length;
+        let found = Location { url: url.clone(), trust: Trust::Stranger };
+        let facts = Facts { length, ..Facts::bare(&client, self.0.asked.clone(), version) };
+        Self(Arc::new(Facts { found: Mutex::new(found), ..facts }), Arc::default())
+    }
+
     /// Whether it is read from mirrors too.
     pub fn has_mirrors(&self) -> bool {
         !self.1.is_empty()
@@ -160,22 +174,7 @@ impl Source {
     }
 
     fn bare(client: &Client, asked: Location, length: u64, version: OnceLock<Version>) -> Self {
-        let facts = Facts {
-            client: client.clone(),
-            found: Mutex::new(asked.clone()),
-            finding: tokio::sync::Mutex::default(),
-            length: Some(length),
-            ranges: true,
-            refusals: AtomicU32::default(),
-            version,
-            name: file_name(&HeaderMap::new(), &[&asked.url]),
-            digests: Vec::new(),
-            content_type: None,
-            encoding: None,
-            announced: Vec::new(),
-            described_by: None,
-            asked,
-        };
+        let facts = Facts { length: Some(length), ..Facts::bare(client, asked, version) };
         Self(Arc::new(facts), Arc::default())
     }
 
@@ -217,6 +216,28 @@ impl Source {
 
     fn found(&self) -> Location {
         self.0.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Facts {
+    /// What is known of a file that is served in parts and was not asked for yet.
+    fn bare(client: &Client, asked: Location, version: OnceLock<Version>) -> Self {
+        Self {
+            client: client.clone(),
+            found: Mutex::new(asked.clone()),
+            finding: tokio::sync::Mutex::default(),
+            length: None,
+            ranges: true,
+            refusals: AtomicU32::default(),
+            version,
+            name: file_name(&HeaderMap::new(), &[&asked.url]),
+            digests: Vec::new(),
+            content_type: None,
+            encoding: None,
+            announced: Vec::new(),
+            described_by: None,
+            asked,
+        }
     }
 }
 

@@ -41,3 +41,4 @@ mod stream;
 
 pub use error::Error;
 pub use page::{LeaderPage, LeaderPageBuilder, Links};
+pub use past::{Moment, Past};

@@ -1,29 +1,31 @@
 use haul::WorkerProgress;
 use std::time::Duration;
 
-/// How many moments are kept at most; more than a chart shows apart.
-const MOST: usize = 240;
-
-/// How fast everybody was, from the beginning of a job on, for the chart of who comes late.
+/// How fast everybody was, from the beginning of a job on, in up to `MOST` moments, for pictures of
+/// it: more than a picture shows apart is of no use.
 ///
 /// When there are too many moments every second one goes, and from then on only half as many come
 /// in: the whole time is kept, as finely as the bound allows.
 #[derive(Debug, Default)]
-pub(crate) struct Past {
+pub struct Past<const MOST: usize> {
     moments: Vec<Moment>,
     /// Of how many moments one is kept, as a power of two.
     thinned: u32,
     seen: u64,
 }
 
-#[derive(Debug)]
-struct Moment {
-    at: Duration,
-    rates: Vec<(u32, u64)>,
+/// How fast everybody was at one moment.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// Since the job began.
+    pub at: Duration,
+    /// The number of each worker that took part, with its rate in bytes a second.
+    pub rates: Vec<(u32, u64)>,
 }
 
-impl Past {
-    pub(crate) fn note(&mut self, at: Duration, workers: &[WorkerProgress]) {
+impl<const MOST: usize> Past<MOST> {
+    /// Takes a moment in, unless it is one of those that are passed over by now.
+    pub fn note(&mut self, at: Duration, workers: &[WorkerProgress]) {
         let is_kept = self.seen.is_multiple_of(1 << self.thinned);
         self.seen += 1;
         if !is_kept {
@@ -41,8 +43,9 @@ impl Past {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.moments.is_empty()
+    /// What is kept, in its order.
+    pub fn moments(&self) -> &[Moment] {
+        &self.moments
     }
 
     /// A list of `[seconds, [[worker, bytes per second], …]]`.
@@ -64,7 +67,8 @@ mod tests {
 
     #[test]
     fn the_whole_time_is_kept_in_a_bounded_number_of_even_steps() {
-        let mut past = Past::default();
+        const MOST: usize = 240;
+        let mut past = Past::<MOST>::default();
         (0..100_000).for_each(|second| past.note(Duration::from_secs(second), &[]));
         let at: Vec<u64> = past.moments.iter().map(|moment| moment.at.as_secs()).collect();
         assert!((MOST / 2..=MOST).contains(&at.len()), "{}", at.len());

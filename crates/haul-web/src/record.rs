@@ -8,6 +8,9 @@ use std::fmt;
 /// How many events of a job are kept, beside its first and what only the last counts of.
 const MOST: usize = 1000;
 
+/// How many moments the chart of who comes late shows.
+const MOMENTS: usize = 240;
+
 /// What the page has to know, as server-sent events: the downloads, and what the one at hand has
 /// told so far.
 ///
@@ -17,7 +20,7 @@ const MOST: usize = 1000;
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     told: VecDeque<Line>,
-    past: Past,
+    past: Past<MOMENTS>,
     last: u64,
 }
 
@@ -70,7 +73,7 @@ impl Record {
         let mut told = Vec::new();
         for line in self.told.range(from..) {
             told.push(line.text.clone());
-            if line.kind == Kind::Begin && !self.past.is_empty() {
+            if line.kind == Kind::Begin && !self.past.moments().is_empty() {
                 told.push(format!("event: past\ndata: {}\n\n", self.past.to_json()).into());
             }
         }

@@ -16,6 +16,7 @@ mod mouth;
 mod pause;
 pub mod policy;
 mod prompts;
+mod proof;
 mod purse;
 mod refused;
 mod serve;

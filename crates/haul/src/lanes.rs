@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use url::Url;
 
 /// What a worker is told.
 #[derive(Clone, Copy, Debug)]
@@ -25,20 +26,29 @@ pub(crate) enum Order {
 /// What a worker says.
 #[derive(Debug)]
 pub(crate) enum Word {
-    /// `from` is the address of the origin that the bytes came from.
-    Data {
-        lease: u32,
-        offset: u64,
-        bytes: Bytes,
-        from: Option<IpAddr>,
-    },
-    Done {
-        lease: u32,
-    },
-    Failed {
-        lease: u32,
-        error: Error,
-    },
+    Data { lease: u32, offset: u64, bytes: Bytes, from: Option<Place> },
+    Done { lease: u32 },
+    Failed { lease: u32, error: Error },
+}
+
+/// Where bytes come from: the URL that redirects led to, and one of the addresses of its host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) url: Arc<Url>,
+    pub(crate) address: IpAddr,
+}
+
+impl Place {
+    /// Where a lane reads from.
+    pub(crate) fn of(lane: &Lane) -> Option<Self> {
+        let (url, peer) = lane.reads_from()?;
+        Some(Self { url: Arc::clone(url), address: peer.ip() })
+    }
+
+    /// Scheme, host, port and address: what makes a place the same.
+    pub(crate) fn key(&self) -> (String, IpAddr) {
+        (self.url.origin().ascii_serialization(), self.address)
+    }
 }
 
 /// The lanes of one worker. Dropping them closes their connections.
@@ -228,7 +238,7 @@ impl Runner {
             credit.acquire_many(wanted).await.map_err(|_| Unheard)?.forget();
         }
         let offset = self.lane.position() - bytes.len() as u64;
-        let from = self.lane.peer().map(|peer| peer.ip());
+        let from = Place::of(&self.lane);
         let word = Word::Data { lease, offset, bytes, from };
         self.words.send(word).await.map_err(|_| Unheard)
     }

@@ -3,24 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
 
-use haul::{
-    Decision, Event, Happening, Helper, HelperEvent, Helpers, Home, Leader, Report, Serving,
-};
-use haul_lab::hostile::ask;
+mod scene;
+
+use haul::{Event, Happening, Helpers, Home, Leader, Report, Serving};
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
-use haul_link::{
-    FrameReader, FrameWriter, Identity, LinkError, Me, Session, accept, answer, dial, greet, random,
-};
+use haul_link::{FrameReader, FrameWriter, Identity, Me, answer, dial};
 use haul_span::Span;
-use haul_wire::{
-    Answer, Ask, ByeReason, FailReason, Failure, Frame, JobFacts, Offer, Scheme, Verdict,
-};
-use sha2::{Digest, Sha256};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use haul_wire::{Answer, Ask, ByeReason, FailReason, Failure, Frame, Verdict};
+use scene::{job, last_words, lured};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 const SIZE: u64 = 2 << 20;
@@ -88,7 +83,10 @@ fn of_leader() -> Vec<Attack> {
         Attack::frames("ready", &[Frame::Ready]),
         Attack::frames("a challenge", &[Frame::Challenge { span: span(0, 9) }]),
         Attack::frames("a second reveal", &[Frame::Reveal { nonce: [0; 32] }]),
-        Attack::frames("a second job", &[Frame::Job(job(&"http://a.test/".parse().unwrap()))]),
+        Attack::frames(
+            "a second job",
+            &[Frame::Job(job(&"http://a.test/".parse().unwrap(), SIZE))],
+        ),
         Attack::frames("a proof too many", &vec![Frame::Proof { sha256: [0; 32] }; 2]),
         Attack::frames(
             "a grant past the end",
@@ -227,18 +225,7 @@ impl Stage {
     }
 
     async fn helper(&self) -> (Serving, SocketAddr) {
-        let helper = Helper::builder()
-            .consent(Decision::Yes)
-            .allow_net("127.0.0.0/8".parse().unwrap())
-            .listen(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
-            .home(Home::at(self.folder.path().join("helper")))
-            .source_address([127, 0, 0, 11].into())
-            .ports(1..=u16::MAX);
-        let mut serving = helper.build().unwrap().start();
-        match serving.next_event().await {
-            Some(HelperEvent::Listening { address }) => (serving, address),
-            other => panic!("{other:?}"),
-        }
+        scene::helper(&self.folder.path().join("helper")).await
     }
 
     /// An honest leader's download with these machines asked.
@@ -257,53 +244,15 @@ impl Stage {
         (events, transfer.finish().await.unwrap())
     }
 
-    /// A session in which the helper at this address has read its part of the file and waits for
-    /// grants, and its leader has proved what was asked.
     async fn hired(&self, at: SocketAddr) -> (FrameReader, FrameWriter) {
-        let mut session = lured(at).await.unwrap();
-        session.send(&Frame::Offer(offer(&self.url()))).await.unwrap();
-        session.next().await.unwrap();
-        session.send(&Frame::Job(job(&self.url()))).await.unwrap();
-        let (mut reader, mut writer) = session.granted();
-        while let Frame::Challenge { span } = reader.next().await.unwrap() {
-            let sha256 = Sha256::digest(self.payload.bytes(span)).into();
-            writer.send(&Frame::Proof { sha256 }).await.unwrap();
-        }
-        (reader, writer)
+        scene::hired(at, &self.url(), self.payload).await
     }
-}
-
-/// A session with a helper that hears asks at this address.
-async fn lured(at: SocketAddr) -> Result<Session, LinkError> {
-    let leader = Identity::ephemeral();
-    // A helper dials one address every two seconds only.
-    let from = Ipv4Addr::from(0x7f01_0000 | u32::from(u16::from_be_bytes(random())));
-    let listener = TcpListener::bind((from, 0)).await.unwrap();
-    let id = random();
-    let ask = ask(id, leader.id().0, listener.local_addr().unwrap().port());
-    let socket = UdpSocket::bind((from, 0)).await.unwrap();
-    let tcp = loop {
-        socket.send_to(&ask.to_bytes(), at).await.unwrap();
-        if let Ok(taken) = timeout(Duration::from_millis(200), listener.accept()).await {
-            break taken.unwrap().0;
-        }
-    };
-    let secured = accept(&leader, tcp).await?;
-    Ok(greet(secured, Me { id: leader.id(), name: "eve", group: None }, id).await?.session)
 }
 
 /// Sends what the attack has to a helper at work; the reason with which it leaves.
 async fn hostile_leader(stage: &Stage, at: SocketAddr, attack: &Attack) -> Option<ByeReason> {
-    let (reader, mut writer) = stage.hired(at).await;
-    let sent = async {
-        // The other side may leave before it has read everything.
-        let _ = writer.danger_send_bytes(&attack.bytes).await;
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        reason = last_word(reader) => reason,
-        () = sent => None,
-    }
+    let (reader, writer) = stage.hired(at).await;
+    attacked(reader, writer, attack).await
 }
 
 /// Comes to whoever asks `socket`, says yes, and sends what the attack has once it could be granted
@@ -321,37 +270,24 @@ async fn hostile_helper(socket: &UdpSocket, attack: &Attack) -> Option<ByeReason
     session.send(&Frame::Answer(yes)).await.unwrap();
     session.next().await.unwrap();
     session.send(&Frame::Ready).await.unwrap();
-    let (reader, mut writer) = session.granted();
+    let (reader, writer) = session.granted();
+    attacked(reader, writer, attack).await
+}
+
+/// Sends what the attack has; the reason with which the other side leaves.
+async fn attacked(
+    reader: FrameReader,
+    mut writer: FrameWriter,
+    attack: &Attack,
+) -> Option<ByeReason> {
     let sent = async {
+        // The other side may leave before it has read everything.
         let _ = writer.danger_send_bytes(&attack.bytes).await;
         std::future::pending::<()>().await;
     };
+    let left = timeout(SOON, last_words(reader));
     tokio::select! {
-        reason = last_word(reader) => reason,
+        left = left => left.ok()?.1,
         () = sent => None,
     }
-}
-
-/// The reason that is given before the connection closes.
-async fn last_word(mut reader: FrameReader) -> Option<ByeReason> {
-    let heard = async {
-        loop {
-            match reader.next().await {
-                Ok(Frame::Bye { reason }) => return Some(reason),
-                Ok(_) => {}
-                Err(_) => return None,
-            }
-        }
-    };
-    timeout(SOON, heard).await.unwrap_or(None)
-}
-
-fn offer(url: &haul::Url) -> Offer {
-    let host = url.host_str().unwrap().to_owned();
-    let port = url.port_or_known_default().unwrap();
-    Offer { scheme: Scheme::Http, host, port, size: SIZE, share: SIZE }
-}
-
-fn job(url: &haul::Url) -> JobFacts {
-    JobFacts { url: url.to_string(), length: SIZE, validator: None }
 }

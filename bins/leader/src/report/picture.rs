@@ -1,8 +1,9 @@
 //! The pictures of a report, in SVG that needs nothing else.
 
-use super::story::{Moment, Story};
+use super::story::Story;
 use super::{escaped, ratio};
 use haul::Report;
+use haul_web::Moment;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ pub(super) fn spans(story: &Story, report: &Report) -> String {
 
 /// The highest rate of all workers together, in bytes per second.
 pub(super) fn most(story: &Story) -> u64 {
-    story.moments.iter().map(|moment| total(moment, u32::MAX)).max().unwrap_or(0).max(1)
+    story.past.moments().iter().map(|moment| total(moment, u32::MAX)).max().unwrap_or(0).max(1)
 }
 
 /// What the own link alone would have brought, in bytes per second.
@@ -94,8 +95,8 @@ fn band(story: &Story, worker: u32, seconds: f64, most: u64) -> String {
         let y = height(total(moment, below), most);
         format!("{:.1},{y:.1} ", across(moment.at, seconds))
     };
-    let top = story.moments.iter().map(|moment| point(moment, worker.saturating_add(1)));
-    let bottom = story.moments.iter().rev().map(|moment| point(moment, worker));
+    let top = story.past.moments().iter().map(|moment| point(moment, worker.saturating_add(1)));
+    let bottom = story.past.moments().iter().rev().map(|moment| point(moment, worker));
     top.chain(bottom).collect()
 }
 

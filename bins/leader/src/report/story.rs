@@ -1,27 +1,19 @@
 use crate::tell;
-use haul::{Deliverer, Event, Happening, Stretch, WorkerProgress};
+use haul::{Deliverer, Event, Happening, Stretch};
+use haul_web::Past;
 use std::time::Duration;
 
-/// How many moments are kept at most; a picture shows no more apart.
-const MOST: usize = 720;
+/// How many moments the picture of the rates shows.
+const MOMENTS: usize = 720;
 
 /// What a download told, kept for its report in bounded space.
 #[derive(Default)]
 pub(crate) struct Story {
-    pub(super) moments: Vec<Moment>,
+    pub(super) past: Past<MOMENTS>,
     pub(super) pieces: Vec<Piece>,
     pub(super) notes: Vec<(Duration, String)>,
-    /// Of how many moments one is kept, as a power of two.
-    thinned: u32,
-    heard: u64,
     cells: Vec<Deliverer>,
     last: Duration,
-}
-
-/// How fast everybody was.
-pub(super) struct Moment {
-    pub(super) at: Duration,
-    pub(super) rates: Vec<(u32, u64)>,
 }
 
 /// Neighbouring cells of the file that a worker delivered between two moments.
@@ -38,7 +30,7 @@ impl Story {
     pub(crate) fn note(&mut self, event: &Event) {
         let text = match &event.what {
             Happening::Progress { workers, map, .. } => {
-                self.note_rates(event.at, workers);
+                self.past.note(event.at, workers);
                 return self.note_map(event.at, map);
             }
             Happening::Joined { name, address, .. } => format!("{name} ({}) joined", address.ip()),
@@ -59,24 +51,6 @@ impl Story {
     /// How many cells the file has in the pictures; none if its length was never known.
     pub(super) fn cells(&self) -> usize {
         self.cells.len()
-    }
-
-    /// When too many moments are kept, every second one goes, and fewer come in from then on.
-    fn note_rates(&mut self, at: Duration, workers: &[WorkerProgress]) {
-        let is_kept = self.heard.is_multiple_of(1 << self.thinned);
-        self.heard += 1;
-        if is_kept {
-            let rates = workers.iter().map(|worker| (worker.worker, worker.rate)).collect();
-            self.moments.push(Moment { at, rates });
-        }
-        if self.moments.len() > MOST {
-            let mut nth = 0;
-            self.moments.retain(|_| {
-                nth += 1;
-                nth % 2 == 1
-            });
-            self.thinned += 1;
-        }
     }
 
     fn note_map(&mut self, at: Duration, map: &[Stretch]) {
@@ -136,13 +110,5 @@ mod tests {
         };
         assert_eq!(story.pieces, [piece(1, 2, 3, 0), piece(2, 5, 1, 0), piece(2, 6, 4, 1)]);
         assert_eq!(story.cells(), 10);
-    }
-
-    #[test]
-    fn a_long_download_is_kept_in_bounded_space() {
-        let mut story = Story::default();
-        (0..20_000).for_each(|second| story.note(&progress(second, &[])));
-        assert!((MOST / 2..=MOST).contains(&story.moments.len()));
-        assert_eq!(story.moments[0].at, Duration::ZERO);
     }
 }

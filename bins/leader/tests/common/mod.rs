@@ -60,6 +60,24 @@ fn newest_source() -> SystemTime {
     newest
 }
 
+/// Starts `helper run --json` with these arguments on a free port of loopback; where it hears asks.
+pub(crate) fn listening(helper: &mut Command, arguments: &[&str]) -> (Process, String) {
+    helper.args(["run", "--json", "--allow-net", "127.0.0.0/8", "--listen", "127.0.0.1:0"]);
+    let mut helper = Process::spawn(helper.args(arguments)).unwrap();
+    helper.wait_for(PATIENCE, |out, _| out.contains('\n')).unwrap();
+    let listening = event(helper.stdout().lines().next().unwrap()).unwrap();
+    let address = listening["address"].as_str().unwrap().to_owned();
+    (helper, address)
+}
+
+/// What is in a folder, in the order of the names.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = folder.read_dir().unwrap().map(Result::unwrap);
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 /// A leader's run that has ended.
 pub(crate) struct Ran {
     pub(crate) status: ExitStatus,

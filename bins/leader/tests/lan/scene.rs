@@ -1,6 +1,6 @@
 //! The stage on which every test plays, one test at a time, as they measure time.
 
-use crate::common::{LEADER, PATIENCE, Ran, program, stored};
+use crate::common::{LEADER, PATIENCE, Ran, names, program, stored};
 use haul_lab::Payload;
 use haul_lab::lan::{self, Host, Lan, LanBuilder, Nginx, Process};
 use std::fs;
@@ -164,8 +164,7 @@ impl Saved {
 
     /// The names of all files in it.
     pub(crate) fn names(&self) -> Vec<String> {
-        let entries = self.0.path().read_dir().unwrap().map(Result::unwrap);
-        entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
+        names(self.0.path())
     }
 }
 

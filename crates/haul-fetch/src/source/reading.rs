@@ -70,12 +70,11 @@ impl Source {
     /// The part of an answer that brings `covered`; one that says what its digest is and is short
     /// enough to be held is checked before it is handed out.
     fn opened(&self, answer: Answer, covered: Span) -> Open {
-        let Answer { conn, response, .. } = answer;
-        let digest = field(response.headers(), CONTENT_DIGEST).and_then(Digest::strongest);
+        let digest = field(answer.response.headers(), CONTENT_DIGEST).and_then(Digest::strongest);
         if digest.is_some() {
             self.learned().digests_parts();
         }
-        let open = Open::new(self.client(), conn, response, covered.start(), Some(covered.end()));
+        let open = Open::new(self.client(), answer, covered.start(), Some(covered.end()));
         match digest {
             Some(digest) if covered.len() <= DIGESTED_PART => open.checked_by(digest),
             _ => open,

@@ -1,15 +1,16 @@
 //! The half of a helper at work that speaks to the leader.
 
+use super::proof::{Doubt, PROVEN, Proven, Secret, secret_span};
 use super::refused;
 use super::work::Because;
-use crate::lanes::Word;
+use crate::lanes::{Place, Word};
 use haul_fetch::{Error, Kind, Retry, Source, Stage};
-use haul_link::{FrameWriter, LinkError, Session};
+use haul_link::{FrameWriter, LinkError, Session, random};
 use haul_span::Span;
 use haul_wire::{ByeReason, FailReason, Failure, Frame};
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::collections::VecDeque;
+use std::future::{Future, ready};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,22 +24,8 @@ const HELD: usize = 8 << 20;
 /// How long a leader may take to prove that it can read the file.
 const PROOF: Duration = Duration::from_secs(20);
 
-/// After how many bytes the leader must prove it again.
-const PROVEN: u64 = 512 << 20;
-
-/// How much of a piece the leader must read at a time, in bytes: what one round trip brings.
-const CHALLENGE: usize = 16 << 10;
-
 /// How long an origin that was not reached is left alone, in milliseconds.
 const UNREACHED: u32 = 2000;
-
-/// A part of the file that the leader has to read by itself.
-pub(crate) struct Secret {
-    /// The SHA-256 of the part.
-    pub(crate) sha256: [u8; 32],
-    /// Where it came from.
-    pub(crate) from: Option<IpAddr>,
-}
 
 /// Speaks to the leader: data, signs of life and replies.
 pub(super) struct Mouth<'a> {
@@ -51,6 +38,8 @@ pub(super) struct Mouth<'a> {
     heard: Heard,
     proven: Proven,
     sent: &'a AtomicU64,
+    /// Notes a host that was not reached; says whether the leader has led to too many.
+    refuse: &'a (dyn Fn(&str) -> bool + Sync),
 }
 
 /// What the other half heard.
@@ -82,19 +71,21 @@ struct Held {
     bytes: usize,
 }
 
-/// For which places the leader has shown that it reads the same there, and for how much more.
-struct Proven {
-    from: BTreeSet<IpAddr>,
-    host: String,
-    left: u64,
-}
-
 /// Why the mouth does not pass on any more.
 enum Pause {
-    /// The leader must read this part first.
-    Challenge(Span, Secret),
+    /// The leader must read a part of the file first.
+    Challenge(Challenge),
     Ended(Because),
 }
+
+/// A part of the file that the leader has to read, and this side as well if it has not yet.
+struct Challenge {
+    span: Span,
+    secret: Reading,
+}
+
+/// A secret, or why it cannot be read.
+type Reading = Pin<Box<dyn Future<Output = Result<Secret, String>> + Send>>;
 
 impl From<LinkError> for Pause {
     fn from(error: LinkError) -> Self {
@@ -109,58 +100,79 @@ impl<'a> Mouth<'a> {
         said: mpsc::Receiver<Word>,
         heard: Heard,
         sent: &'a AtomicU64,
+        refuse: &'a (dyn Fn(&str) -> bool + Sync),
     ) -> Self {
-        let (held, late) = (Held::default(), JoinSet::new());
-        let proven = Proven { from: BTreeSet::new(), host: host_of(source), left: PROVEN };
-        Self { writer, source, said, held, late, heard, proven, sent }
+        let (held, late, proven) = (Held::default(), JoinSet::new(), Proven::nothing(PROVEN));
+        Self { writer, source, said, held, late, heard, proven, sent, refuse }
     }
 
     /// Until the leader has shown the secret, gives nothing but signs of life; then sends what the
     /// lanes fetch and have fetched, until there is a new secret for the leader to show.
     pub(super) async fn speak(mut self, first: Secret) -> Because {
-        let mut secret = first;
+        let mut secret: Reading = Box::pin(ready(Ok(first)));
         loop {
-            let paused = match self.await_proof().await {
-                Ok(proof) if proof == secret.sha256 => {
-                    self.proven.renew(&secret, self.source);
-                    self.pass_on().await
-                }
-                Ok(_) => return self.part().await,
+            let paused = match self.await_proof(secret).await {
+                Ok(()) => self.pass_on().await,
                 Err(pause) => pause,
             };
             match paused {
                 Pause::Ended(because) => return because,
-                Pause::Challenge(span, next) => {
+                Pause::Challenge(next) => {
                     self.heard.challenged.store(true, Ordering::Release);
-                    if let Err(error) = self.writer.send(&Frame::Challenge { span }).await {
+                    let challenge = Frame::Challenge { span: next.span };
+                    if let Err(error) = self.writer.send(&challenge).await {
                         return error.into();
                     }
-                    secret = next;
+                    secret = next.secret;
                 }
             }
         }
     }
 
-    async fn await_proof(&mut self) -> Result<[u8; 32], Pause> {
-        let patience = sleep(PROOF);
-        tokio::pin!(patience);
-        let silent = LinkError::Silent { awaiting: "proof", after: PROOF };
+    /// Returns when the leader has shown the secret.
+    async fn await_proof(&mut self, secret: Reading) -> Result<(), Pause> {
+        let (proof, secret) = self.hold_back_until_shown(secret).await?;
+        match secret {
+            Ok(secret) if proof == Some(secret.sha256) => {
+                self.proven.renew(secret.place.as_ref(), u64::from_le_bytes(random()));
+                Ok(())
+            }
+            Ok(_) => {
+                Err(self.part(ByeReason::Unproven, "the leader reads another file there").await)
+            }
+            Err(because) => {
+                sleep(refused::delay()).await;
+                Err(self.part(ByeReason::Unreachable, &because).await)
+            }
+        }
+    }
+
+    /// The leader's proof and what it should be. Holds back meanwhile what the lanes fetch.
+    async fn hold_back_until_shown(
+        &mut self,
+        secret: Reading,
+    ) -> Result<(Option<[u8; 32]>, Result<Secret, String>), Pause> {
+        let Self { writer, said, held, heard, .. } = self;
+        let Heard { control, shown, pinged, .. } = heard;
+        let mut both = pin!(timeout(PROOF, async { tokio::join!(shown.recv(), secret) }));
         let mut signs = interval(Session::PING_AFTER);
         signs.reset();
         loop {
             let frame = tokio::select! {
-                Some(proof) = self.heard.shown.recv() => return Ok(proof),
-                () = &mut patience => return Err(silent.into()),
-                Some(frame) = self.heard.control.recv() => frame,
-                () = self.heard.pinged.notified() => Frame::Pong,
-                Some(word) = self.said.recv(), if self.held.bytes < HELD => {
-                    self.held.push(word);
+                shown = &mut both => {
+                    let silent = LinkError::Silent { awaiting: "proof", after: PROOF };
+                    return shown.map_err(|_| silent.into());
+                }
+                Some(frame) = control.recv() => frame,
+                () = pinged.notified() => Frame::Pong,
+                Some(word) = said.recv(), if held.bytes < HELD => {
+                    held.push(word);
                     continue;
                 }
                 // What comes in is held back, so nothing else tells the leader that this side lives.
                 _ = signs.tick() => Frame::Ping,
             };
-            self.send(frame).await?;
+            send(writer, frame).await?;
         }
     }
 
@@ -193,14 +205,15 @@ impl<'a> Mouth<'a> {
     async fn say(&mut self, word: Word) -> Result<(), Pause> {
         match word {
             Word::Data { lease, offset, bytes, from } => {
-                if let Some(pause) = self.proven.missing(offset, &bytes, from, self.source) {
+                if let Some(doubt) = self.proven.doubt(offset, &bytes, from.as_ref()) {
+                    let challenge = challenge(doubt, self.source, from.clone());
                     self.held.put_back(Word::Data { lease, offset, bytes, from });
-                    return Err(pause);
+                    return Err(challenge);
                 }
                 let len = bytes.len() as u64;
                 self.send(Frame::Data { lease, offset, bytes }).await?;
                 self.sent.fetch_add(len, Ordering::Relaxed);
-                self.proven.left = self.proven.left.saturating_sub(len);
+                self.proven.spend(len);
                 Ok(())
             }
             Word::Done { lease } => self.send(Frame::Done { lease }).await,
@@ -208,6 +221,10 @@ impl<'a> Mouth<'a> {
                 let failed = Frame::Failed { lease, failure: failure_of(&error) };
                 if !is_unreached(&error) {
                     return self.send(failed).await;
+                }
+                if (self.refuse)(error.host().unwrap_or_default()) {
+                    sleep(refused::delay()).await;
+                    return Err(self.part(ByeReason::Unreachable, refused::TOO_MANY).await);
                 }
                 self.late.spawn(async {
                     sleep(refused::delay()).await;
@@ -218,23 +235,54 @@ impl<'a> Mouth<'a> {
         }
     }
 
-    /// A farewell is the last word.
     async fn send(&mut self, frame: Frame) -> Result<(), Pause> {
-        self.writer.send(&frame).await?;
-        if matches!(frame, Frame::Bye { .. }) {
-            self.writer.close().await;
-            return Err(LinkError::Closed.into());
-        }
-        Ok(())
+        send(&mut self.writer, frame).await
     }
 
-    /// Leaves a leader that did not show the secret.
-    async fn part(&mut self) -> Because {
-        let bye = Frame::Bye { reason: ByeReason::Unproven };
+    /// Leaves a leader that gets nothing more.
+    async fn part(&mut self, reason: ByeReason, because: &str) -> Pause {
         // Whether the leader hears it or not, it gets nothing.
-        let _ = self.writer.send(&bye).await;
+        let _ = self.writer.send(&Frame::Bye { reason }).await;
         self.writer.close().await;
-        Because::said("the leader reads another file there")
+        Pause::Ended(Because::said(because))
+    }
+}
+
+/// A farewell is the last word.
+async fn send(writer: &mut FrameWriter, frame: Frame) -> Result<(), Pause> {
+    writer.send(&frame).await?;
+    if matches!(frame, Frame::Bye { .. }) {
+        writer.close().await;
+        return Err(LinkError::Closed.into());
+    }
+    Ok(())
+}
+
+/// What the leader is asked to read for what is in doubt.
+fn challenge(doubt: Doubt, source: &Source, from: Option<Place>) -> Pause {
+    let ended = |because: &str| Pause::Ended(Because::said(because));
+    match (doubt, from) {
+        (Doubt::Stale(span, secret), _) => {
+            Pause::Challenge(Challenge { span, secret: Box::pin(ready(Ok(secret))) })
+        }
+        (Doubt::Elsewhere, Some(place)) => match source.length().and_then(secret_span) {
+            Some(span) => {
+                let there = source.at(&place.url, place.address);
+                let secret = Box::pin(async move { read_there(&there, span, &place).await });
+                Pause::Challenge(Challenge { span, secret })
+            }
+            None => ended("the file has no part to prove"),
+        },
+        (Doubt::Elsewhere, None) => ended("nobody knows where the bytes come from"),
+    }
+}
+
+/// Reads the secret of a place, and nothing that is led on from there.
+async fn read_there(there: &Source, span: Span, place: &Place) -> Result<Secret, String> {
+    let secret = Secret::read(there, span).await.map_err(|error| error.to_string())?;
+    match &secret.place {
+        Some(read) if read.key() == place.key() => Ok(secret),
+        _ => Err("what is to be proved is somewhere else each time".into()),
     }
 }
 
@@ -265,38 +313,6 @@ impl Held {
             None => said.recv().await,
         }
     }
-}
-
-impl Proven {
-    /// The leader has shown that it reads the same.
-    fn renew(&mut self, secret: &Secret, source: &Source) {
-        self.from.extend(secret.from);
-        self.host = host_of(source);
-        self.left = PROVEN;
-    }
-
-    /// What the leader must show before it gets these bytes: they themselves, if they come from a
-    /// host or address that no proof was for, or if the last proof is long ago. It is bound to read
-    /// them by itself, as it does not have them from here.
-    fn missing(
-        &self,
-        offset: u64,
-        bytes: &[u8],
-        from: Option<IpAddr>,
-        source: &Source,
-    ) -> Option<Pause> {
-        let known = from.is_none_or(|from| self.from.contains(&from));
-        if known && self.left > 0 && host_of(source) == self.host {
-            return None;
-        }
-        let part = &bytes[..bytes.len().min(CHALLENGE)];
-        let span = Span::new(offset, offset + part.len() as u64)?;
-        Some(Pause::Challenge(span, Secret { sha256: Sha256::digest(part).into(), from }))
-    }
-}
-
-fn host_of(source: &Source) -> String {
-    source.final_url().host_str().unwrap_or_default().to_owned()
 }
 
 fn len_of(word: &Word) -> usize {

@@ -4,17 +4,15 @@ use super::consent::{Decision, Request};
 use super::event::HelperEvent;
 use super::gate::Judged;
 use super::job::Permit;
-use super::mouth::Secret;
+use super::proof::{Secret, secret_span};
 use super::refused::{self, Refusals};
 use super::serve::Helping;
 use super::work::{Because, work};
 use crate::Answer;
 use crate::trust::Role;
-use haul_fetch::{Client, Lane, Source, Validator};
-use haul_link::{Greeting, Heard, LinkError, Me, PeerId, Session, answer, dial, random};
-use haul_span::Span;
+use haul_fetch::{Client, Source, Validator};
+use haul_link::{Greeting, Heard, LinkError, Me, PeerId, Session, answer, dial};
 use haul_wire::{Answer as WireAnswer, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
-use sha2::{Digest, Sha256};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{MutexGuard, PoisonError};
@@ -25,10 +23,6 @@ use url::Url;
 
 /// How long a leader may take for each step before the first grant.
 const STEP: Duration = Duration::from_secs(20);
-
-/// How much of the file the leader must show that it can read, in bytes: as much as a new
-/// connection brings in one or two round trips.
-const CHALLENGE: u64 = 16 << 10;
 
 /// Why a session ended before work began.
 pub(crate) struct Ended {
@@ -113,7 +107,7 @@ async fn agree(
         host: safe_host(&offer.host),
         size: offer.size,
     };
-    let Some(permit) = decide(leader, &request, heard, helping, session).await? else {
+    let Some(permit) = decide(&request, heard, helping, session).await? else {
         return Ok(None);
     };
     let job = match within("job", session.next()).await? {
@@ -131,7 +125,7 @@ async fn agree(
         Err(because) => {
             permit.note_end(&because);
             drop(permit);
-            Err(helping.refuse(leader, &request, began, because).await)
+            Err(helping.refuse(&request, began, because).await)
         }
     }
 }
@@ -163,18 +157,21 @@ impl Helping {
     /// Turns away a leader whose file this helper does not get, for whatever reason. All reasons
     /// look alike and take the same time, so that nobody can feel their way around this machine's
     /// network with them; the owner is told which it was.
-    async fn refuse(
-        &self,
-        leader: PeerId,
-        request: &Request,
-        began: Instant,
-        because: String,
-    ) -> Ended {
-        self.refusals().note(Instant::now().into_std(), leader, &request.host);
+    async fn refuse(&self, request: &Request, began: Instant, because: String) -> Ended {
+        self.is_refused(request, &request.host);
         let name = request.leader.clone();
         self.tell(HelperEvent::Ended { leader: name, bytes: 0, because: because.clone() });
-        sleep_until(began + refused::delay()).await;
+        let after = refused::told_after(began.elapsed(), refused::delay());
+        sleep_until(began + after).await;
         Ended::with(ByeReason::Unreachable, because)
+    }
+
+    /// Notes a host that a leader led to in vain; says whether it has named too many.
+    pub(super) fn is_refused(&self, request: &Request, host: &str) -> bool {
+        let now = Instant::now().into_std();
+        let mut refusals = self.refusals();
+        refusals.note(now, &request.leader_id, host);
+        refusals.is_spent(now, &request.leader_id)
     }
 
     fn refusals(&self) -> MutexGuard<'_, Refusals> {
@@ -184,15 +181,14 @@ impl Helping {
 
 /// Lets the owner decide and tells the leader; a permit means yes.
 async fn decide(
-    leader: PeerId,
     request: &Request,
     heard: Heard,
     helping: &Helping,
     session: &mut Session,
 ) -> Result<Option<Permit>, Ended> {
     let Judged { decision, because, asked, permit } =
-        if helping.refusals().is_spent(Instant::now().into_std(), leader) {
-            Judged::new(Decision::No, "it named too many files that this machine does not get")
+        if helping.refusals().is_spent(Instant::now().into_std(), &request.leader_id) {
+            Judged::new(Decision::No, refused::TOO_MANY)
         } else {
             helping.tell(asked_for(request, heard));
             helping.gate.decide(request).await
@@ -230,7 +226,7 @@ async fn prepare(
         Ok(source) => source,
         Err(because) => return Ok(Err(because)),
     };
-    match digest(&source, span).await {
+    match Secret::read(&source, span).await {
         Ok(secret) => {
             session.send(&Frame::Ready).await?;
             Ok(Ok((source, secret)))
@@ -251,25 +247,6 @@ fn source_of(job: &JobFacts, offer: &Offer, client: &Client) -> Result<Source, S
     let validator = job.validator.as_deref().map(str::parse::<Validator>).transpose();
     let validator = validator.map_err(|_| "the validator cannot be read")?;
     client.source(&url, job.length, validator.as_ref()).map_err(|error| error.to_string())
-}
-
-/// A part of the file that the leader cannot guess.
-fn secret_span(length: u64) -> Option<Span> {
-    let room = length.saturating_sub(CHALLENGE);
-    let start = u64::from_le_bytes(random()) % (room + 1);
-    Span::new(start, length)?.first(CHALLENGE)
-}
-
-async fn digest(source: &Source, span: Span) -> Result<Secret, haul_fetch::Error> {
-    let mut digest = Sha256::new();
-    let mut lane = Lane::new(source.clone());
-    lane.open(span).await?;
-    let mut from = None;
-    while let Some(piece) = lane.next().await? {
-        digest.update(&piece);
-        from = from.or(lane.peer());
-    }
-    Ok(Secret { sha256: digest.finalize().into(), from: from.map(|peer| peer.ip()) })
 }
 
 async fn within<T>(

@@ -3,7 +3,8 @@
 use super::consent::Request;
 use super::event::HelperEvent;
 use super::job::Permit;
-use super::mouth::{Heard, Mouth, Secret};
+use super::mouth::{Heard, Mouth};
+use super::proof::Secret;
 use super::serve::Helping;
 use super::session::reason_text;
 use crate::lanes::{Lanes, Order};
@@ -89,7 +90,8 @@ pub(crate) async fn work(
     let lanes = Lanes::start(source, permit.lanes(), None, &words, Some(&credit));
     let length = source.length().unwrap_or(0);
     let heard = Heard { control, shown, challenged: challenged.clone(), pinged: pinged.clone() };
-    let mouth = Mouth::new(writer, source, said, heard, sent);
+    let refuse = |host: &str| helping.is_refused(request, host);
+    let mouth = Mouth::new(writer, source, said, heard, sent, &refuse);
     let mut ears = Ears { lanes, credit, replies, proofs, challenged, pinged, length };
     let mut speaking = pin!(mouth.speak(secret));
     let because = tokio::select! {

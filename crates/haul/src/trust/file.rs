@@ -2,7 +2,7 @@
 
 use crate::{Error, ErrorKind, Home};
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// What the file says; empty if there is none.
@@ -12,6 +12,42 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         Err(error) => Err(failed(path, &error)),
     }
+}
+
+/// As [`read`], unless somebody else than the file's owner may read or change it.
+pub(super) fn read_secret(path: &Path) -> Result<String, Error> {
+    let read = || {
+        let mut file = File::open(path)?;
+        let mut text = String::new();
+        let open = is_open_to_others(&file)?;
+        file.read_to_string(&mut text)?;
+        Ok::<_, io::Error>((text, open))
+    };
+    match read() {
+        Ok((_, true)) => Err(Error::new(
+            ErrorKind::Usage,
+            "the group's key cannot be used",
+            format!("others than its owner may read or change {}", path.display()),
+        )
+        .with_remedy(format!(
+            "chmod 600 {}; if others may have read it, replace the key",
+            path.display()
+        ))),
+        Ok((text, false)) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(failed(path, &error)),
+    }
+}
+
+#[cfg(unix)]
+fn is_open_to_others(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_: &File) -> io::Result<bool> {
+    Ok(false)
 }
 
 /// Replaces the file whole.

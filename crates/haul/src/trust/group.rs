@@ -3,6 +3,7 @@ use crate::{Error, ErrorKind, Home};
 use haul_link::{Group, GroupKey};
 use serde::Serialize;
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,9 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 ///
 /// It has one key a line, 64 hexadecimal digits; lines that begin with `#` and empty ones say
 /// nothing. The first key is the one that this machine proves itself with, the second one is
-/// accepted too, and there are no more than two. Only its owner may read it. The environment goes
-/// before the file: `HAUL_GROUP_KEY` holds the keys themselves, `HAUL_GROUP_KEY_FILE` names
-/// another file. No key is ever an argument of a program, where everybody on the machine sees it.
+/// accepted too, and there are no more than two. A file that anybody but its owner may read or change
+/// is refused. The environment goes before the file: `HAUL_GROUP_KEY` holds the keys themselves,
+/// `HAUL_GROUP_KEY_FILE` names another file. No key is ever an argument of a program, where everybody on the machine sees it.
 #[derive(Clone, Debug)]
 pub struct GroupFile {
     home: Home,
@@ -35,12 +36,22 @@ impl GroupFile {
 
     /// The group that this machine belongs to: by its environment or else by the file.
     pub fn group(&self) -> Result<Option<Group>, Error> {
-        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        self.group_in_environment(|name| env::var_os(name))
+    }
+
+    fn group_in_environment(
+        &self,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Option<Group>, Error> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         if let Some(keys) = set("HAUL_GROUP_KEY") {
             return group_in(&keys.to_string_lossy(), "HAUL_GROUP_KEY");
         }
-        let path = set("HAUL_GROUP_KEY_FILE").map_or_else(|| self.path(), PathBuf::from);
-        group_at(&path)
+        let Some(path) = set("HAUL_GROUP_KEY_FILE") else { return group_at(&self.path()) };
+        let group = group_at(Path::new(&path))?;
+        // Whoever names a file means to be in a group.
+        let none = || unclear(&format!("there is no key in {}", Path::new(&path).display()));
+        group.ok_or_else(none).map(Some)
     }
 
     /// Makes a key: the first one, or else one that is accepted from now on.
@@ -123,7 +134,7 @@ pub(crate) fn group_of(home: &Home, only: bool) -> Result<Option<Group>, Error> 
 }
 
 fn group_at(path: &Path) -> Result<Option<Group>, Error> {
-    group_in(&file::read(path)?, &path.display().to_string())
+    group_in(&file::read_secret(path)?, &path.display().to_string())
 }
 
 /// The keys in a text, one a line or separated by spaces or commas.
@@ -207,12 +218,47 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_goes_before_the_file_and_the_key_itself_before_a_name() {
+        let (folder, file) = file();
+        let id = |set: &[(&str, String)]| {
+            let variable = |name: &str| {
+                let (_, value) = set.iter().find(|(set, _)| *set == name)?;
+                Some(OsString::from(value))
+            };
+            file.group_in_environment(variable).map(|group| group.map(|group| id_of(&group.first)))
+        };
+        let own = file.make().unwrap().id;
+        let [one, other] = [GroupKey::fresh(), GroupKey::fresh()];
+        let path = folder.path().join("elsewhere");
+        file::replace(&path, &other.reveal()).unwrap();
+        let key = ("HAUL_GROUP_KEY", one.reveal());
+        let named = ("HAUL_GROUP_KEY_FILE", path.display().to_string());
+        assert_eq!(id(&[key.clone(), named.clone()]).unwrap(), Some(id_of(&one)));
+        assert_eq!(id(&[named]).unwrap(), Some(id_of(&other)));
+        assert_eq!(id(&[("HAUL_GROUP_KEY", String::new())]).unwrap(), Some(own));
+        let missing = folder.path().join("missing").display().to_string();
+        let error = id(&[("HAUL_GROUP_KEY_FILE", missing)]).unwrap_err();
+        assert!(error.because().contains("missing"), "who names a file has a key: {error}");
+        assert!(
+            !id(&[("HAUL_GROUP_KEY", "00ff".into())]).unwrap_err().to_string().contains("00ff")
+        );
+    }
+
+    #[test]
     #[cfg(unix)]
-    fn only_its_owner_may_read_the_key() {
+    fn a_key_that_others_may_read_or_change_is_refused_with_the_remedy() {
+        use std::fs::{Permissions, metadata, set_permissions};
         use std::os::unix::fs::PermissionsExt;
         let (_folder, file) = file();
         file.make().unwrap();
-        let mode = std::fs::metadata(file.path()).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let path = file.path();
+        assert_eq!(metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        for mode in [0o640, 0o604, 0o620, 0o602, 0o644] {
+            set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let error = group_at(&path).unwrap_err();
+            assert!(error.remedy().unwrap().contains("chmod 600"), "{mode:o}: {error}");
+        }
+        set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+        assert!(group_at(&path).unwrap().is_some());
     }
 }

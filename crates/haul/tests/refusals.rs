@@ -1,0 +1,143 @@
+//! Whatever keeps a helper from a file, its leader is told the same and as late: it cannot feel its
+//! way around the helper's network with what it names.
+
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
+
+mod scene;
+
+use haul::Url;
+use haul_link::FrameReader;
+use haul_span::Span;
+use haul_wire::{ByeReason, FailReason, Failure, Frame};
+use scene::site::{SIZE, Site, payload};
+use scene::{employed, grant, helper, hired, is_left_without_a_byte, lured, next_word, offer};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout};
+
+/// A helper waits so long for a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// What this machine may need more than the helper says that it takes.
+const SLACK: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_is_the_same_bytes_between_one_and_two_seconds_later() {
+    let folder = TempDir::new().unwrap();
+    let (_serving, at) = helper(folder.path()).await;
+    for (url, why) in [
+        ("http://10.1.2.3/f".to_owned(), "the guard forbids the address"),
+        ("http://[fd00::1]/f".to_owned(), "the guard forbids the address"),
+        ("http://192.0.32.8:8080/f".to_owned(), "the guard forbids the port"),
+        ("http://printer.lan/f".to_owned(), "the name is a local one"),
+        // The resolver refuses it by itself: no label is so long (RFC 1035 §2.3.4).
+        (format!("http://{}.test/f", "a".repeat(64)), "the name has no address"),
+        (format!("http://127.0.0.1:{}/f", closed()), "nobody listens"),
+    ] {
+        let began = Instant::now();
+        let url: Url = url.parse().unwrap();
+        let (reader, _writer) = employed(at, &url, SIZE).await;
+        assert_eq!(refused(reader).await, refusal(), "{why}");
+        let after = began.elapsed();
+        assert!(after >= Duration::from_secs(1), "{why}: after {after:?}");
+        assert!(after < Duration::from_secs(2) + SLACK, "{why}: after {after:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_not_what_was_offered_is_refused_like_the_others() {
+    let folder = TempDir::new().unwrap();
+    let (_serving, at) = helper(folder.path()).await;
+    let [named, offered]: [Url; 2] =
+        ["http://10.1.2.3/f", "http://127.0.0.1/f"].map(|url| url.parse().unwrap());
+    let mut session = lured(at).await.unwrap();
+    session.send(&Frame::Offer(offer(&offered, SIZE))).await.unwrap();
+    session.next().await.unwrap();
+    let began = Instant::now();
+    session.send(&Frame::Job(scene::job(&named, SIZE))).await.unwrap();
+    assert_eq!(refused(session.granted().0).await, refusal());
+    assert!(began.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_does_not_answer_is_refused_with_the_same_bytes() {
+    let (listener, _waiting) = deaf().await;
+    let folder = TempDir::new().unwrap();
+    let (_serving, at) = helper(folder.path()).await;
+    let url: Url = format!("http://{listener}/f").parse().unwrap();
+    let (reader, _writer) = employed(at, &url, SIZE).await;
+    let heard = timeout(CONNECT + 2 * SLACK, refused(reader)).await;
+    assert_eq!(heard.expect("it gives up"), refusal());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_leads_a_helper_at_work_to_three_such_hosts_is_left() {
+    let site = Site::bind(1);
+    let url = site.url();
+    let leads = ["http://10.0.0.1/f", "http://169.254.169.254/f", "http://printer.lan/f"];
+    site.serve((1..).zip(leads.map(str::to_owned)).collect());
+    let folder = TempDir::new().unwrap();
+    let (_serving, at) = helper(folder.path()).await;
+    let (mut reader, mut writer) = hired(at, &url, payload()).await;
+    let failure = Failure { reason: FailReason::Network, pause_ms: 2000 };
+    for lease in 1..3 {
+        let began = Instant::now();
+        grant(&mut writer, lease, part(lease)).await;
+        assert_eq!(next_word(&mut reader).await, Frame::Failed { lease, failure });
+        assert!(began.elapsed() >= Duration::from_secs(1));
+    }
+    grant(&mut writer, 3, part(3)).await;
+    is_left_without_a_byte(reader, ByeReason::Unreachable).await;
+}
+
+/// What a leader hears that names a file which the helper does not get, as bytes; where the
+/// challenge begins is for chance.
+fn refusal() -> Vec<Vec<u8>> {
+    let span = Span::new(0, 16 << 10).unwrap();
+    vec![bytes(&Frame::Challenge { span }), bytes(&Frame::Bye { reason: ByeReason::Unreachable })]
+}
+
+async fn refused(mut reader: FrameReader) -> Vec<Vec<u8>> {
+    let mut heard = Vec::new();
+    while let Ok(frame) = reader.next().await {
+        heard.push(bytes(&match frame {
+            Frame::Challenge { span } => {
+                Frame::Challenge { span: Span::new(0, span.len()).unwrap() }
+            }
+            other => other,
+        }));
+    }
+    heard
+}
+
+fn bytes(frame: &Frame) -> Vec<u8> {
+    let mut bytes = bytes::BytesMut::new();
+    frame.encode(&mut bytes);
+    bytes.to_vec()
+}
+
+fn part(lease: u32) -> Span {
+    Span::of_len(u64::from(lease) << 16, 1 << 16).unwrap()
+}
+
+/// A port of loopback at which nobody listens.
+fn closed() -> u16 {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// An address at which connections are not taken any more, as enough of them wait already.
+async fn deaf() -> (SocketAddr, impl Sized) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    let soon = Duration::from_millis(200);
+    while let Ok(taken) = timeout(soon, TcpStream::connect(address)).await {
+        waiting.push(taken.unwrap());
+    }
+    (address, (listener, waiting))
+}
