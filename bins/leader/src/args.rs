@@ -104,6 +104,10 @@ pub(crate) struct Get {
     #[arg(long, value_name = "sha-256=HEX")]
     pub(crate) checksum: Option<String>,
 
+    /// Do not look beside the file for FILE.sha256 or SHA256SUMS
+    #[arg(long)]
+    pub(crate) no_sidecar: bool,
+
     /// Fetch no faster than this over the own link: 500k, 2M, 16Mbit
     #[arg(long, value_name = "RATE", alias = "max-download-limit")]
     pub(crate) limit_rate: Option<ByteRate>,

@@ -155,6 +155,9 @@ fn configured(get: &Get, secrets: &Secrets, leader: LeaderBuilder) -> Result<Lea
     if let Some(rate) = get.limit_rate {
         leader = leader.limit_rate(rate);
     }
+    if get.no_sidecar {
+        leader = leader.no_sidecar();
+    }
     if get.no_scan {
         leader = leader.no_scan();
     }

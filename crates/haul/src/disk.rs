@@ -13,6 +13,7 @@ use haul_store::{Store, WriteError};
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -25,6 +26,7 @@ enum Command {
     Write { worker: u32, offset: u64, bytes: Bytes },
     Sync { now: Duration },
     SetLength(u64),
+    Expect(Digest),
     Verify(oneshot::Sender<Result<Verdict, Error>>),
     ForgetAllBut { worker: u32, reply: oneshot::Sender<Result<SpanSet, Error>> },
     Forget { spans: SpanSet, reply: oneshot::Sender<Result<SpanSet, Error>> },
@@ -57,8 +59,7 @@ pub(crate) enum Verdict {
 /// The job's end of the disk thread.
 pub(crate) struct Disk {
     commands: mpsc::Sender<Command>,
-    /// Whether somebody states what the digest of the file is.
-    pub(crate) knows_digest: bool,
+    knows_digest: AtomicBool,
 }
 
 impl Disk {
@@ -72,7 +73,7 @@ impl Disk {
         let (commands, orders) = mpsc::channel(QUEUE);
         let (news, stored) = mpsc::unbounded_channel();
         let file = Arc::new(store.part_handle()?);
-        let knows_digest = !expected.is_empty();
+        let knows_digest = AtomicBool::new(!expected.is_empty());
         grown.send_modify(|grown| grown.file = Some(file));
         let writer = Writer { store, front: Front::new(expected), news, grown, trouble: None };
         thread::Builder::new().name("haul-disk".into()).spawn(move || writer.run(orders)).map_err(
@@ -91,6 +92,17 @@ impl Disk {
 
     pub(crate) async fn set_length(&self, length: u64) {
         self.tell(Command::SetLength(length)).await;
+    }
+
+    /// Whether somebody states what the digest of the file is.
+    pub(crate) fn knows_digest(&self) -> bool {
+        self.knows_digest.load(Ordering::Relaxed)
+    }
+
+    /// Checks the file against this digest too.
+    pub(crate) async fn expect(&self, digest: Digest) {
+        self.knows_digest.store(true, Ordering::Relaxed);
+        self.tell(Command::Expect(digest)).await;
     }
 
     /// Checks the whole file against what is expected of it.
@@ -183,6 +195,10 @@ impl Writer {
                 Command::Write { worker, offset, bytes } => self.write(worker, offset, bytes),
                 Command::Sync { now } => self.sync(now),
                 Command::SetLength(length) => self.store.set_length(length).map_err(Error::from),
+                Command::Expect(digest) => {
+                    self.front.expect(digest);
+                    Ok(())
+                }
                 Command::Verify(reply) => answer(reply, self.sound().and_then(|()| self.verify())),
                 Command::ForgetAllBut { worker, reply } => {
                     answer(reply, self.sound().and_then(|()| self.forget_all_but(worker)))

@@ -13,6 +13,7 @@ mod probe;
 mod samples;
 mod segmented;
 mod setback;
+mod sidecar;
 mod single;
 mod strip;
 mod transfer;

@@ -30,6 +30,12 @@ impl Front {
         Self { expected, at: 0, sha256, sha512, buffer }
     }
 
+    /// Digests from the start on for one digest more.
+    pub(super) fn expect(&mut self, digest: Digest) {
+        self.expected.push(digest);
+        self.restart();
+    }
+
     pub(super) fn restart(&mut self) {
         *self = Self::new(std::mem::take(&mut self.expected));
     }

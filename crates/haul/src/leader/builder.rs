@@ -1,3 +1,4 @@
+use super::sidecar::Sidecar;
 use super::transfer::Transfer;
 use super::ways::secret;
 use crate::home::machine_name;
@@ -51,6 +52,7 @@ pub struct LeaderBuilder {
     name: Option<String>,
     spool: bool,
     group_only: bool,
+    pub(super) sidecar: Sidecar,
 }
 
 /// Through whom a download goes.
@@ -88,6 +90,7 @@ pub(crate) struct Settings {
     /// The file is for a reader only, and gone at the end.
     pub(crate) is_spooled: bool,
     pub(crate) group_only: bool,
+    pub(crate) sidecar: Sidecar,
 }
 
 impl Leader {
@@ -124,6 +127,7 @@ impl Leader {
             name: None,
             spool: false,
             group_only: false,
+            sidecar: Sidecar::Read,
         }
     }
 
@@ -298,6 +302,7 @@ impl LeaderBuilder {
             machine: self.name.unwrap_or_else(machine_name),
             is_spooled: self.spool,
             group_only: self.group_only,
+            sidecar: self.sidecar,
         };
         Ok(Leader { job })
     }

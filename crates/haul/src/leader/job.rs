@@ -2,6 +2,7 @@
 
 use super::builder::Settings;
 use super::segmented::Segmented;
+use super::sidecar;
 use super::single;
 use super::transfer::{Snapshot, Stop, Telling, interrupted};
 use crate::disk::{Disk, Stored};
@@ -36,7 +37,7 @@ pub(crate) async fn run(
     mut stop: Stop,
     grown: watch::Sender<Grown>,
 ) -> Result<Report, Error> {
-    let ended = attempt(&settings, &telling, &mut stop, grown).await;
+    let ended = Box::pin(attempt(&settings, &telling, &mut stop, grown)).await;
     telling.tell(match &ended {
         Ok(report) => Happening::Done(report.clone()),
         Err(error) => Happening::Failed(error.into()),
@@ -66,7 +67,9 @@ async fn attempt(
     let (disk, news) = Disk::start(store, expected(settings, &source), grown)?;
     let workers = Vec::new();
     let fetch = Fetch { settings, telling, source, stored, disk: &disk, news, workers };
-    match fetch_all(fetch, body, stop).await {
+    let origin = fetch.source.clone();
+    let looking = sidecar::look(settings, telling, &origin, &disk);
+    match beside(Box::pin(fetch_all(fetch, body, stop)), looking).await {
         Ok(fetched) => {
             let report = finish(settings, telling, disk, fetched).await?;
             entry.into_iter().for_each(Entry::strike);
@@ -77,6 +80,18 @@ async fn attempt(
             left.and(Err(error))
         }
     }
+}
+
+/// Does the work, and something else beside it as long as that takes.
+async fn beside<T>(
+    mut work: impl Future<Output = T> + Unpin,
+    other: impl Future<Output = ()>,
+) -> T {
+    tokio::select! {
+        done = &mut work => return done,
+        () = other => {}
+    }
+    work.await
 }
 
 /// Asks the origin what the file is, and again if it is busy or breaks off. Who cannot be reached

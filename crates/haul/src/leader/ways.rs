@@ -136,7 +136,7 @@ fn is_metalink(media_type: &str) -> bool {
 }
 
 /// All bytes of a document, if they are not too many.
-async fn whole(mut probe: Probe) -> Result<Vec<u8>, Error> {
+pub(super) async fn whole(mut probe: Probe) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     while let Some(piece) = probe.body.next().await? {
         bytes.extend_from_slice(&piece);

@@ -134,7 +134,7 @@ pub(super) enum Ending {
 impl Segmented<'_> {
     /// Waits for the last samples, where they decide what can be said of the file.
     pub(super) fn begin_ending(&mut self) {
-        if self.disk.knows_digest {
+        if self.disk.knows_digest() {
             self.ending = Ending::Sampling { until: self.now() };
         } else {
             self.spots.look_at_rest();
