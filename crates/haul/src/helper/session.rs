@@ -158,7 +158,7 @@ impl Helping {
     /// look alike and take the same time, so that nobody can feel their way around this machine's
     /// network with them; the owner is told which it was.
     async fn refuse(&self, request: &Request, began: Instant, because: String) -> Ended {
-        self.is_refused(request, &request.host);
+        self.note_refused(request, &request.host);
         let name = request.leader.clone();
         self.tell(HelperEvent::Ended { leader: name, bytes: 0, because: because.clone() });
         let after = refused::told_after(began.elapsed(), refused::delay());
@@ -167,7 +167,7 @@ impl Helping {
     }
 
     /// Notes a host that a leader led to in vain; says whether it has named too many.
-    pub(super) fn is_refused(&self, request: &Request, host: &str) -> bool {
+    pub(super) fn note_refused(&self, request: &Request, host: &str) -> bool {
         let now = Instant::now().into_std();
         let mut refusals = self.refusals();
         refusals.note(now, &request.leader_id, host);

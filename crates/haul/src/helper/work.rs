@@ -90,7 +90,7 @@ pub(crate) async fn work(
     let lanes = Lanes::start(source, permit.lanes(), None, &words, Some(&credit));
     let length = source.length().unwrap_or(0);
     let heard = Heard { control, shown, challenged: challenged.clone(), pinged: pinged.clone() };
-    let refuse = |host: &str| helping.is_refused(request, host);
+    let refuse = |host: &str| helping.note_refused(request, host);
     let mouth = Mouth::new(writer, source, said, heard, sent, &refuse);
     let mut ears = Ears { lanes, credit, replies, proofs, challenged, pinged, length };
     let mut speaking = pin!(mouth.speak(secret));
