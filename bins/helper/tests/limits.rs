@@ -12,20 +12,22 @@ mod common;
 use common::{PATIENCE, write_policy};
 use haul::control::{Command as Tell, State, tell};
 use haul::{Answer, Event, Happening, Helpers, Home, Leader, LeaderBuilder, Report, Transfer};
+use haul_lab::hostile::ask;
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 /// The helper fetches from the address that the system gives it, the leader from its own.
-const HELPER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-const LEADER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 12));
+const HELPER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const LEADER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 12));
 
 /// The tests measure time, so one runs at a time.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -155,6 +157,32 @@ async fn a_pause_ends_help_refuses_with_later_and_outlives_the_helper() {
     let (events, report) = scene.run(&helper, 2).await;
     assert_eq!(events.iter().find_map(answer), Some(Answer::Yes));
     assert!(report.workers[1].bytes > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_is_heard_through_a_flood_of_asks() {
+    let _turn = TURN.lock().await;
+    let helper = Helper::start("");
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| flood(&helper.address, &over));
+        for _ in 0..100 {
+            let heard = tell(&Home::at(helper.home.path()), Tell::Status);
+            over.store(heard.is_err(), Ordering::Relaxed);
+            assert_eq!(heard.unwrap().state, State::Waiting);
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Sends asks that nobody follows, for the port is none of a leader.
+fn flood(helper: &str, over: &AtomicBool) {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let ask = ask([7; 16], [7; 32], 22).to_bytes();
+    while !over.load(Ordering::Relaxed) {
+        // What the helper has no room for is lost on the way.
+        let _ = socket.send_to(&ask, helper);
+    }
 }
 
 /// A file at an origin, over links of their own for the leader and the helper.

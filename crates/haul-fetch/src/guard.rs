@@ -1,6 +1,6 @@
 use crate::{Cidr, Refusal};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use url::{Host, Url};
 
@@ -102,7 +102,7 @@ fn judge(
         return Err(Refusal::Name);
     }
     let denied = |ip: IpAddr| denied.iter().any(|network| network.contains(ip));
-    if !is_public(ip) || denied(ip) || translated(ip).is_some_and(denied) {
+    if !is_public(ip) || denied(ip) || carried(ip).is_some_and(denied) {
         return Err(Refusal::Address);
     }
     if !matches!(address.port(), 80 | 443) {
@@ -115,23 +115,22 @@ fn judge(
 fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(_) => !SPECIAL_V4.iter().any(|network| network.contains(ip)),
-        IpAddr::V6(_) => match translated(ip) {
-            Some(v4) => is_public(v4),
-            None => {
-                UNICAST_V6.contains(ip) && !SPECIAL_V6.iter().any(|network| network.contains(ip))
-            }
-        },
+        IpAddr::V6(_) => {
+            let special = SPECIAL_V6.iter().any(|network| network.contains(ip));
+            let unicast = UNICAST_V6.contains(ip) && !special;
+            (unicast || TRANSLATED_V6.contains(ip)) && carried(ip).is_none_or(is_public)
+        }
     }
 }
 
-/// The IPv4 address that a well-known translator prefix carries (RFC 6052 §2.1).
-fn translated(ip: IpAddr) -> Option<IpAddr> {
+/// The IPv4 address that an IPv6 address leads to: behind the well-known prefix of translators
+/// (RFC 6052 §2.1), or at the end of an ISATAP tunnel under any prefix (RFC 5214 §6.1).
+fn carried(ip: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(v6) = ip else { return None };
-    let carried = |v6: Ipv6Addr| {
-        let [.., a, b, c, d] = v6.octets();
-        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-    };
-    TRANSLATED_V6.contains(ip).then(|| carried(v6))
+    let [.., scope, isatap, _, _] = v6.segments();
+    let tunnelled = matches!((scope, isatap), (0 | 0x200, 0x5efe));
+    let [.., a, b, c, d] = v6.octets();
+    (tunnelled || TRANSLATED_V6.contains(ip)).then(|| Ipv4Addr::new(a, b, c, d).into())
 }
 
 fn is_local_name(url: &Url) -> bool {
@@ -271,6 +270,9 @@ mod tests {
         "2002::",
         "2002:0a00:0001::1",
         "2002:0808:0808::1",
+        "2606:2800::5efe:10.0.0.1",
+        "2606:2800::200:5efe:169.254.169.254",
+        "fe80::5efe:8.8.8.8",
         "3fff::",
         "3fff:0fff:ffff::1",
         "4000::",
@@ -323,6 +325,8 @@ mod tests {
             "2001:db9::1",
             "2003::1",
             "2606:2800:220:1::1",
+            "2606:2800::200:5efe:8.8.8.8",
+            "2606:2800::1:5efe:10.0.0.1",
             "3ffe:ffff::1",
             "3fff:1000::1",
         ] {
@@ -333,7 +337,13 @@ mod tests {
     #[test]
     fn a_denied_network_is_closed_in_every_form_and_an_allowed_one_opens_it() {
         let closed = public(&[], &["8.8.8.0/24", "2606:2800::/32"]);
-        for address in ["8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2606:2800::1"] {
+        for address in [
+            "8.8.8.8",
+            "::ffff:8.8.8.8",
+            "64:ff9b::8.8.8.8",
+            "2001:470::5efe:8.8.8.8",
+            "2606:2800::1",
+        ] {
             assert_eq!(verdict(&closed, address), Err(Refusal::Address), "{address}");
         }
         let opened = public(&["8.8.8.0/24", "127.0.0.0/8"], &["8.8.8.0/24"]);

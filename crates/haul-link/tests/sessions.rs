@@ -126,25 +126,42 @@ async fn data_before_a_yes_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_flood_of_control_frames_ends_the_session() {
-    let (mut leader, mut helper) = greeted().await;
+async fn a_flood_of_control_frames_or_of_data_in_crumbs_ends_the_session() {
+    let crumb = Frame::Data { lease: 1, offset: 0, bytes: b"x".as_slice().into() };
+    for frame in [Frame::Ping, crumb] {
+        let error = flooded(&frame, 100_000).await.unwrap_err();
+        assert!(matches!(error, LinkError::Flood), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn data_is_no_flood_however_much_there_is_of_it() {
+    let data = Frame::Data { lease: 1, offset: 0, bytes: vec![7; 1024].into() };
+    flooded(&data, 20_000).await.unwrap();
+}
+
+/// What a leader makes of so many frames.
+async fn flooded(frame: &Frame, count: usize) -> Result<(), LinkError> {
+    let (leader, helper) = greeted().await;
+    let (mut reader, _leaders) = leader.session.granted();
+    let (_helpers, mut writer) = helper.session.granted();
     let flood = async {
-        for _ in 0..100_000 {
-            if helper.session.send(&Frame::Ping).await.is_err() {
-                break;
-            }
+        for _ in 0..count {
+            // The leader may leave before it has read everything.
+            let _ = writer.send(frame).await;
         }
+        std::future::pending::<()>().await;
     };
     let heard = async {
-        loop {
-            if let Err(error) = leader.session.next().await {
-                drop(leader);
-                return error;
-            }
+        for _ in 0..count {
+            reader.next().await?;
         }
+        Ok(())
     };
-    let ((), error) = tokio::join!(flood, heard);
-    assert!(matches!(error, LinkError::Flood), "{error}");
+    tokio::select! {
+        heard = heard => heard,
+        () = flood => Ok(()),
+    }
 }
 
 #[tokio::test]

@@ -74,6 +74,10 @@ pub trait DiskFile {
 
     /// Takes the lock that one holder can have, until the file is closed; `false` if it is taken.
     fn try_lock(&self) -> io::Result<bool>;
+
+    /// Whether somebody has that lock. It cannot be taken at the very moment in which somebody
+    /// looks.
+    fn is_locked(&self) -> io::Result<bool>;
 }
 
 /// Who may read a new file.

@@ -80,7 +80,7 @@ fn look(disk: &Folder, folder: &Path, name: OsString) -> Option<Leftover> {
     let part = disk.open(&names.part).ok()?;
     let journal = disk.open(&names.journal).ok()?;
     let Replay::Held(recovered) = journal::recover(&journal).ok()? else { return None };
-    let in_use = !part.try_lock().ok()?;
+    let in_use = part.is_locked().ok()?;
     let journaled = recovered.journaled();
     let claimed = journaled.claimed.bytes();
     let touched = names.journal_path().symlink_metadata().ok()?.modified().ok()?;

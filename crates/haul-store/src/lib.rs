@@ -39,6 +39,7 @@ mod provenance;
 mod publish;
 mod read;
 mod store;
+mod sweep;
 mod target;
 mod writer;
 
@@ -48,4 +49,5 @@ pub use leftovers::{Leftover, leftovers};
 pub use name::safe_name;
 pub use open::{Resumed, Version};
 pub use store::{Store, Written};
+pub use sweep::{sweep, sweep_on};
 pub use target::{Clobber, JobFacts, Left, Target};

@@ -6,6 +6,8 @@ use crate::store::{Opened, Store};
 use crate::target::{Clobber, JobFacts, Left, Names, Target};
 use crate::{Error, ErrorKind};
 use std::io;
+use std::thread::sleep;
+use std::time::Duration;
 
 /// What a job found that a former run had left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,8 +146,16 @@ fn refuse_existing(disk: &impl Disk, target: &Target, names: &Names) -> Result<(
     if in_the_way { Err(Error::Exists { path }) } else { Ok(()) }
 }
 
+/// Takes the lock, `false` if it is another's: whoever only looks whether it is taken is soon gone.
 fn lock(part: &impl DiskFile, names: &Names) -> Result<bool, Error> {
-    part.try_lock().map_err(Error::io("lock", names.part_path()))
+    let locked = || part.try_lock().map_err(Error::io("lock", names.part_path()));
+    for _ in 1..LOOKS {
+        if locked()? {
+            return Ok(true);
+        }
+        sleep(LOOK);
+    }
+    locked()
 }
 
 /// Starts with nothing stored.
@@ -282,6 +292,10 @@ fn reserve<D: Disk>(
     }
     part.reserve(length).map_err(Error::io("allocate space for", path))
 }
+
+/// How often the lock is tried, and the pause between; looking takes microseconds.
+const LOOKS: u32 = 10;
+const LOOK: Duration = Duration::from_millis(10);
 
 /// How often another haul may finish with this name while this one looks at it.
 const RACES: u32 = 8;

@@ -9,7 +9,7 @@ mod common;
 use common::crash_disk::CrashDisk;
 use common::{Random, job, payload};
 use haul_span::{Span, SpanSet};
-use haul_store::{Error, JobFacts, Left, Store, Target};
+use haul_store::{Error, JobFacts, Left, Store, Target, sweep_on};
 use std::time::Duration;
 
 const POINTS: u64 = 1_500;
@@ -65,11 +65,24 @@ impl Job {
             disk = disk.after_crash(&mut self.random);
             if let Some(published) = disk.contents("file.bin") {
                 assert!(published == self.file, "published a wrong byte");
+                self.is_swept(&disk);
                 return crashes;
             }
             assert!(ended.is_err(), "published, and the power cut took it back");
         }
         unreachable!("the loop has no end")
+    }
+
+    /// A journal that outlived its job is gone after a look, and after one that was cut as well.
+    fn is_swept(&mut self, disk: &CrashDisk) {
+        let target = Target::new("file.bin").unwrap();
+        disk.cut_power_at(1 + self.random.below(4));
+        // It may have come to its end.
+        let _ = sweep_on(disk, &target);
+        let disk = disk.after_crash(&mut self.random);
+        sweep_on(&disk, &target).unwrap();
+        assert!(disk.contents("file.bin.haul").is_none(), "a journal stays");
+        assert!(disk.contents("file.bin").unwrap() == self.file, "the file was touched");
     }
 
     fn run(&mut self, disk: &CrashDisk) -> Result<(), Error> {

@@ -6,10 +6,12 @@
 mod common;
 
 use common::{job, payload};
-use haul_store::{Clobber, Error, ErrorKind, JobFacts, Left, Store, Target, leftovers};
+use haul_store::{Clobber, Error, ErrorKind, JobFacts, Left, Store, Target, leftovers, sweep};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 use tempfile::tempdir;
 
@@ -139,6 +141,56 @@ fn bytes_that_come_twice_are_counted_once_and_compared() {
     let all = haul_span::Span::new(0, 30).unwrap();
     let told: Vec<_> = store.deliverers(all).map(|(span, who)| (span.to_string(), who)).collect();
     assert_eq!(told, [("[5..10)".to_owned(), 2), ("[10..20)".to_owned(), 1)]);
+}
+
+#[test]
+fn whoever_looks_for_what_was_left_keeps_nobody_from_going_on_with_it() {
+    let folder = tempdir().unwrap();
+    let mut store = Store::open(target(folder.path()), job(MIB)).unwrap();
+    store.write(0, &[7; 1000], 0).unwrap();
+    store.keep().unwrap();
+    let over = AtomicBool::new(false);
+    let looks = || {
+        while !over.load(Ordering::Relaxed) {
+            assert_eq!(leftovers(folder.path()).unwrap().len(), 1);
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(looks);
+        scope.spawn(looks);
+        for _ in 0..200 {
+            let again = Store::open(target(folder.path()).left(Left::Continue), job(MIB));
+            over.store(again.is_err(), Ordering::Relaxed);
+            again.unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_journal_that_outlived_its_job_is_swept_and_no_other() {
+    let folder = tempdir().unwrap();
+    let journal = folder.path().join("file.bin.haul");
+    let mut store = Store::open(target(folder.path()), job(1000)).unwrap();
+    store.write(0, &[7; 1000], 0).unwrap();
+    store.sync(Duration::ZERO).unwrap();
+    let path = folder.path().join("file.bin");
+    assert!(!sweep(&path).unwrap(), "its job is at work");
+    let left = fs::read(&journal).unwrap();
+    store.publish().unwrap();
+    assert!(!sweep(&path).unwrap(), "there is none");
+    fs::write(&journal, &left).unwrap();
+    fs::write(folder.path().join("file.bin.part"), b"another's").unwrap();
+    assert!(!sweep(&path).unwrap(), "there is a part");
+    fs::remove_file(folder.path().join("file.bin.part")).unwrap();
+    assert!(sweep(&path).unwrap());
+    assert_eq!(
+        (names(folder.path()), fs::read(&path).unwrap()),
+        (vec!["file.bin".into()], vec![7; 1000])
+    );
+    fs::write(&journal, &left).unwrap();
+    fs::write(&path, b"something else").unwrap();
+    assert!(!sweep(&path).unwrap(), "the file is not the journal's");
 }
 
 #[test]

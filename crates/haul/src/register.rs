@@ -120,12 +120,16 @@ impl LeftJob {
     }
 }
 
-/// What an entry leads to; one that leads nowhere is taken away.
+/// What an entry leads to; one that leads nowhere is taken away, with the journal of a job that was
+/// killed when its file had just been published.
 fn left(file: &Path) -> Option<LeftJob> {
     let id = file.file_name()?.to_str().filter(|name| is_id(name))?.to_owned();
     let (checksum, path) = read(file)?;
     // A folder that cannot be looked into may yet hold the job.
     let Some(left) = Leftover::of(&path).ok()? else {
+        if let Err(error) = haul_store::sweep(&path) {
+            tracing::debug!(%error, "a journal could not be removed");
+        }
         Entry(file.to_owned()).strike();
         return None;
     };

@@ -93,7 +93,8 @@ fn of_leader() -> Vec<Attack> {
             &[Frame::Grant { lease: 1, span: span(0, SIZE + 1) }],
         ),
         Attack::frames("leases without end", &leases),
-        Attack::frames("credit without end", &vec![Frame::Credit { bytes: u32::MAX }; 100]),
+        Attack::frames("credit beyond all memory", &[Frame::Credit { bytes: u32::MAX }]),
+        Attack::frames("credit without end", &vec![Frame::Credit { bytes: 64 << 20 }; 100]),
         Attack::frames("100,000 pings", &vec![Frame::Ping; 100_000]),
         Attack::frames("100,000 trims", &vec![Frame::Trim { lease: 7, end: 7 }; 100_000]),
     ]

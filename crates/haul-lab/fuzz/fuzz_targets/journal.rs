@@ -194,6 +194,10 @@ impl DiskFile for MemoryFile {
         Ok(())
     }
 
+    fn is_locked(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         Ok(true)
     }

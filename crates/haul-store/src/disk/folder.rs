@@ -181,6 +181,16 @@ impl DiskFile for FolderFile {
         self.file.sync_data()
     }
 
+    fn is_locked(&self) -> io::Result<bool> {
+        // Others who look at the same moment are no holders.
+        match rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(rustix::fs::flock(&self.file, FlockOperation::Unlock).map(|()| false)?),
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            Err(Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         match rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),

@@ -361,6 +361,10 @@ impl DiskFile for CrashFile {
         allowed
     }
 
+    fn is_locked(&self) -> io::Result<bool> {
+        Ok(self.state.borrow().inodes[self.inode].locked)
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         let inode = &mut self.state.borrow_mut().inodes[self.inode];
         let free = !std::mem::replace(&mut inode.locked, true);

@@ -60,15 +60,8 @@ pub(crate) struct Booked {
 impl Accounts {
     pub(crate) fn open(home: &Home) -> Result<Self, Error> {
         let path = home.folder().join("accounts");
-        let failed = |error: io::Error| {
-            Error::new(
-                ErrorKind::Disk,
-                "the account of what was spent cannot be kept",
-                format!("{}: {error}", path.display()),
-            )
-            .with_remedy("make the folder writable, or set HAUL_HOME to one that is")
-        };
-        fs::create_dir_all(home.folder()).map_err(failed)?;
+        let failed = unusable("the account of what was spent cannot be kept", &path);
+        fs::create_dir_all(home.folder()).map_err(&failed)?;
         let lock = lock(&home.folder().join("helper.lock"))?;
         let (mut budget, boot) = (Budget::default(), boot());
         match fs::read(&path) {
@@ -76,7 +69,7 @@ impl Accounts {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }
-        let (file, records) = rewrite(&path, &budget).map_err(failed)?;
+        let (file, records) = rewrite(&path, &budget).map_err(&failed)?;
         let (guarded, unsynced) = (None, 0);
         Ok(Self { budget, path, file, records, boot, guarded, unsynced, _lock: lock })
     }
@@ -141,17 +134,18 @@ impl Accounts {
     }
 }
 
+/// The error of a file of the home that cannot be made, read or written.
+fn unusable(what: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + use<> {
+    let path = path.display().to_string();
+    move |error| {
+        Error::new(ErrorKind::Disk, what, format!("{path}: {error}"))
+            .with_remedy("make the folder writable, or set HAUL_HOME to one that is")
+    }
+}
+
 fn lock(path: &Path) -> Result<File, Error> {
-    let failed = |error: io::Error| {
-        Error::new(
-            ErrorKind::Disk,
-            "the helper's home cannot be used",
-            format!("{}: {error}", path.display()),
-        )
-        .with_remedy("make the folder writable, or set HAUL_HOME to one that is")
-    };
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
-    let file = file.map_err(failed)?;
+    let file = file.map_err(unusable("the helper's home cannot be used", path))?;
     flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
         Error::new(
             ErrorKind::Locked,

@@ -1,11 +1,12 @@
 //! The doors to a person: a terminal, a page, or whatever else shows the open prompt.
 
 use super::consent::{ConsentPolicy, Decision, Request};
+use super::gate::locked;
 use crate::trust::{Trust, Unpaired};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::sync::{oneshot, watch};
 
 /// The one queue of prompts, which any number of doors may watch and answer; the first answer
@@ -118,7 +119,7 @@ impl ConsentPolicy for Doors {
 
 impl Hall {
     fn answer(&self, prompt: u64, reply: &Reply) -> Replied {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = locked(&self.waiting);
         let Some(open) = waiting.take_if(|open| open.prompt.id == prompt) else {
             return Replied::Closed;
         };
@@ -151,7 +152,7 @@ impl<'a> Open<'a> {
     fn show(hall: &'a Hall, waiting: Waiting) -> Self {
         let prompt = waiting.prompt.clone();
         let id = prompt.id;
-        *hall.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
+        *locked(&hall.waiting) = Some(waiting);
         hall.shown.send_replace(Some(prompt));
         Self { hall, id }
     }
@@ -159,7 +160,7 @@ impl<'a> Open<'a> {
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        let mut waiting = self.hall.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = locked(&self.hall.waiting);
         if waiting.take_if(|open| open.prompt.id == self.id).is_some() {
             drop(waiting);
             self.hall.shown.send_replace(None);

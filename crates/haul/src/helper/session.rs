@@ -2,10 +2,10 @@
 
 use super::consent::{Decision, Request};
 use super::event::HelperEvent;
-use super::gate::Judged;
+use super::gate::{Judged, locked};
 use super::job::Permit;
 use super::proof::{Secret, secret_span};
-use super::refused::{self, Refusals};
+use super::refused;
 use super::serve::Helping;
 use super::work::{Because, work};
 use crate::Answer;
@@ -15,7 +15,6 @@ use haul_link::{Greeting, Heard, LinkError, Me, PeerId, Session, answer, dial};
 use haul_wire::{Answer as WireAnswer, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
@@ -169,13 +168,9 @@ impl Helping {
     /// Notes a host that a leader led to in vain; says whether it has named too many.
     pub(super) fn note_refused(&self, request: &Request, host: &str) -> bool {
         let now = Instant::now().into_std();
-        let mut refusals = self.refusals();
+        let mut refusals = locked(&self.refused);
         refusals.note(now, &request.leader_id, host);
         refusals.is_spent(now, &request.leader_id)
-    }
-
-    fn refusals(&self) -> MutexGuard<'_, Refusals> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -187,7 +182,7 @@ async fn decide(
     session: &mut Session,
 ) -> Result<Option<Permit>, Ended> {
     let Judged { decision, because, asked, permit } =
-        if helping.refusals().is_spent(Instant::now().into_std(), &request.leader_id) {
+        if locked(&helping.refused).is_spent(Instant::now().into_std(), &request.leader_id) {
             Judged::new(Decision::No, refused::TOO_MANY)
         } else {
             helping.tell(asked_for(request, heard));

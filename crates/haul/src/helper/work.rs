@@ -148,7 +148,9 @@ impl Ears {
             Frame::Trim { lease, end } => self.lanes.order(Order::Trim { lease, end }),
             Frame::Revoke { lease } => self.lanes.order(Order::Revoke { lease }),
             Frame::Lanes { lanes } => self.lanes.order(Order::Lanes { lanes }),
-            Frame::Credit { .. } if self.credit.available_permits() > CREDIT_MOST => {
+            Frame::Credit { bytes }
+                if self.credit.available_permits().max(bytes as usize) > CREDIT_MOST =>
+            {
                 return Err(End::Wrong("the leader gave credit without end"));
             }
             Frame::Credit { bytes } => self.credit.add_permits(bytes as usize),
@@ -178,5 +180,6 @@ async fn show(request: &Request, helping: &Helping, sent: &AtomicU64) {
     }
 }
 
-/// More credit than any leader gives at a time, in bytes.
+/// More credit than any leader gives at a time, in bytes. There is never more than twice as much, as a
+/// semaphore ends at 2^29 where pointers have 32 bits.
 const CREDIT_MOST: usize = 64 << 20;

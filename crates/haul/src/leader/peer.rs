@@ -9,7 +9,6 @@ use haul_link::{Identity, LinkError, Me, PeerId, Secured, Session, accept, greet
 use haul_span::Span;
 use haul_wire::{ByeReason, Failure, Frame, JobFacts, Offer, Verdict};
 use sha2::{Digest, Sha256};
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -161,7 +160,8 @@ async fn admit(
     address: SocketAddr,
 ) -> Result<(u8, Proofs), Turned> {
     session.send(&Frame::Offer(hosting.offer.clone())).await?;
-    let answer = match within("answer", DECISION, session.next()).await? {
+    let silent = LinkError::Silent { awaiting: "answer", after: DECISION };
+    let answer = match timeout(DECISION, session.next()).await.unwrap_or(Err(silent))? {
         Frame::Answer(answer) => answer,
         Frame::Bye { reason } => return Err(Turned::Down(Answer::No, Some(reason_text(reason)))),
         other => return Err(unexpected("an answer", &other)),
@@ -178,7 +178,9 @@ async fn admit(
     };
     hosting.tell(News::Told(yes)).await;
     session.send(&Frame::Job(hosting.job.clone())).await?;
-    let proofs = prepare(session, hosting).await?;
+    let silent = LinkError::Silent { awaiting: "preparation", after: PREPARATION };
+    let prepared = timeout(PREPARATION, prepare(session, hosting)).await;
+    let proofs = prepared.unwrap_or(Err(silent.into()))?;
     Ok((answer.lanes.max(1), proofs))
 }
 
@@ -187,7 +189,7 @@ async fn admit(
 async fn prepare(session: &mut Session, hosting: &Arc<Hosting>) -> Result<Proofs, Turned> {
     let mut proofs = Proofs::new();
     for _ in 0..PREPARING {
-        match within("preparation", PREPARATION, session.next()).await? {
+        match session.next().await? {
             Frame::Ready => return Ok(proofs),
             Frame::Challenge { span } if proofs.is_empty() => {
                 let hosting = Arc::clone(hosting);
@@ -259,15 +261,6 @@ impl Hosting {
         }
         Ok(digest.finalize().into())
     }
-}
-
-async fn within<T>(
-    awaiting: &'static str,
-    after: Duration,
-    work: impl Future<Output = Result<T, LinkError>>,
-) -> Result<T, Turned> {
-    let done = timeout(after, work).await.unwrap_or(Err(LinkError::Silent { awaiting, after }));
-    Ok(done?)
 }
 
 fn unexpected(awaiting: &'static str, frame: &Frame) -> Turned {

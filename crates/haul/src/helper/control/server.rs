@@ -6,15 +6,22 @@ use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 /// The socket of a running helper; it is removed when this is dropped.
 pub(crate) struct Server {
     listener: UnixListener,
     path: PathBuf,
+    /// A request that was begun.
+    talk: Mutex<Option<Talk>>,
 }
+
+type Talk = Pin<Box<dyn Future<Output = Asked> + Send>>;
 
 /// What the owner wants of the program itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +38,7 @@ impl Server {
     pub(crate) fn open(home: &Home) -> Result<Self, Error> {
         let path = path(home);
         match bind(&path) {
-            Ok(listener) => Ok(Self { listener, path }),
+            Ok(listener) => Ok(Self { listener, path, talk: Mutex::default() }),
             Err(error) => Err(Error::new(
                 ErrorKind::Disk,
                 "the helper's socket could not be made",
@@ -41,16 +48,29 @@ impl Server {
         }
     }
 
-    /// Hears one request of the owner and does it. Cancel safe until somebody connects.
-    pub(crate) async fn serve_one(&self, gate: &Gate) -> Asked {
-        let Ok((stream, _)) = self.listener.accept().await else { return Asked::Nothing };
-        if !is_own(&stream) {
-            tracing::warn!("another user of this machine tried to control the helper");
-            return Asked::Nothing;
+    /// Hears one request of the owner and does it. Cancel safe: one that was begun goes on with the
+    /// next call, so that the owner is heard however much else there is to do.
+    pub(crate) async fn serve_one(&self, gate: &Arc<Gate>) -> Asked {
+        let mut talk = self.talk.lock().await;
+        loop {
+            if let Some(begun) = talk.as_mut() {
+                let asked = begun.await;
+                *talk = None;
+                return asked;
+            }
+            let Ok((stream, _)) = self.listener.accept().await else { return Asked::Nothing };
+            if !is_own(&stream) {
+                tracing::warn!("another user of this machine tried to control the helper");
+                return Asked::Nothing;
+            }
+            *talk = Some(Box::pin(hear(stream, Arc::clone(gate))));
         }
-        // Whoever does not say what they want at once keeps nobody waiting.
-        timeout(PATIENCE / 10, converse(stream, gate)).await.unwrap_or(Asked::Nothing)
     }
+}
+
+/// Whoever does not say what they want at once keeps nobody waiting.
+async fn hear(stream: UnixStream, gate: Arc<Gate>) -> Asked {
+    timeout(PATIENCE / 10, converse(stream, &gate)).await.unwrap_or(Asked::Nothing)
 }
 
 impl Drop for Server {
