@@ -1,3 +1,4 @@
+use crate::doctor::DoctorArgs;
 use crate::trust::{GroupArgs, TrustArgs};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -42,6 +43,9 @@ pub(crate) enum Command {
     Trust(TrustArgs),
     /// The key of the group that this machine belongs to
     Group(GroupArgs),
+    /// What on this machine or its network would keep leaders from being helped, and the remedy; 1
+    /// is returned if something does
+    Doctor(DoctorArgs),
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell

@@ -1,3 +1,4 @@
+use crate::doctor::DoctorArgs;
 use crate::trust::{GroupArgs, TrustArgs};
 use crate::ways::Ways;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
@@ -39,6 +40,9 @@ pub(crate) enum Command {
     Trust(TrustArgs),
     /// The key of the group that this machine belongs to
     Group(GroupArgs),
+    /// What on this machine or its network would keep haul from working, and the remedy; 1 is
+    /// returned if something does
+    Doctor(Doctor),
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell
@@ -191,6 +195,16 @@ pub(crate) struct Scan {
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Doctor {
+    /// The folder that files are to be saved in
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) told: DoctorArgs,
 }
 
 fn jobs(text: &str) -> Result<usize, String> {

@@ -15,6 +15,7 @@ mod group;
 mod handshake;
 mod identity;
 mod interfaces;
+mod own_voice;
 mod session;
 mod tls;
 
@@ -25,5 +26,6 @@ pub use group::{Group, GroupKey};
 pub use handshake::{Code, Greeting, Me, answer, greet};
 pub use identity::{BadPeerId, Identity, PeerId, random};
 pub use interfaces::{Interface, interfaces, networks};
+pub use own_voice::hears_itself;
 pub use session::{FrameReader, FrameWriter, Session};
 pub use tls::{Secured, accept, dial};

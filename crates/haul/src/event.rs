@@ -120,6 +120,11 @@ pub enum Happening {
         /// One sentence.
         text: String,
     },
+    /// Nobody was found to help, and the job goes on without; told once, within 5 s.
+    Nobody {
+        /// Why that may be, the likeliest first; at least one.
+        causes: Vec<Cause>,
+    },
     /// The file has its final name.
     Published {
         /// Where it is.
@@ -129,6 +134,15 @@ pub enum Happening {
     Done(Report),
     /// The last event of one that did not.
     Failed(Failed),
+}
+
+/// Why nobody may have been found to help.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// What seems to be the matter.
+    pub because: String,
+    /// What to try.
+    pub r#try: String,
 }
 
 /// A machine's answer to an offer.

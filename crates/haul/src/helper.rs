@@ -20,10 +20,11 @@ mod purse;
 mod refused;
 mod serve;
 mod session;
-mod surroundings;
+pub(crate) mod surroundings;
 mod work;
 
 pub use builder::{Helper, HelperBuilder};
 pub use consent::{ConsentPolicy, Decision, Request};
 pub use event::HelperEvent;
+pub(crate) use machine::Linux;
 pub use serve::Serving;

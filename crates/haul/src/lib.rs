@@ -22,6 +22,7 @@
 
 mod checksum;
 mod disk;
+pub mod doctor;
 mod error;
 mod event;
 mod helper;
@@ -39,7 +40,7 @@ mod size;
 pub mod trust;
 
 pub use error::{Error, ErrorKind, Retry};
-pub use event::{Answer, Deliverer, Event, Failed, Happening, Stretch, WorkerProgress};
+pub use event::{Answer, Cause, Deliverer, Event, Failed, Happening, Stretch, WorkerProgress};
 pub use haul_fetch::Cidr;
 #[cfg(feature = "scan")]
 pub use haul_scan::{Linger as ScanLinger, Pace as ScanPace, Policy as ScanPolicy};

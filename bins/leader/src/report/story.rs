@@ -1,5 +1,5 @@
 use crate::tell;
-use haul::{Deliverer, Event, Happening, Stretch, WorkerProgress};
+use haul::{Cause, Deliverer, Event, Happening, Stretch, WorkerProgress};
 use std::time::Duration;
 
 /// How many moments are kept at most; a picture shows no more apart.
@@ -48,6 +48,10 @@ impl Story {
             Happening::Lost { name, because, .. } => format!("{name} left: {because}"),
             Happening::Repaired { bytes } => format!("{} were fetched again", tell::size(*bytes)),
             Happening::Note { text } => text.clone(),
+            Happening::Nobody { causes } => match causes.first() {
+                Some(Cause { because, .. }) => format!("nobody was found to help: {because}"),
+                None => return,
+            },
             _ => return,
         };
         self.notes.push((event.at, text));

@@ -1,0 +1,205 @@
+//! What the facts say of the networks of this machine, and why nobody may have been found there.
+
+use super::facts::{Facts, Link};
+use super::{Check, Side, State, firewall};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Smaller packets are rarer than mistakes: every link must carry so many bytes (RFC 8200 §5).
+const LEAST_MTU: u32 = 1280;
+
+/// With so many silent neighbours, and only the router heard, somebody keeps machines apart.
+const MANY: usize = 8;
+
+/// A check of each interface, and of there being one.
+pub(crate) fn interfaces(facts: &Facts) -> Vec<Check> {
+    let mut checks: Vec<Check> = facts.links.iter().map(interface).collect();
+    if facts.used().next().is_none() {
+        checks.push(
+            Check::fail("interface", "there is none on which helpers and leaders meet")
+                .because("none leads to a network with more machines than one")
+                .remedy("connect this machine to a network, or name an interface with --interface"),
+        );
+    }
+    checks
+}
+
+fn interface(link: &Link) -> Check {
+    let networks = match link.networks.is_empty() {
+        true => "no IPv4 address".to_owned(),
+        false => link.networks.join(", "),
+    };
+    let name = format!("{}, {networks}", link.name);
+    match (link.asked, &link.not_scanned) {
+        (true, None) => Check::ok("interface", format!("{name}: used")),
+        (true, Some(why)) => {
+            Check::ok("interface", format!("{name}: used, but not scanned")).because(why)
+        }
+        (false, why) => {
+            let why = why.as_deref().unwrap_or("its network holds no machine but one other");
+            Check::ok("interface", format!("{name}: not used")).because(why)
+        }
+    }
+}
+
+/// A check of each interface that is used, on which the own voice should be heard.
+pub(crate) fn multicast(facts: &Facts) -> Vec<Check> {
+    let check = |link: &Link| match link.hears_itself {
+        Some(true) => Check::ok("multicast", format!("works on {}", link.name)),
+        Some(false) => Check::warn("multicast", format!("does not work on {}", link.name))
+            .because("what this machine says to the group does not come back")
+            .remedy("let the firewall pass UDP 4285; where it does, name helpers with --helpers"),
+        None => Check::unknown("multicast", format!("could not be tried on {}", link.name)),
+    };
+    facts.used().map(check).collect()
+}
+
+/// A check of each interface that is used: whether anybody but the router answers there.
+pub(crate) fn isolation(facts: &Facts) -> Vec<Check> {
+    facts.used().map(|link| isolation_on(link, facts)).collect()
+}
+
+fn isolation_on(link: &Link, facts: &Facts) -> Check {
+    let here = || facts.neighbours.iter().filter(|neighbour| neighbour.interface == link.name);
+    let is_router = |address: Ipv4Addr| facts.gateways.contains(&IpAddr::V4(address));
+    let others = here().filter(|one| one.answered && !is_router(one.address)).count();
+    let router = here().any(|one| one.answered && is_router(one.address));
+    let silent = here().filter(|one| !one.answered).count();
+    let name = &link.name;
+    match (others, router) {
+        (1.., _) => Check::ok("isolation", format!("other machines answer on {name}: {others}")),
+        (0, true) if silent >= MANY => isolated(format!("only the router answers on {name}")),
+        (0, _) => Check::unknown("isolation", format!("nobody was heard on {name} lately"))
+            .remedy("run `leader scan`: if it finds the router alone, machines are kept apart"),
+    }
+}
+
+fn isolated(found: String) -> Check {
+    Check::warn("isolation", found)
+        .because("the access point seems to keep machines apart, as guest networks do")
+        .remedy("use another network or a cable, or switch off client (AP) isolation at the router")
+}
+
+/// Whether a tunnel takes what is for the internet, or even for the network.
+pub(crate) fn vpn(facts: &Facts) -> Check {
+    let tunnel = |name: &str| facts.links.iter().any(|link| link.name == name && link.is_tunnel);
+    let led_away = facts.used().find_map(|link| {
+        let by = link.led_away.as_deref().filter(|by| tunnel(by))?;
+        Some((link.name.as_str(), by))
+    });
+    if let Some((name, by)) = led_away {
+        return Check::fail("vpn", format!("what is for the network of {name} goes through {by}"))
+            .because("a VPN takes all that this machine sends")
+            .remedy("allow access to the local network in the VPN's settings, or switch it off");
+    }
+    match facts.internet.as_deref() {
+        Some(by) if tunnel(by) => {
+            Check::warn("vpn", format!("the internet is reached through {by}"))
+                .because(match facts.side {
+                    Side::Leader => "many VPNs keep this machine from others on its network",
+                    Side::Helper => "a policy may refuse to help while a VPN is up",
+                })
+                .remedy("if nobody is found, allow access to the local network, or switch it off")
+        }
+        Some(by) => {
+            Check::ok("vpn", format!("the internet is reached by {by}, which is no tunnel"))
+        }
+        None => Check::warn("vpn", "there is no way to the internet")
+            .because("no route leads there by IPv4")
+            .remedy("connect this machine to the internet"),
+    }
+}
+
+/// A check of each interface that is used.
+pub(crate) fn mtu(facts: &Facts) -> Vec<Check> {
+    let check = |link: &Link| {
+        let name = &link.name;
+        match link.mtu {
+            Some(mtu) if mtu < LEAST_MTU => {
+                Check::warn("mtu", format!("{name} carries {mtu} bytes at a time"))
+                    .because("so small a packet slows transfers, and is often a mistake")
+                    .remedy(format!("sudo ip link set {name} mtu 1500"))
+            }
+            Some(mtu) => Check::ok("mtu", format!("{name} carries {mtu} bytes at a time")),
+            None => Check::unknown("mtu", format!("{name} does not tell")),
+        }
+    };
+    facts.used().map(check).collect()
+}
+
+/// What a leader has met on the networks while it looked for helpers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Met {
+    /// Machines that are there, whatever runs on them.
+    pub(crate) alive: Vec<IpAddr>,
+    /// Those of them that do not answer when they are dialled: not even with a refusal.
+    pub(crate) silent: Vec<IpAddr>,
+    /// Whether every address was looked at.
+    pub(crate) scanned: bool,
+}
+
+/// A reason why nobody may have been found, and what to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Suspect {
+    pub(crate) because: String,
+    pub(crate) remedy: String,
+}
+
+impl From<Check> for Suspect {
+    fn from(check: Check) -> Self {
+        let because = match check.because {
+            Some(because) => format!("{} {}: {because}", check.check, check.found),
+            None => format!("{} {}", check.check, check.found),
+        };
+        Self { because, remedy: check.r#try.unwrap_or_default() }
+    }
+}
+
+/// Why nobody may have been found, the likeliest first.
+///
+/// 1. There is no network to look on.
+/// 2. A tunnel takes what is for the network.
+/// 3. The firewall here keeps helpers out.
+/// 4. Machines are there and let nobody in: their firewall.
+/// 5. Nobody but the router is there: machines are kept apart.
+/// 6. Nobody runs a helper, which can always be.
+pub(crate) fn suspects(facts: &Facts, met: &Met) -> Vec<Suspect> {
+    let used: Vec<&Link> = facts.used().collect();
+    let found = match used.is_empty() {
+        true => interfaces(facts),
+        false => std::iter::once(vpn(facts))
+            .chain(firewall::judge(facts.side, &facts.firewall, &used))
+            .collect(),
+    };
+    let bad = found.into_iter().filter(|check| check.state >= State::Warn).map(Suspect::from);
+    bad.chain(shut_elsewhere(met)).chain(kept_apart(facts, met)).chain([nobody(met)]).collect()
+}
+
+fn shut_elsewhere(met: &Met) -> Option<Suspect> {
+    let one = met.silent.first()?;
+    let because = match met.silent.len() {
+        1 => format!("{one} is there, but what it is sent gets no answer: its firewall drops it"),
+        many => format!(
+            "{many} machines such as {one} are there, but what they are sent gets no answer: \
+             their firewalls drop it"
+        ),
+    };
+    let remedy = "run `helper doctor` there, which names the command that opens it".into();
+    Some(Suspect { because, remedy })
+}
+
+fn kept_apart(facts: &Facts, met: &Met) -> Option<Suspect> {
+    let is_router = |address: &IpAddr| facts.gateways.contains(address);
+    let alone = met.scanned && !met.alive.is_empty() && met.alive.iter().all(is_router);
+    alone.then(|| isolated("only the router answers".into()).into())
+}
+
+fn nobody(met: &Met) -> Suspect {
+    let others = met.alive.len();
+    let because = match others {
+        0 => "nobody on this network runs a helper, or asks do not reach them".into(),
+        _ => format!("none of the machines that were found ({others}) runs a helper"),
+    };
+    let remedy =
+        "start `helper run` on another machine of this network, or name one with --helpers ADDRESS";
+    Suspect { because, remedy: remedy.into() }
+}
