@@ -155,7 +155,9 @@ fn every_kind() -> Vec<Happening> {
         Happening::Lost { worker, name, because },
         Happening::Repaired { bytes: 1 },
         Happening::Note { text: "a word".into() },
-        Happening::Nobody { causes: vec![Cause { because: "a VPN is up".into(), r#try: "that".into() }] },
+        Happening::Nobody {
+            causes: vec![Cause { because: "a VPN is up".into(), r#try: "that".into() }],
+        },
         Happening::Published { path: "file".into() },
         Happening::Done(report),
         Happening::Failed(failed),

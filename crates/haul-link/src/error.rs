@@ -59,6 +59,8 @@ pub enum LinkError {
     Stranger,
     /// The other side sent more control frames than any honest one does.
     Flood,
+    /// No version of the protocol is spoken by both.
+    Version,
     /// The machine at that address has another key than the one that asked.
     OtherPeer {
         /// Who was expected.
@@ -113,6 +115,7 @@ impl fmt::Display for LinkError {
             Self::Commitment => write!(f, "the leader did not keep its commitment"),
             Self::Stranger => write!(f, "the other side is not of the group"),
             Self::Flood => write!(f, "too many control frames"),
+            Self::Version => write!(f, "the other side speaks another version of haul"),
             Self::OtherPeer { expected } => {
                 write!(f, "the machine there is not {}", expected.short())
             }

@@ -11,8 +11,8 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage};
 use rustls::version::TLS13;
 use rustls::{
-    CertificateError, ClientConfig, CommonState, DigitallySignedStruct, DistinguishedName, Error,
-    ServerConfig, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, CommonState, DigitallySignedStruct,
+    DistinguishedName, Error, ServerConfig, SignatureScheme,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ pub async fn accept(identity: &Identity, tcp: TcpStream) -> Result<Secured, Link
     let address = tcp.peer_addr().map_err(|source| broken("accepting a connection", source))?;
     let acceptor = TlsAcceptor::from(Arc::new(server_config(identity)));
     let handshake = within("TLS handshake", acceptor.accept(prepared(tcp)?)).await?;
-    let stream = handshake.map_err(|source| broken("the TLS handshake", source))?;
+    let stream = handshake.map_err(handshake_error)?;
     secured(TlsStream::Server(stream), address)
 }
 
@@ -87,6 +87,18 @@ fn not_expected(source: io::Error, expected: Option<PeerId>) -> LinkError {
             Some(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
             Some(expected),
         ) => LinkError::OtherPeer { expected },
+        _ => handshake_error(source),
+    }
+}
+
+/// Tells that no version is spoken by both, which ALPN carries, from other failures.
+fn handshake_error(source: io::Error) -> LinkError {
+    let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match inner {
+        Some(
+            Error::NoApplicationProtocol
+            | Error::AlertReceived(AlertDescription::NoApplicationProtocol),
+        ) => LinkError::Version,
         _ => broken("the TLS handshake", source),
     }
 }

@@ -11,7 +11,7 @@ mod nft;
 mod system;
 
 pub(crate) use facts::Facts;
-pub(crate) use network::{Suspect, suspects};
+pub(crate) use network::{Met, Suspect, suspects};
 
 use crate::Home;
 use serde::Serialize;
@@ -20,8 +20,9 @@ use std::path::Path;
 /// What one look at this machine found. As JSON it is one line of `doctor --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at: `interface`, `privileges`, `multicast`, `isolation`, `vpn`, `firewall`,
-    /// `ports`, `mtu`, `clock`, `disk`, `state` or `helper`. There may be several of one kind.
+    /// What was looked at: `interface`, `privileges`, `firewall`, `multicast`, `isolation`, `vpn`,
+    /// `internet`, `ports`, `mtu`, `clock`, `disk`, `state` or `helper`. There may be several of
+    /// one kind.
     pub check: &'static str,
     /// How it is.
     pub state: State,

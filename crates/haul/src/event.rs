@@ -1,3 +1,4 @@
+use crate::doctor::Suspect;
 use crate::trust::Standing;
 use crate::{Error, Report};
 use serde::{Serialize, Serializer};
@@ -144,6 +145,12 @@ pub struct Cause {
     pub because: String,
     /// What to try.
     pub r#try: String,
+}
+
+impl From<Suspect> for Cause {
+    fn from(Suspect { because, remedy }: Suspect) -> Self {
+        Self { because, r#try: remedy }
+    }
 }
 
 /// A machine's answer to an offer.

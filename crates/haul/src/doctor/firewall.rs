@@ -2,7 +2,7 @@
 
 use super::facts::Link;
 use super::nft::{Chain, Fate, Packet, fate};
-use super::system::System;
+use super::system::{System, ruleset};
 use super::{Check, Side};
 use haul_link::{PORT, PORTS};
 
@@ -46,7 +46,7 @@ impl Firewall {
         } else {
             system.runs("firewalld").then_some(Front::Firewalld)
         };
-        Self { ruleset: system.ruleset(), more_rules: system.has_old_tables(), front }
+        Self { ruleset: ruleset(), more_rules: system.has_old_tables(), front }
     }
 
     /// What becomes of a packet, as far as the rules tell.

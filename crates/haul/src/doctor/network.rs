@@ -24,11 +24,9 @@ pub(crate) fn interfaces(facts: &Facts) -> Vec<Check> {
 }
 
 fn interface(link: &Link) -> Check {
-    let networks = match link.networks.is_empty() {
-        true => "no IPv4 address".to_owned(),
-        false => link.networks.join(", "),
-    };
-    let name = format!("{}, {networks}", link.name);
+    let words: Vec<&str> =
+        [&link.name].into_iter().chain(&link.networks).map(String::as_str).collect();
+    let name = words.join(", ");
     match (link.asked, &link.not_scanned) {
         (true, None) => Check::ok("interface", format!("{name}: used")),
         (true, Some(why)) => {
@@ -103,7 +101,7 @@ pub(crate) fn vpn(facts: &Facts) -> Check {
         Some(by) => {
             Check::ok("vpn", format!("the internet is reached by {by}, which is no tunnel"))
         }
-        None => Check::warn("vpn", "there is no way to the internet")
+        None => Check::warn("internet", "there is no way to it")
             .because("no route leads there by IPv4")
             .remedy("connect this machine to the internet"),
     }
@@ -135,6 +133,8 @@ pub(crate) struct Met {
     pub(crate) silent: Vec<IpAddr>,
     /// Whether every address was looked at.
     pub(crate) scanned: bool,
+    /// Whether the user named machines.
+    pub(crate) named: bool,
 }
 
 /// A reason why nobody may have been found, and what to try.
@@ -164,27 +164,25 @@ impl From<Check> for Suspect {
 /// 6. Nobody runs a helper, which can always be.
 pub(crate) fn suspects(facts: &Facts, met: &Met) -> Vec<Suspect> {
     let used: Vec<&Link> = facts.used().collect();
-    let found = match used.is_empty() {
-        true => interfaces(facts),
-        false => std::iter::once(vpn(facts))
-            .chain(firewall::judge(facts.side, &facts.firewall, &used))
-            .collect(),
-    };
+    let mut found = interfaces(facts);
+    if !used.is_empty() {
+        found.push(vpn(facts));
+        found.extend(firewall::judge(facts.side, &facts.firewall, &used));
+    }
     let bad = found.into_iter().filter(|check| check.state >= State::Warn).map(Suspect::from);
     bad.chain(shut_elsewhere(met)).chain(kept_apart(facts, met)).chain([nobody(met)]).collect()
 }
 
 fn shut_elsewhere(met: &Met) -> Option<Suspect> {
     let one = met.silent.first()?;
-    let because = match met.silent.len() {
-        1 => format!("{one} is there, but what it is sent gets no answer: its firewall drops it"),
-        many => format!(
-            "{many} machines such as {one} are there, but what they are sent gets no answer: \
-             their firewalls drop it"
-        ),
+    let who = match met.silent.len() {
+        1 => format!("{one} is there, but what it is sent"),
+        many => format!("{many} machines such as {one} are there, but what they are sent"),
     };
-    let remedy = "run `helper doctor` there, which names the command that opens it".into();
-    Some(Suspect { because, remedy })
+    Some(Suspect {
+        because: format!("{who} gets no answer: if a helper runs there, a firewall shuts it off"),
+        remedy: "run `helper doctor` there, which names the command that opens it".into(),
+    })
 }
 
 fn kept_apart(facts: &Facts, met: &Met) -> Option<Suspect> {
@@ -196,6 +194,7 @@ fn kept_apart(facts: &Facts, met: &Met) -> Option<Suspect> {
 fn nobody(met: &Met) -> Suspect {
     let others = met.alive.len();
     let because = match others {
+        _ if met.named => "no helper answers where you said that there is one".into(),
         0 => "nobody on this network runs a helper, or asks do not reach them".into(),
         _ => format!("none of the machines that were found ({others}) runs a helper"),
     };

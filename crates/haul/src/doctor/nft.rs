@@ -68,6 +68,7 @@ pub(crate) fn fate(ruleset: &str, packet: Packet<'_>) -> Fate {
 
 /// Where a rule or a chain may lead.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "it is a set")]
 struct Ends {
     accept: bool,
     drop: bool,
@@ -461,7 +462,7 @@ mod tests {
     #[test]
     fn what_cannot_be_told_does_not_matter_where_all_ways_lead_to_the_same() {
         let limited = json!([{ "limit": { "rate": 5 } }, { "reject": null }]);
-        assert_eq!(tcp(&ruleset("drop", &[limited.clone()], &[])), "dropped");
+        assert_eq!(tcp(&ruleset("drop", std::slice::from_ref(&limited), &[])), "dropped");
         assert_eq!(tcp(&ruleset("accept", &[limited], &[])), "unclear");
         assert_eq!(tcp(&ruleset("accept", &[json!([{ "xt": null }, accept()])], &[])), "in");
     }

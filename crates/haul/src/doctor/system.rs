@@ -86,17 +86,6 @@ impl System {
         self.processes().any(|process| named(&process).as_deref() == Some(program))
     }
 
-    /// The rules of the packet filter, which only root may read.
-    pub(crate) fn ruleset(&self) -> Option<String> {
-        // A user's PATH may lack the folder in which it is.
-        ["nft", "/usr/sbin/nft"].into_iter().find_map(|nft| {
-            let mut command = Command::new(nft);
-            command.args(["-j", "list", "ruleset"]).stdin(Stdio::null());
-            let output = command.output().ok().filter(|output| output.status.success())?;
-            String::from_utf8(output.stdout).ok()
-        })
-    }
-
     /// Whether rules of the old kind are in force, which `nft` does not list.
     pub(crate) fn has_old_tables(&self) -> bool {
         self.text("proc/self/net/ip_tables_names").is_some_and(|names| !names.trim().is_empty())
@@ -142,6 +131,17 @@ impl System {
     fn text(&self, path: &str) -> Option<String> {
         fs::read_to_string(self.root.join(path)).ok()
     }
+}
+
+/// The rules of the packet filter, which only root may read.
+pub(crate) fn ruleset() -> Option<String> {
+    // A user's PATH may lack the folder in which it is.
+    ["nft", "/usr/sbin/nft"].into_iter().find_map(|nft| {
+        let mut command = Command::new(nft);
+        command.args(["-j", "list", "ruleset"]).stdin(Stdio::null());
+        let output = command.output().ok().filter(|output| output.status.success())?;
+        String::from_utf8(output.stdout).ok()
+    })
 }
 
 /// A socket in one of the kernel's tables.
@@ -247,22 +247,22 @@ mod tests {
         fs::create_dir_all(root.path().join("proc/self/net")).unwrap();
         fs::write(process.join("comm"), "other\n").unwrap();
         symlink("socket:[777]", process.join("fd/3")).unwrap();
-        let head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+        let titles = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
         let line = |port: &str, state: &str, inode: &str| {
             format!(
                 "   0: 00000000:{port} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000     0        0 {inode} 1\n"
             )
         };
-        let table = [head, &line("10BD", "0A", "777"), &line("10BE", "01", "778")].concat();
+        let table = [titles, &line("10BD", "0A", "777"), &line("10BE", "01", "778")].concat();
         fs::write(root.path().join("proc/self/net/tcp"), table).unwrap();
         fs::write(
             root.path().join("proc/self/net/udp6"),
-            [head, &line("10BD", "07", "9")].concat(),
+            [titles, &line("10BD", "07", "9")].concat(),
         )
         .unwrap();
         let system = System::at(root.path());
-        let held = Holder { port: 4285, program: Some("other".into()) };
-        assert_eq!(system.tcp_holders(&[4285, 4286]), [held]);
+        let holder = Holder { port: 4285, program: Some("other".into()) };
+        assert_eq!(system.tcp_holders(&[4285, 4286]), [holder]);
         assert_eq!(system.udp_holders(&[4285]), [Holder { port: 4285, program: None }]);
         assert!(system.runs("other") && !system.runs("firewalld"));
     }

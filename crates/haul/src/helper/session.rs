@@ -31,6 +31,9 @@ use url::Url;
 /// How long a leader may take for each step before the first grant.
 const STEP: Duration = Duration::from_secs(20);
 
+/// How long a leader that called the roll may take to hang up.
+const THANKS: Duration = Duration::from_secs(2);
+
 /// How much of the file the leader must show that it can read, in bytes: as much as a new
 /// connection brings in one or two round trips.
 const CHALLENGE: u64 = 16 << 10;
@@ -132,6 +135,7 @@ async fn agree(
     let session = &mut greeting.session;
     let offer = match within("offer", session.next()).await? {
         Frame::Offer(offer) => offer,
+        Frame::RollCall => return answer_roll_call(leader, greeting, helping).await.map(|()| None),
         other => return Err(unexpected("an offer", &other)),
     };
     if !helping.admission().admit_offer(helping.gate.steady(), greeting.ask) {
@@ -167,6 +171,32 @@ async fn agree(
             Err(helping.refuse(leader, &request, began, because).await)
         }
     }
+}
+
+/// Tells a leader that names no file whether it would be helped, as far as that is certain. Its
+/// owner hears nothing of it.
+async fn answer_roll_call(
+    leader: PeerId,
+    greeting: &mut Greeting,
+    helping: &Helping,
+) -> Result<(), Ended> {
+    let decision = if helping.refusals().is_spent(Instant::now().into_std(), leader) {
+        Decision::No
+    } else {
+        let standing = helping.trust.standing(Role::Leader, leader, &greeting.name, greeting.group);
+        helping.gate.incline(&leader.to_string(), &standing)
+    };
+    let verdict = match decision {
+        Decision::Yes => Verdict::Yes,
+        Decision::Busy => Verdict::Busy,
+        Decision::Later => Verdict::Later,
+        Decision::No | Decision::Block => Verdict::No,
+    };
+    let session = &mut greeting.session;
+    session.send(&Frame::Answer(WireAnswer::to_roll_call(verdict))).await?;
+    // The leader has its answer, whether its thanks arrive or not.
+    let _ = timeout(THANKS, session.next()).await;
+    Ok(())
 }
 
 /// Helps until either side ends it.

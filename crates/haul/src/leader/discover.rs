@@ -190,12 +190,14 @@ impl Asking {
             while let Some(finding) = scan.next().await {
                 match finding {
                     crate::Finding::Host(crate::Host { address, how, .. }) => {
+                        hosting.sightings.note_alive(address, how);
                         hosting.tell(News::Told(Happening::Found { address, how })).await;
                         seeker.seek((address, port).into(), How::Scan(how));
                     }
                     crate::Finding::Note(text) => debug!(text, "scan"),
                 }
             }
+            hosting.sightings.note_scanned();
             None
         });
     }

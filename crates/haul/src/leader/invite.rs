@@ -5,8 +5,10 @@ use super::builder::Settings;
 use super::discover::{Asking, Seeker};
 use super::door::Door;
 use super::former::Former;
+use super::nobody::tell_if_nobody;
 use super::peer::{Hosting, News};
 use super::presence::Presence;
+use super::sightings::Sightings;
 use super::single::OWN;
 use super::transfer::Telling;
 use crate::event::Happening;
@@ -67,6 +69,7 @@ async fn invite(
         ask,
         ask_port: settings.ask_port,
         presence: Presence::default(),
+        sightings: Sightings::default(),
         offer: offer(source, length),
         job: JobFacts {
             url: without_fragment(source),
@@ -79,6 +82,8 @@ async fn invite(
     };
     let hosting = Arc::new(hosting);
     tasks.spawn(door.serve(Arc::clone(&hosting)));
+    let (home, folder) = (settings.home.clone(), settings.folder.clone());
+    tasks.spawn(tell_if_nobody(Arc::clone(&hosting), home, folder));
     tasks.spawn(asking.run(hosting));
     Ok(())
 }

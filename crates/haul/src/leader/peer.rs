@@ -2,6 +2,7 @@
 
 use super::guest::Guest;
 use super::presence::{Presence, Present};
+use super::sightings::{Dial, Sightings, Unreached};
 use crate::event::{Answer, Happening};
 use crate::trust::{Group, Role, Trust};
 use bytes::Bytes;
@@ -50,6 +51,7 @@ pub(crate) struct Hosting {
     /// Where helpers hear asks unless they are known to do it elsewhere.
     pub(crate) ask_port: u16,
     pub(crate) presence: Presence,
+    pub(crate) sightings: Sightings,
     pub(crate) source: Source,
     pub(crate) offer: Offer,
     pub(crate) job: JobFacts,
@@ -141,11 +143,15 @@ pub(crate) async fn visit(
         if hosting.presence.has_answered(machine.ip()) {
             return;
         }
+        hosting.sightings.note_dial(machine.ip(), how, Dial::Begun);
         dial(&hosting.identity, machine, None).await
     };
     match dialled {
         Ok(secured) => meet(secured, how, machine, hosting).await,
-        Err(error) => debug!(%machine, how, %error, "it neither answers nor can be dialled"),
+        Err(error) => {
+            hosting.note_unreached(machine.ip(), how, &error);
+            debug!(%machine, how, %error, "it neither answers nor can be dialled");
+        }
     }
 }
 
@@ -156,7 +162,10 @@ async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting
     let me = Me { id, name: &hosting.machine, group };
     let mut greeting = match greet(secured, me, hosting.ask).await {
         Ok(greeting) => greeting,
-        Err(error) => return debug!(%address, %error, "no greeting"),
+        Err(error) => {
+            hosting.note_unreached(address.ip(), how, &error);
+            return debug!(%address, %error, "no greeting");
+        }
     };
     let _present = match hosting.let_in(peer, address.ip(), greeting.group) {
         Ok(present) => present,
@@ -166,6 +175,7 @@ async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting
             return debug!(%address, because, "a machine was not let in");
         }
     };
+    hosting.sightings.note_dial(address.ip(), how, Dial::Done);
     let worker = hosting.workers.fetch_add(1, Ordering::Relaxed);
     let (name, code) = (greeting.name, greeting.code.to_string());
     hosting.tell(News::Told(Happening::Found { address: address.ip(), how })).await;
@@ -263,8 +273,11 @@ impl Hosting {
         self.presence.enter(peer).ok_or("it takes part already")
     }
 
+    fn note_unreached(&self, address: IpAddr, how: &'static str, error: &LinkError) {
+        self.sightings.note_dial(address, how, Dial::Failed(Unreached::from(error)));
+    }
+
     /// How many machines have come to the door so far.
-    #[cfg(feature = "scan")]
     pub(crate) fn met(&self) -> u32 {
         self.workers.load(Ordering::Relaxed) - 1
     }
