@@ -28,4 +28,4 @@ pub use identity::{BadPeerId, Identity, PeerId, random};
 pub use interfaces::{Interface, interfaces, networks};
 pub use own_voice::hears_itself;
 pub use session::{FrameReader, FrameWriter, Session};
-pub use tls::{Secured, accept, dial};
+pub use tls::{Secured, accept, dial, secure};
