@@ -40,6 +40,9 @@ pub(crate) enum Command {
     Trust(TrustArgs),
     /// The key of the group that this machine belongs to
     Group(GroupArgs),
+    /// Every machine that is heard of, whether it would help, and why not if not; nobody's owner is
+    /// asked
+    Helpers(Machines),
     /// What on this machine or its network would keep haul from working, and the remedy; 1 is
     /// returned if something does
     Doctor(Doctor),
@@ -193,6 +196,29 @@ pub(crate) struct Scan {
     pub(crate) wait: Option<Duration>,
 
     /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Machines {
+    /// Whom to call: auto, or addresses separated by commas
+    #[arg(long, value_name = "auto|ADDR[:PORT],...", default_value = "auto")]
+    pub(crate) helpers: Helpers,
+
+    /// Hear only machines that hold the group's key
+    #[arg(long)]
+    pub(crate) group_only: bool,
+
+    /// Only ask, never scan the network
+    #[arg(long)]
+    pub(crate) no_scan: bool,
+
+    /// Look on this interface only; may be given several times
+    #[arg(long, value_name = "IF")]
+    pub(crate) interface: Vec<String>,
+
+    /// Print one JSON object a line for each machine
     #[arg(long)]
     pub(crate) json: bool,
 }

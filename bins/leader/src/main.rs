@@ -7,6 +7,7 @@ mod bars;
 mod batch;
 mod doctor;
 mod get;
+mod helpers;
 mod left;
 mod list;
 #[cfg(feature = "notify")]
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Cancel(cancel) => left::cancel(&cancel),
         Command::Trust(trust) => tell::ended(trust::run_trust(&trust, Role::Helper)),
         Command::Group(group) => tell::ended(trust::run_group(&group)),
+        Command::Helpers(machines) => helpers::run(machines),
         Command::Doctor(doctor) => {
             let done = doctor::run_doctor(Side::Leader, &doctor.dir, &doctor.told);
             done.unwrap_or_else(|error| tell::ended(Err(error)))

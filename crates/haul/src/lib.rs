@@ -48,6 +48,7 @@ pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Re
 pub use helper::{control, doors, policy};
 pub use helpers::Helpers;
 pub use home::Home;
+pub use leader::roll_call;
 pub use leader::{Leader, LeaderBuilder, Probed, Snapshot, Transfer};
 pub use reader::Reader;
 pub use register::LeftJob;

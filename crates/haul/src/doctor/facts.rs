@@ -242,3 +242,57 @@ fn ports(system: &System) -> Ports {
         tcp: taken.map(|port| holder(system.tcp_holders(&[port]), port)).collect(),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A machine on which all is well.
+    pub(crate) fn facts(side: Side) -> Facts {
+        Facts {
+            side,
+            links: vec![link("lan0", true)],
+            rights: Some(Rights { raw: true, echo: true }),
+            entitle: Some("sudo setcap cap_net_raw+ep /usr/bin/leader".into()),
+            internet: Some("lan0".into()),
+            neighbours: Vec::new(),
+            gateways: Vec::new(),
+            firewall: Firewall {
+                ruleset: Some(r#"{"nftables":[]}"#.into()),
+                ..Firewall::default()
+            },
+            ports: Ports::default(),
+            unix_seconds: 1_800_000_000,
+            disk: Some(Folder { path: ".".into(), free: Some(8 << 30), refusal: None }),
+            state: ("/home/asha/.local/share/haul".into(), None),
+            helper: None,
+        }
+    }
+
+    /// An interface, and whether helpers are looked for there.
+    pub(crate) fn link(name: &str, asked: bool) -> Link {
+        Link {
+            name: name.into(),
+            networks: vec!["10.77.0.1/24".into()],
+            asked,
+            mtu: Some(1500),
+            hears_itself: asked.then_some(true),
+            ..Link::default()
+        }
+    }
+
+    #[test]
+    fn a_folder_tells_its_room_and_whether_it_takes_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let fit = Folder::at(folder.path());
+        assert!(fit.refusal.is_none() && fit.free.is_some_and(|free| free > 0));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left there");
+        assert!(Folder::at(&folder.path().join("none")).refusal.is_some());
+    }
+
+    #[test]
+    fn a_network_of_this_machine_alone_is_led_nowhere_else() {
+        let loopback = Interface { name: "lo".into(), address: Ipv4Addr::LOCALHOST, prefix: 8 };
+        assert_eq!(led_away(&loopback, std::slice::from_ref(&loopback)), None);
+    }
+}

@@ -159,3 +159,132 @@ fn helper_at_work(status: &Status) -> Check {
         (None, _) => Check::ok("helper", "runs and waits for asks"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::State;
+    use crate::doctor::facts::Ports;
+    use crate::doctor::facts::tests::facts;
+    use crate::doctor::system::Rights;
+    use crate::helper::policy::{Battery, Fact, Mode, Spent};
+    use crate::{Error, ErrorKind};
+
+    fn holder(port: u16, program: &str) -> Holder {
+        Holder { port, program: Some(program.into()) }
+    }
+
+    fn status() -> Status {
+        Status {
+            v: 1,
+            state: HelperState::Waiting,
+            paused_until: None,
+            mode: Mode::Ask,
+            policy: None,
+            policy_error: None,
+            managed: Vec::new(),
+            refuses: None,
+            metered: Fact::No,
+            vpn: Fact::No,
+            battery: Battery::Mains,
+            spent: Spent::default(),
+            per_day: 1,
+            per_30_days: 1,
+            helping: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_wrong_where_all_is_well() {
+        let leader = all(&facts(Side::Leader));
+        let helper = all(&Facts { helper: Some(Ok(status())), ..facts(Side::Helper) });
+        for check in leader.iter().chain(&helper) {
+            assert!(check.state <= State::Unknown, "{check:?}");
+        }
+    }
+
+    #[test]
+    fn the_command_for_the_right_that_is_missing_is_named() {
+        let rights = Some(Rights { raw: false, echo: false });
+        let check = privileges(&Facts { rights, ..facts(Side::Leader) });
+        assert_eq!(check.state, State::Warn);
+        assert_eq!(check.r#try.unwrap(), "sudo setcap cap_net_raw+ep /usr/bin/leader");
+        let unknown = privileges(&Facts { rights: None, ..facts(Side::Leader) });
+        assert_eq!(unknown.state, State::Unknown);
+    }
+
+    #[test]
+    fn a_leader_needs_one_port_of_many_and_a_helper_the_one() {
+        let all_taken: Vec<_> = PORTS.map(|port| holder(port, "other")).collect();
+        assert_eq!(leaders_ports(&[]).state, State::Ok);
+        let one = leaders_ports(&all_taken[..1]);
+        assert_eq!((one.state, one.because.as_deref()), (State::Ok, Some("other has 4285")));
+        let none = leaders_ports(&all_taken);
+        assert_eq!(none.state, State::Fail);
+        assert!(none.because.unwrap().ends_with("other has 4287, and 13 more are taken"));
+        let taken = holder(PORT, "other");
+        assert_eq!(helpers_port(None, false).state, State::Ok);
+        assert_eq!(helpers_port(Some(&taken), true).state, State::Ok);
+        let check = helpers_port(Some(&taken), false);
+        assert_eq!((check.state, check.because.as_deref()), (State::Fail, Some("other has 4285")));
+    }
+
+    #[test]
+    fn a_clock_that_cannot_be_right_fails() {
+        for (seconds, expected) in [
+            (0, State::Fail),
+            (YEARS.start, State::Ok),
+            (YEARS.end, State::Fail),
+            (u64::MAX, State::Fail),
+        ] {
+            assert_eq!(clock(seconds).state, expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn folders_need_room_and_leave_to_write() {
+        let folder = |free, refusal: Option<&str>| Folder {
+            path: "/downloads".into(),
+            free,
+            refusal: refusal.map(str::to_owned),
+        };
+        for (folder, expected) in [
+            (folder(Some(LITTLE_ROOM), None), State::Ok),
+            (folder(Some(LITTLE_ROOM - 1), None), State::Warn),
+            (folder(None, None), State::Unknown),
+            (folder(Some(u64::MAX), Some("Permission denied")), State::Fail),
+        ] {
+            assert_eq!(disk(&folder).state, expected, "{folder:?}");
+        }
+        let refused = Facts { state: ("/root".into(), Some("no".into())), ..facts(Side::Leader) };
+        assert_eq!(state(&refused).state, State::Fail);
+    }
+
+    #[test]
+    fn a_helper_that_refuses_everybody_is_warned_of() {
+        let absent = Err(Error::new(ErrorKind::Other, "no helper runs here", "nobody listens"));
+        let paused = Status { state: HelperState::Paused, ..status() };
+        let refuses = Status { refuses: Some("when.hours".into()), ..status() };
+        let old = Status { policy_error: Some("line 3".into()), ..status() };
+        for (found, expected) in [
+            (Ok(status()), State::Ok),
+            (Ok(paused), State::Warn),
+            (Ok(refuses), State::Warn),
+            (Ok(old), State::Warn),
+            (absent, State::Warn),
+        ] {
+            let check = helper(&Facts { helper: Some(found), ..facts(Side::Helper) }).unwrap();
+            assert_eq!(check.state, expected, "{check:?}");
+        }
+        assert_eq!(helper(&facts(Side::Leader)), None);
+    }
+
+    #[test]
+    fn taken_ports_are_no_concern_where_the_helper_itself_has_them() {
+        let ports = Ports { udp: Some(holder(PORT, "helper")), tcp: Vec::new() };
+        let mut facts = Facts { ports, helper: Some(Ok(status())), ..facts(Side::Helper) };
+        assert_eq!(super::ports(&facts).state, State::Ok);
+        facts.helper = None;
+        assert_eq!(super::ports(&facts).state, State::Fail);
+    }
+}

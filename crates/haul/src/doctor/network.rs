@@ -202,3 +202,128 @@ fn nobody(met: &Met) -> Suspect {
         "start `helper run` on another machine of this network, or name one with --helpers ADDRESS";
     Suspect { because, remedy: remedy.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::facts::tests::{facts, link};
+    use crate::doctor::system::Neighbour;
+
+    const OPEN: &str = r#"{"nftables":[]}"#;
+    const SHUT: &str = r#"{"nftables":[{"chain":{"family":"inet","table":"filter","name":"input",
+        "type":"filter","hook":"input","policy":"drop"}}]}"#;
+
+    fn neighbour(last: u8, answered: bool) -> Neighbour {
+        Neighbour { address: [10, 77, 0, last].into(), interface: "lan0".into(), answered }
+    }
+
+    fn ip(last: u8) -> IpAddr {
+        [10, 77, 0, last].into()
+    }
+
+    #[test]
+    fn every_interface_is_told_with_whether_it_is_used_and_why_not() {
+        let mut facts = facts(Side::Leader);
+        facts.links.push(Link {
+            not_scanned: Some("10.0.0.0/8 is not between /16 and /30".into()),
+            ..link("big0", true)
+        });
+        facts
+            .links
+            .push(Link { not_scanned: Some("it is a bridge".into()), ..link("docker0", false) });
+        let told: Vec<_> =
+            interfaces(&facts).into_iter().map(|check| (check.found, check.because)).collect();
+        let expected = [
+            ("lan0, 10.77.0.1/24: used", None),
+            (
+                "big0, 10.77.0.1/24: used, but not scanned",
+                Some("10.0.0.0/8 is not between /16 and /30"),
+            ),
+            ("docker0, 10.77.0.1/24: not used", Some("it is a bridge")),
+        ];
+        let expected = expected.map(|(found, why)| (found.to_owned(), why.map(str::to_owned)));
+        assert_eq!(told, expected);
+        facts.links.iter_mut().for_each(|link| link.asked = false);
+        assert_eq!(interfaces(&facts).last().unwrap().state, State::Fail);
+    }
+
+    #[test]
+    fn machines_seem_to_be_kept_apart_where_only_the_router_answers() {
+        let silent = |count: u8| (100..100 + count).map(|last| neighbour(last, false));
+        for (heard, silence, expected) in [
+            (vec![], 0, State::Unknown),
+            (vec![neighbour(254, true)], 2, State::Unknown),
+            (vec![neighbour(254, true)], 20, State::Warn),
+            (vec![neighbour(254, true), neighbour(9, true)], 20, State::Ok),
+            (vec![neighbour(9, true)], 0, State::Ok),
+        ] {
+            let neighbours = heard.clone().into_iter().chain(silent(silence)).collect();
+            let facts = Facts { gateways: vec![ip(254)], neighbours, ..facts(Side::Leader) };
+            assert_eq!(isolation(&facts)[0].state, expected, "{heard:?}, {silence} silent");
+        }
+    }
+
+    #[test]
+    fn a_tunnel_that_takes_the_network_fails_and_one_to_the_internet_is_a_warning() {
+        let tunnel = Link { is_tunnel: true, ..link("wg0", false) };
+        let led = |by: &str| Link { led_away: Some(by.into()), ..link("lan0", true) };
+        for (lan, internet, expected) in [
+            (link("lan0", true), Some("lan0"), State::Ok),
+            (link("lan0", true), Some("wg0"), State::Warn),
+            (link("lan0", true), None, State::Warn),
+            (led("wg0"), Some("wg0"), State::Fail),
+            (led("lan1"), Some("lan0"), State::Ok),
+        ] {
+            let internet = internet.map(str::to_owned);
+            let links = vec![lan.clone(), tunnel.clone()];
+            let check = vpn(&Facts { links, internet, ..facts(Side::Leader) });
+            assert_eq!(check.state, expected, "{lan:?}: {}", check.found);
+        }
+    }
+
+    #[test]
+    fn small_packets_and_a_lost_voice_are_warned_of_where_helpers_are_looked_for() {
+        let of = |mtu, heard| {
+            let odd = Link { mtu, hears_itself: heard, ..link("lan0", true) };
+            let unused = Link { mtu: Some(68), hears_itself: Some(false), ..link("tun0", false) };
+            Facts { links: vec![odd, unused], ..facts(Side::Helper) }
+        };
+        for (mtu_is, heard, expected) in [
+            (Some(1500), Some(true), [State::Ok, State::Ok]),
+            (Some(1279), Some(false), [State::Warn, State::Warn]),
+            (None, None, [State::Unknown, State::Unknown]),
+        ] {
+            let facts = of(mtu_is, heard);
+            let states: Vec<State> =
+                mtu(&facts).iter().chain(&multicast(&facts)).map(|check| check.state).collect();
+            assert_eq!(states, expected);
+        }
+    }
+
+    #[test]
+    fn the_likeliest_reason_why_nobody_was_found_comes_first() {
+        let first = |facts: &Facts, met: &Met| suspects(facts, met)[0].because.clone();
+        let (open, nothing) = (facts(Side::Leader), Met::default());
+        assert!(first(&open, &nothing).contains("nobody on this network runs a helper"));
+        let alive = Met { alive: vec![ip(9), ip(254)], scanned: true, ..Met::default() };
+        assert!(first(&open, &alive).contains("none of the machines that were found (2)"));
+        let named = Met { named: true, ..Met::default() };
+        assert!(first(&open, &named).contains("where you said"));
+        let silent = Met { silent: vec![ip(9)], ..alive.clone() };
+        assert!(first(&open, &silent).contains("10.77.0.9 is there"));
+        let router = Met { alive: vec![ip(254)], scanned: true, ..Met::default() };
+        let behind = Facts { gateways: vec![ip(254)], ..facts(Side::Leader) };
+        assert!(first(&behind, &router).contains("keep machines apart"));
+        let mut shut = facts(Side::Leader);
+        shut.firewall.ruleset = Some(SHUT.into());
+        assert!(first(&shut, &silent).contains("`inet filter input` drops them"));
+        let tunnel = Link { is_tunnel: true, ..link("wg0", false) };
+        shut.links.push(tunnel);
+        shut.links[0].led_away = Some("wg0".into());
+        assert!(first(&shut, &silent).starts_with("vpn"));
+        shut.links.clear();
+        assert!(first(&shut, &nothing).starts_with("interface"));
+        shut.firewall.ruleset = Some(OPEN.into());
+        assert!(suspects(&shut, &nothing).iter().all(|one| !one.remedy.is_empty()));
+    }
+}

@@ -71,7 +71,7 @@ pub(crate) struct Settings {
     pub(crate) folder: PathBuf,
     pub(crate) name: Option<String>,
     pub(crate) client: Client,
-    pub(crate) helpers: Helpers,
+    pub(crate) search: Search,
     pub(crate) min_helpers: usize,
     /// Nobody is asked to help with a smaller file.
     pub(crate) helpers_from: u64,
@@ -79,15 +79,37 @@ pub(crate) struct Settings {
     pub(crate) alone: Option<&'static str>,
     pub(crate) left: Left,
     pub(crate) clobber: Clobber,
+    /// The file is for a reader only, and gone at the end.
+    pub(crate) is_spooled: bool,
+}
+
+/// Where and how helpers are looked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Search {
     pub(crate) home: Home,
+    pub(crate) helpers: Helpers,
     pub(crate) scan: bool,
     pub(crate) interfaces: Vec<String>,
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) ask_port: u16,
     pub(crate) machine: String,
-    /// The file is for a reader only, and gone at the end.
-    pub(crate) is_spooled: bool,
     pub(crate) group_only: bool,
+}
+
+impl Search {
+    /// Everywhere, on the usual ports.
+    pub(crate) fn everywhere(home: Home) -> Self {
+        Self {
+            home,
+            helpers: Helpers::Auto,
+            scan: true,
+            interfaces: Vec::new(),
+            ports: PORTS,
+            ask_port: PORT,
+            machine: machine_name(),
+            group_only: false,
+        }
+    }
 }
 
 impl Leader {
@@ -284,20 +306,22 @@ impl LeaderBuilder {
             folder,
             name,
             client,
-            helpers: self.helpers,
+            search: Search {
+                home,
+                helpers: self.helpers,
+                scan: self.scan,
+                interfaces: self.interfaces,
+                ports: self.ports,
+                ask_port: self.ask_port,
+                machine: self.name.unwrap_or_else(machine_name),
+                group_only: self.group_only,
+            },
             min_helpers: self.min_helpers,
             helpers_from: self.helpers_from,
             alone,
             left: self.left,
             clobber: self.clobber,
-            home,
-            scan: self.scan,
-            interfaces: self.interfaces,
-            ports: self.ports,
-            ask_port: self.ask_port,
-            machine: self.name.unwrap_or_else(machine_name),
             is_spooled: self.spool,
-            group_only: self.group_only,
         };
         Ok(Leader { job })
     }

@@ -2,7 +2,8 @@
 //! multicast, and dialling those that do not answer.
 
 use super::agenda::{Agenda, Deed, How};
-use super::builder::Settings;
+use super::builder::Search;
+use super::errand::Errand;
 #[cfg(feature = "scan")]
 use super::peer::News;
 use super::peer::{Hosting, visit};
@@ -11,7 +12,7 @@ use crate::Happening;
 use crate::trust::{Group, minute};
 use crate::{Error, Helpers};
 use haul_link::{Asker, Interface, PeerId, interfaces};
-use haul_wire::{Ask, SizeClass};
+use haul_wire::Ask;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,9 +31,6 @@ const DIALS: usize = 64;
 
 /// How long an ask holds, in seconds.
 const EXPIRES: u16 = 60;
-
-/// How many helpers a leader can use.
-const WANTED: u8 = u8::MAX;
 
 /// The asks of one job.
 pub(crate) struct Asking {
@@ -71,36 +69,36 @@ impl Seeker {
 impl Asking {
     /// Opens what asks are sent through. `port` is where helpers come in.
     pub(crate) fn open(
-        settings: &Settings,
+        search: &Search,
         group: Option<Group>,
         id: [u8; 16],
         leader: PeerId,
         port: u16,
-        size: u64,
+        errand: &Errand,
     ) -> Result<Self, Error> {
-        let everybody = settings.helpers == Helpers::Auto;
-        let outlets = if everybody { chosen(&settings.interfaces) } else { Vec::new() };
+        let everybody = search.helpers == Helpers::Auto;
+        let outlets = if everybody { chosen(&search.interfaces) } else { Vec::new() };
         let (tell, told) = mpsc::unbounded_channel();
         let ask = Ask {
             id,
             leader: leader.0,
             port,
-            size: SizeClass::of(size),
-            wanted: WANTED,
+            size: errand.size(),
+            wanted: errand.wanted(),
             expires: EXPIRES,
             group: [0; 8],
             tag: [0; 16],
         };
         Ok(Self {
-            asker: Asker::open(&outlets, settings.ask_port)?,
+            asker: Asker::open(&outlets, search.ask_port)?,
             ask,
             group,
             agenda: Agenda::new(everybody),
             seeker: Seeker(tell),
             told,
-            port: settings.ask_port,
-            interfaces: settings.interfaces.clone(),
-            scan: everybody && settings.scan,
+            port: search.ask_port,
+            interfaces: search.interfaces.clone(),
+            scan: everybody && search.scan,
             dialled: BTreeSet::new(),
             dials: Arc::new(Semaphore::new(DIALS)),
             tasks: JoinSet::new(),

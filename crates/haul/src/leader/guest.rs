@@ -1,5 +1,6 @@
 //! A helper at work for this leader: what it says, and what it is told.
 
+use super::errand::Work;
 use super::ledger::Ledger;
 use super::peer::{Hosting, News, Proofs, Said, reason_text};
 use haul_link::{FrameReader, FrameWriter, LinkError, Session};
@@ -20,7 +21,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// A helper that has joined.
 pub(super) struct Guest<'a> {
     pub(super) worker: u32,
-    pub(super) hosting: &'a Arc<Hosting>,
+    pub(super) hosting: &'a Hosting,
+    pub(super) work: &'a Arc<Work>,
     /// What it is to be told, beside what the job tells it.
     pub(super) replies: mpsc::UnboundedSender<Frame>,
     /// What it challenged for and was not told yet.
@@ -90,7 +92,7 @@ impl Guest<'_> {
                 Ok(Frame::Challenge { span })
                     if proofs.is_empty()
                         && challenges < CHALLENGES
-                        && self.hosting.may_be_read(span) =>
+                        && self.work.may_be_read(span) =>
                 {
                     challenges += 1;
                     self.challenged(span, &mut proofs);
@@ -106,8 +108,8 @@ impl Guest<'_> {
     }
 
     fn challenged(&self, span: Span, proofs: &mut Proofs) {
-        let hosting = Arc::clone(self.hosting);
-        proofs.spawn(async move { hosting.prove(span).await });
+        let work = Arc::clone(self.work);
+        proofs.spawn(async move { work.prove(span).await });
     }
 
     async fn take(&self, frame: Frame) -> Result<(), End> {

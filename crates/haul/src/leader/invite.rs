@@ -1,9 +1,10 @@
 //! How a job gets helpers: a door that they come in by, and asks that tell them of it.
 
 use super::agenda::How;
-use super::builder::Settings;
+use super::builder::{Search, Settings};
 use super::discover::{Asking, Seeker};
 use super::door::Door;
+use super::errand::{Errand, Work};
 use super::former::Former;
 use super::nobody::tell_if_nobody;
 use super::peer::{Hosting, News};
@@ -17,7 +18,6 @@ use crate::trust::{Trust, group_of};
 use crate::{Error, Helpers};
 use haul_fetch::Source;
 use haul_link::random;
-use haul_wire::{JobFacts, Offer, Scheme};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use tokio::sync::mpsc;
@@ -34,7 +34,7 @@ pub(crate) async fn look_for_helpers(
     tasks: &mut JoinSet<()>,
 ) {
     let small = length < settings.helpers_from && settings.min_helpers == 0;
-    if settings.helpers == Helpers::None || small {
+    if settings.search.helpers == Helpers::None || small {
         return;
     }
     if let Some(why) = settings.alone {
@@ -53,64 +53,71 @@ async fn invite(
     news: mpsc::Sender<News>,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), Error> {
-    let door = Door::open(settings.ports.clone())?;
-    let identity = settings.home.identity()?;
-    let group = group_of(&settings.home, settings.group_only)?;
-    let ask = random();
-    let asking = Asking::open(settings, group.clone(), ask, identity.id(), door.port, length)?;
-    let addresses = seek(settings, &asking.seeker()).await?;
-    telling.tell(Happening::Asked { interfaces: asking.reach(), addresses });
-    let hosting = Hosting {
-        identity,
-        trust: Trust::of(&settings.home),
-        group,
-        group_only: settings.group_only,
-        machine: settings.machine.clone(),
-        ask,
-        ask_port: settings.ask_port,
-        presence: Presence::default(),
-        sightings: Sightings::default(),
-        offer: offer(source, length),
-        job: JobFacts {
-            url: without_fragment(source),
-            length,
-            validator: source.validator().map(|validator| validator.to_string()),
-        },
-        source: source.clone(),
-        news,
-        workers: AtomicU32::new(OWN + 1),
-    };
-    let hosting = Arc::new(hosting);
-    tasks.spawn(door.serve(Arc::clone(&hosting)));
-    let (home, folder) = (settings.home.clone(), settings.folder.clone());
-    tasks.spawn(tell_if_nobody(Arc::clone(&hosting), home, folder));
-    tasks.spawn(asking.run(hosting));
+    let errand = Errand::Work(Arc::new(Work::of(source, length)));
+    let invitation = Invitation::prepare(&settings.search, errand, news).await?;
+    let Invitation { asking, addresses, hosting, .. } = &invitation;
+    telling.tell(Happening::Asked { interfaces: asking.reach(), addresses: *addresses });
+    let (home, folder) = (settings.search.home.clone(), settings.folder.clone());
+    tasks.spawn(tell_if_nobody(Arc::clone(hosting), home, folder));
+    invitation.send(tasks);
     Ok(())
+}
+
+/// A door that machines come in by, and asks that tell them of it.
+pub(super) struct Invitation {
+    door: Door,
+    asking: Asking,
+    /// How many machines are asked by address.
+    addresses: usize,
+    pub(super) hosting: Arc<Hosting>,
+}
+
+impl Invitation {
+    /// Opens the door, and what asks are sent through.
+    pub(super) async fn prepare(
+        search: &Search,
+        errand: Errand,
+        news: mpsc::Sender<News>,
+    ) -> Result<Self, Error> {
+        let door = Door::open(search.ports.clone())?;
+        let identity = search.home.identity()?;
+        let group = group_of(&search.home, search.group_only)?;
+        let ask = random();
+        let asking = Asking::open(search, group.clone(), ask, identity.id(), door.port, &errand)?;
+        let addresses = seek(search, &asking.seeker()).await?;
+        let hosting = Hosting {
+            identity,
+            trust: Trust::of(&search.home),
+            group,
+            group_only: search.group_only,
+            machine: search.machine.clone(),
+            ask,
+            ask_port: search.ask_port,
+            presence: Presence::default(),
+            sightings: Sightings::default(),
+            errand,
+            news,
+            workers: AtomicU32::new(OWN + 1),
+        };
+        Ok(Self { door, asking, addresses, hosting: Arc::new(hosting) })
+    }
+
+    /// Lets machines in and asks them, until the tasks are dropped.
+    pub(super) fn send(self, tasks: &mut JoinSet<()>) {
+        tasks.spawn(self.door.serve(Arc::clone(&self.hosting)));
+        tasks.spawn(self.asking.run(self.hosting));
+    }
 }
 
 /// Seeks the machines that the user names, which must all be found, or else those that helped in
 /// former jobs; how many that are.
-async fn seek(settings: &Settings, seeker: &Seeker) -> Result<usize, Error> {
-    let (machines, how) = match &settings.helpers {
+async fn seek(search: &Search, seeker: &Seeker) -> Result<usize, Error> {
+    let (machines, how) = match &search.helpers {
         Helpers::Only(names) => (resolve_all(names).await?, How::Named),
-        _ => (Former::of(&settings.home).list(), How::Former),
+        _ => (Former::of(&search.home).list(), How::Former),
     };
     for machine in &machines {
         seeker.seek(*machine, how);
     }
     Ok(machines.len())
-}
-
-fn offer(source: &Source, length: u64) -> Offer {
-    let url = source.url();
-    let scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
-    let host = url.host_str().unwrap_or_default().to_owned();
-    let port = url.port_or_known_default().unwrap_or_default();
-    Offer { scheme, host, port, size: length, share: length }
-}
-
-fn without_fragment(source: &Source) -> String {
-    let mut url = source.url().clone();
-    url.set_fragment(None);
-    url.into()
 }

@@ -1,18 +1,17 @@
 //! The leader's end of a session with one helper.
 
+use super::errand::{Errand, Work};
 use super::guest::Guest;
 use super::presence::{Presence, Present};
+use super::roll_call;
 use super::sightings::{Dial, Sightings, Unreached};
 use crate::event::{Answer, Happening};
 use crate::trust::{Group, Role, Trust};
 use bytes::Bytes;
-use haul_fetch::{Lane, Source};
 use haul_link::{
-    Identity, LinkError, Me, PeerId, Secured, Session, accept, dial, greet, interfaces,
+    Greeting, Identity, LinkError, Me, PeerId, Secured, Session, accept, dial, greet, interfaces,
 };
-use haul_span::Span;
-use haul_wire::{ByeReason, Failure, Frame, JobFacts, Offer, Verdict};
-use sha2::{Digest, Sha256};
+use haul_wire::{ByeReason, Failure, Frame, Verdict};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,9 +28,6 @@ const DECISION: Duration = Duration::from_secs(70);
 
 /// How long a helper that said yes may take to be ready.
 const PREPARATION: Duration = Duration::from_secs(60);
-
-/// The most that a helper may ask the leader to read for it at a time, in bytes.
-const CHALLENGE_MOST: u64 = 64 << 10;
 
 /// How many frames a helper may send between its yes and its word that it is ready.
 const PREPARING: u32 = 64;
@@ -52,9 +48,7 @@ pub(crate) struct Hosting {
     pub(crate) ask_port: u16,
     pub(crate) presence: Presence,
     pub(crate) sightings: Sightings,
-    pub(crate) source: Source,
-    pub(crate) offer: Offer,
-    pub(crate) job: JobFacts,
+    pub(crate) errand: Errand,
     pub(crate) news: mpsc::Sender<News>,
     pub(crate) workers: AtomicU32,
 }
@@ -170,18 +164,27 @@ async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting
     let _present = match hosting.let_in(peer, address.ip(), greeting.group) {
         Ok(present) => present,
         Err(because) => {
+            let turned_away = Dial::Failed(Unreached::Other(because.to_owned()));
+            hosting.sightings.note_dial(address.ip(), how, turned_away);
             // Whoever has gone already is none the wiser.
             let _ = greeting.session.send(&Frame::Bye { reason: ByeReason::NotWanted }).await;
             return debug!(%address, because, "a machine was not let in");
         }
     };
     hosting.sightings.note_dial(address.ip(), how, Dial::Done);
+    let work = match &hosting.errand {
+        Errand::Work(work) => work,
+        Errand::RollCall(tell) => {
+            let present = hosting.present(&greeting, peer, address.ip(), how);
+            return roll_call::call(&mut greeting.session, present, tell).await;
+        }
+    };
     let worker = hosting.workers.fetch_add(1, Ordering::Relaxed);
     let (name, code) = (greeting.name, greeting.code.to_string());
     hosting.tell(News::Told(Happening::Found { address: address.ip(), how })).await;
     hosting.tell_offered(worker, &name, address, &code, peer, greeting.group).await;
     let session = &mut greeting.session;
-    let (lanes, proofs) = match admit(session, hosting, worker, &name, address).await {
+    let (lanes, proofs) = match admit(session, hosting, work, worker, &name, address).await {
         Ok(ready) => ready,
         Err(turned) => {
             if let Some(reason) = turned.farewell() {
@@ -195,8 +198,15 @@ async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting
     let replies = frames.clone();
     let joined = Joined { worker, name, address, hears_at, code, peer, lanes, frames };
     hosting.tell(News::Joined(joined)).await;
-    let guest =
-        Guest { worker, hosting, replies, proofs, ledger: Mutex::default(), pinged: Notify::new() };
+    let guest = Guest {
+        worker,
+        hosting,
+        work,
+        replies,
+        proofs,
+        ledger: Mutex::default(),
+        pinged: Notify::new(),
+    };
     let because = guest.work_with(greeting.session, outgoing).await;
     hosting.tell(News::Said { worker, said: Said::Gone { because } }).await;
 }
@@ -204,12 +214,13 @@ async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting
 /// From the offer to the helper's word that it is ready.
 async fn admit(
     session: &mut Session,
-    hosting: &Arc<Hosting>,
+    hosting: &Hosting,
+    work: &Arc<Work>,
     worker: u32,
     name: &str,
     address: SocketAddr,
 ) -> Result<(u8, Proofs), Turned> {
-    session.send(&Frame::Offer(hosting.offer.clone())).await?;
+    session.send(&Frame::Offer(work.offer.clone())).await?;
     let answer = match within("answer", DECISION, session.next()).await? {
         Frame::Answer(answer) => answer,
         Frame::Bye { reason } => return Err(Turned::Down(Answer::No, Some(reason_text(reason)))),
@@ -226,21 +237,21 @@ async fn admit(
         because: None,
     };
     hosting.tell(News::Told(yes)).await;
-    session.send(&Frame::Job(hosting.job.clone())).await?;
-    let proofs = prepare(session, hosting).await?;
+    session.send(&Frame::Job(work.job.clone())).await?;
+    let proofs = prepare(session, work).await?;
     Ok((answer.lanes.max(1), proofs))
 }
 
 /// Waits until the helper is ready. What it challenges for is read meanwhile over the own link,
 /// which is busy: grants need not wait for that.
-async fn prepare(session: &mut Session, hosting: &Arc<Hosting>) -> Result<Proofs, Turned> {
+async fn prepare(session: &mut Session, work: &Arc<Work>) -> Result<Proofs, Turned> {
     let mut proofs = Proofs::new();
     for _ in 0..PREPARING {
         match within("preparation", PREPARATION, session.next()).await? {
             Frame::Ready => return Ok(proofs),
             Frame::Challenge { span } if proofs.is_empty() => {
-                let hosting = Arc::clone(hosting);
-                proofs.spawn(async move { hosting.prove(span).await });
+                let work = Arc::clone(work);
+                proofs.spawn(async move { work.prove(span).await });
             }
             Frame::Ping => session.send(&Frame::Pong).await?,
             Frame::Pong => {}
@@ -271,6 +282,19 @@ impl Hosting {
             return Err("it comes from afar, and is neither known nor of the group");
         }
         self.presence.enter(peer).ok_or("it takes part already")
+    }
+
+    /// A machine that has greeted, for a roll call.
+    fn present(
+        &self,
+        greeting: &Greeting,
+        peer: PeerId,
+        address: IpAddr,
+        how: &'static str,
+    ) -> roll_call::Present {
+        let name = greeting.name.clone();
+        let standing = self.trust.standing(Role::Helper, peer, &name, greeting.group);
+        roll_call::Present { address, name, id: peer.to_string(), standing, how }
     }
 
     fn note_unreached(&self, address: IpAddr, how: &'static str, error: &LinkError) {
@@ -310,25 +334,6 @@ impl Hosting {
         };
         let declined = Happening::Answered { worker, name, address, answer, because };
         self.tell(News::Declined(declined)).await;
-    }
-
-    /// Whether this is a part of the file that a helper may challenge for.
-    pub(super) const fn may_be_read(&self, span: Span) -> bool {
-        span.len() <= CHALLENGE_MOST && span.end() <= self.offer.size
-    }
-
-    /// Reads a part of the file over the own link and digests it.
-    pub(super) async fn prove(&self, span: Span) -> Result<[u8; 32], String> {
-        if !self.may_be_read(span) {
-            return Err("it challenged for more than a challenge may".into());
-        }
-        let mut digest = Sha256::new();
-        let mut lane = Lane::new(self.source.clone());
-        lane.open(span).await.map_err(|error| error.to_string())?;
-        while let Some(piece) = lane.next().await.map_err(|error| error.to_string())? {
-            digest.update(&piece);
-        }
-        Ok(digest.finalize().into())
     }
 }
 

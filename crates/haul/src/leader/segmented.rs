@@ -125,7 +125,7 @@ impl<'a> Segmented<'a> {
                 Plan::Goes => {}
                 Plan::Done(verified) => {
                     job.show();
-                    let former = Former::of(&settings.home).note(job.crew.helped());
+                    let former = Former::of(&settings.search.home).note(job.crew.helped());
                     tokio::join!(job.farewell(ByeReason::Done, &mut heard), former);
                     return Ok(Some(job.fetched(verified, length)));
                 }

@@ -1,5 +1,6 @@
 //! What came of looking for machines: who is there, and who could not be reached.
 
+use super::roll_call::Attendance;
 use crate::doctor::Met;
 use haul_link::LinkError;
 use std::collections::BTreeMap;
@@ -97,10 +98,11 @@ impl Sightings {
         }
     }
 
-    /// Every machine that was heard of.
-    pub(crate) fn all(&self) -> Vec<(IpAddr, Sight)> {
+    /// Every machine that was heard of and could not be talked to.
+    pub(crate) fn others(&self) -> Vec<Attendance> {
         let seen = self.seen();
-        seen.machines.iter().map(|(address, sight)| (*address, sight.clone())).collect()
+        let others = seen.machines.iter();
+        others.filter_map(|(address, sight)| Attendance::of(*address, sight)).collect()
     }
 
     /// What a search that found nobody has seen.
@@ -173,6 +175,6 @@ mod tests {
         let met = sightings.met();
         assert_eq!((met.alive.len(), met.silent), (3, vec![quiet]));
         assert!(!met.scanned && !met.named);
-        assert_eq!(sightings.all().len(), 4);
+        assert_eq!(sightings.others().len(), 3);
     }
 }
