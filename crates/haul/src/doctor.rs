@@ -61,6 +61,7 @@ pub enum Side {
 ///
 /// Takes up to a second, and belongs into a thread that may wait.
 pub fn examine(side: Side, home: &Home, folder: &Path) -> Vec<Check> {
+    let folder = (side == Side::Leader).then_some(folder);
     judge::all(&Facts::gather(side, home, folder))
 }
 

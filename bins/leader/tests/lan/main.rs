@@ -17,6 +17,7 @@ mod common;
 mod alone;
 mod asks;
 mod capped;
+mod doctor;
 mod efficiency;
 mod footprint;
 mod losses;

@@ -95,6 +95,11 @@ impl Scene {
         Get { process, began: Instant::now(), folder }
     }
 
+    /// A program's command on this machine, run to its end.
+    pub(crate) fn run(&self, host: &Host, program: &Path, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(host, program).args(arguments))
+    }
+
     /// A command on this machine, whose haul keeps its state apart from all others.
     fn command(&self, host: &Host, program: &Path) -> Command {
         let mut command = host.command(program);

@@ -38,7 +38,7 @@ pub(crate) struct Facts {
     pub(crate) ports: Ports,
     /// By this machine's clock.
     pub(crate) unix_seconds: u64,
-    /// Where files are saved; a helper saves none.
+    /// Where files are saved, if that matters.
     pub(crate) disk: Option<Folder>,
     /// Where haul keeps its state, and why its key there cannot be used.
     pub(crate) state: (PathBuf, Option<String>),
@@ -85,8 +85,8 @@ pub(crate) struct Folder {
 }
 
 impl Facts {
-    /// Asks the machine.
-    pub(crate) fn gather(side: Side, home: &Home, folder: &Path) -> Self {
+    /// Asks the machine, and a leader's folder for files unless there is none.
+    pub(crate) fn gather(side: Side, home: &Home, folder: Option<&Path>) -> Self {
         let system = System::here();
         let links = links(&system);
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -101,11 +101,20 @@ impl Facts {
             firewall: Firewall::of(&system),
             ports: ports(&system),
             unix_seconds: now.map_or(0, |since| since.as_secs()),
-            disk: (side == Side::Leader).then(|| Folder::at(folder)),
+            disk: folder.map(Folder::at),
             state: (home.folder().to_owned(), key),
             helper: (side == Side::Helper).then(|| control::tell(home, control::Command::Status)),
             links,
         }
+    }
+
+    /// What holds where the user named interfaces: helpers are looked for on these, and on all that
+    /// fit if there are none.
+    pub(crate) fn on(mut self, names: &[String]) -> Self {
+        if !names.is_empty() {
+            self.links.iter_mut().for_each(|link| link.asked = names.contains(&link.name));
+        }
+        self
     }
 
     /// The interfaces on which helpers are looked for.

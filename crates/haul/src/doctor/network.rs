@@ -164,7 +164,7 @@ impl From<Check> for Suspect {
 /// 6. Nobody runs a helper, which can always be.
 pub(crate) fn suspects(facts: &Facts, met: &Met) -> Vec<Suspect> {
     let used: Vec<&Link> = facts.used().collect();
-    let mut found = interfaces(facts);
+    let mut found = if met.named { Vec::new() } else { interfaces(facts) };
     if !used.is_empty() {
         found.push(vpn(facts));
         found.extend(firewall::judge(facts.side, &facts.firewall, &used));

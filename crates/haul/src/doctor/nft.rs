@@ -256,11 +256,37 @@ impl<'a> Rules<'a> {
     }
 
     fn matches(&self, statement: &Value, chain: &Chain) -> Holds {
+        let left = &statement["left"];
+        let masked = left["&"].as_array().filter(|masked| is_flags(&masked[0]));
+        if masked.is_some() || is_flags(left) {
+            return self.has_flags(masked.and_then(|masked| masked.get(1)), statement);
+        }
         let (field, right) = (self.field(&statement["left"]), &statement["right"]);
         match statement["op"].as_str() {
             Some("==" | "in") => self.is_one_of(&field, right, chain),
             Some("!=") if matches!(field, Field::Absent) => Holds::No,
             Some("!=") => self.is_one_of(&field, right, chain).not(),
+            _ => Holds::Maybe,
+        }
+    }
+
+    /// Whether a rule means the TCP flags of a first packet: `syn` alone.
+    fn has_flags(&self, mask: Option<&Value>, statement: &Value) -> Holds {
+        if self.packet.protocol != "tcp" {
+            return Holds::No;
+        }
+        let Some(wanted) = statement["right"].as_array().map_or_else(
+            || statement["right"].as_str().map(|flag| vec![flag]),
+            |flags| flags.iter().map(Value::as_str).collect(),
+        ) else {
+            return Holds::Maybe;
+        };
+        let has_syn = wanted.contains(&"syn");
+        match (statement["op"].as_str(), mask) {
+            (Some("in" | "=="), None) => Holds::when(has_syn),
+            (Some("!"), None) => Holds::when(!has_syn),
+            (Some("=="), Some(mask)) if holds_word(mask, "syn") => Holds::when(wanted == ["syn"]),
+            (Some("!="), Some(mask)) if holds_word(mask, "syn") => Holds::when(wanted != ["syn"]),
             _ => Holds::Maybe,
         }
     }
@@ -334,6 +360,15 @@ impl<'a> Rules<'a> {
         })?;
         set["elem"].as_array()
     }
+}
+
+fn is_flags(left: &Value) -> bool {
+    left["payload"]["protocol"] == "tcp" && left["payload"]["field"] == "flags"
+}
+
+/// Whether a value is the word, or a list that has it.
+fn holds_word(value: &Value, word: &str) -> bool {
+    value == word || value.as_array().is_some_and(|list| list.iter().any(|one| one == word))
 }
 
 fn chain_of(item: &Value, name: &str) -> Chain {
@@ -456,6 +491,26 @@ mod tests {
         ] {
             let rule = json!([matching(&left, &right), accept()]);
             assert_eq!(tcp(&ruleset("drop", &[rule], &[])), expected, "{left} {right}");
+        }
+    }
+
+    #[test]
+    fn a_first_packet_has_the_flag_syn_alone() {
+        let flags = json!({ "payload": { "protocol": "tcp", "field": "flags" } });
+        let masked = |mask: Value| json!({ "&": [flags.clone(), mask] });
+        for (op, left, right, expected) in [
+            ("==", masked(json!(["syn", "ack"])), json!("syn"), "dropped"),
+            ("==", masked(json!(["fin", "syn"])), json!(["fin", "syn"]), "in"),
+            ("!=", masked(json!(["fin", "syn", "rst", "ack"])), json!("syn"), "in"),
+            ("==", masked(json!(["fin", "psh"])), json!("fin"), "unclear"),
+            ("in", flags.clone(), json!("syn"), "dropped"),
+            ("in", flags.clone(), json!(["rst", "fin"]), "in"),
+            ("!", flags.clone(), json!("syn"), "in"),
+            ("!", flags.clone(), json!(["rst", "fin"]), "dropped"),
+            ("<", flags.clone(), json!(7), "unclear"),
+        ] {
+            let rule = json!([{ "match": { "op": op, "left": left, "right": right } }, drop()]);
+            assert_eq!(tcp(&ruleset("accept", &[rule], &[])), expected, "{left} {op} {right}");
         }
     }
 

@@ -57,8 +57,8 @@ async fn invite(
     let invitation = Invitation::prepare(&settings.search, errand, news).await?;
     let Invitation { asking, addresses, hosting, .. } = &invitation;
     telling.tell(Happening::Asked { interfaces: asking.reach(), addresses: *addresses });
-    let (home, folder) = (settings.search.home.clone(), settings.folder.clone());
-    tasks.spawn(tell_if_nobody(Arc::clone(hosting), home, folder));
+    let search = settings.search.clone();
+    tasks.spawn(tell_if_nobody(Arc::clone(hosting), search, telling.now()));
     invitation.send(tasks);
     Ok(())
 }
