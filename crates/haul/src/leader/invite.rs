@@ -5,7 +5,7 @@ use super::builder::Settings;
 use super::discover::{Asking, Seeker};
 use super::door::Door;
 use super::former::Former;
-use super::peer::{Hosting, News};
+use super::peer::{Hosting, News, PROOFS};
 use super::presence::Presence;
 use super::single::OWN;
 use super::transfer::Telling;
@@ -18,7 +18,7 @@ use haul_link::random;
 use haul_wire::{JobFacts, Offer, Scheme};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 /// Opens the door and asks around, unless the job is to run alone. What keeps helpers away is said
@@ -67,6 +67,7 @@ async fn invite(
         ask,
         ask_port: settings.ask_port,
         presence: Presence::default(),
+        proving: Semaphore::new(PROOFS),
         offer: offer(source, length),
         job: JobFacts {
             url: without_fragment(source),

@@ -35,6 +35,9 @@ const CHALLENGE_MOST: u64 = 64 << 10;
 /// How many frames a helper may send between its yes and its word that it is ready.
 const PREPARING: u32 = 64;
 
+/// How many parts of the file may be read for helpers at a time: the own link has work to do.
+pub(super) const PROOFS: usize = 8;
+
 /// The answer to a helper's challenge, while it is worked out.
 pub(super) type Proofs = JoinSet<Result<[u8; 32], String>>;
 
@@ -50,6 +53,7 @@ pub(crate) struct Hosting {
     /// Where helpers hear asks unless they are known to do it elsewhere.
     pub(crate) ask_port: u16,
     pub(crate) presence: Presence,
+    pub(crate) proving: Semaphore,
     pub(crate) source: Source,
     pub(crate) offer: Offer,
     pub(crate) job: JobFacts,
@@ -309,6 +313,7 @@ impl Hosting {
         if !self.may_be_read(span) {
             return Err("it challenged for more than a challenge may".into());
         }
+        let _turn = self.proving.acquire().await;
         let mut digest = Sha256::new();
         let mut lane = Lane::new(self.source.clone());
         lane.open(span).await.map_err(|error| error.to_string())?;
