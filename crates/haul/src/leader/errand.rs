@@ -6,10 +6,13 @@ use haul_span::Span;
 use haul_wire::{JobFacts, Offer, Scheme, SizeClass};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 /// The most that a helper may ask the leader to read for it at a time, in bytes.
 const CHALLENGE_MOST: u64 = 64 << 10;
+
+/// How many parts of the file may be read for helpers at a time: the own link has work to do.
+const PROOFS: usize = 8;
 
 /// How many helpers a leader can use.
 const WANTED: u8 = u8::MAX;
@@ -43,6 +46,8 @@ impl Errand {
 /// A download that helpers take part in.
 pub(crate) struct Work {
     source: Source,
+    /// Whose turn it is to be shown that this leader can read the file.
+    proving: Semaphore,
     pub(crate) offer: Offer,
     pub(crate) job: JobFacts,
 }
@@ -58,6 +63,7 @@ impl Work {
                 validator: source.validator().map(|validator| validator.to_string()),
             },
             source: source.clone(),
+            proving: Semaphore::new(PROOFS),
         }
     }
 
@@ -71,6 +77,7 @@ impl Work {
         if !self.may_be_read(span) {
             return Err("it challenged for more than a challenge may".into());
         }
+        let _turn = self.proving.acquire().await;
         let mut digest = Sha256::new();
         let mut lane = Lane::new(self.source.clone());
         lane.open(span).await.map_err(|error| error.to_string())?;
