@@ -8,10 +8,11 @@ use haul::roll_call::{Attendance, Calling, Helps, RollCall};
 use haul::trust::Standing;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::io::{IsTerminal, stderr};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How many machines without a helper are named; the others are counted.
+/// How many of the others are named; the rest is counted.
 const NAMED: usize = 8;
 
 /// Lists the machines as they are heard of.
@@ -59,23 +60,22 @@ fn roll_call(args: Machines) -> RollCall {
     args.interface.into_iter().fold(roll, RollCall::interface)
 }
 
-/// A line for each machine that runs a helper or should, and one for all the others.
+/// A line for each machine that runs a helper or should, and two for all the others.
 async fn show(calling: &mut Calling) {
     let bar = spinner();
-    let (mut helpers, mut others) = (0, Vec::new());
+    let (mut helpers, mut without, mut shut) = (0, Vec::new(), Vec::new());
     while let Some(machine) = calling.next().await {
         helpers += usize::from(machine.name.is_some());
-        if machine.name.is_none() && is_bystander(&machine) {
-            others.push(machine.address.to_string());
-        } else {
-            bar.suspend(|| print_text(&row(&machine)));
+        match machine.helps {
+            Helps::Absent | Helps::Silent if is_chance(&machine) => without.push(machine.address),
+            Helps::Unreachable if is_chance(&machine) => shut.push(machine.address),
+            _ => bar.suspend(|| print_text(&row(&machine))),
         }
         bar.set_message(looking(helpers));
     }
     bar.finish_and_clear();
-    if !others.is_empty() {
-        eprintln!("{}", bystanders(&others));
-    }
+    tell_others("without a helper", &without);
+    tell_others("with a firewall that answers nothing, so that a helper would not be heard", &shut);
     if helpers == 0 {
         eprintln!("nobody was found who runs a helper; `leader doctor` looks for the reason");
     }
@@ -101,17 +101,20 @@ fn looking(found: usize) -> String {
     }
 }
 
-/// Whether nothing hints at a helper there: a scan found it, and nothing listens.
-fn is_bystander(machine: &Attendance) -> bool {
-    let expected = matches!(machine.how, "named" | "former");
-    !expected && matches!(machine.helps, Helps::Absent | Helps::Silent)
+/// Whether a scan came by the machine, and nothing hints at a helper there.
+fn is_chance(machine: &Attendance) -> bool {
+    machine.name.is_none() && matches!(machine.how, "arp" | "icmp" | "neighbour")
 }
 
-fn bystanders(others: &[String]) -> String {
-    let named = others[..others.len().min(NAMED)].join(", ");
-    let more = others.len().saturating_sub(NAMED);
+/// Machines of which there may be many.
+fn tell_others(what: &str, machines: &[IpAddr]) {
+    if machines.is_empty() {
+        return;
+    }
+    let named: Vec<String> = machines.iter().take(NAMED).map(IpAddr::to_string).collect();
+    let more = machines.len().saturating_sub(NAMED);
     let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
-    format!("there, but without a helper: {named}{rest}")
+    eprintln!("there, but {what}: {}{rest}", named.join(", "));
 }
 
 fn row(machine: &Attendance) -> String {
@@ -134,11 +137,10 @@ fn row(machine: &Attendance) -> String {
         None => "-",
     };
     let address = machine.address.to_string();
-    let mut row = format!("{address:<15}  {name:<16}  {helps:<13}  {standing}");
-    for (lead, text) in [("because", &machine.because), ("try    ", &machine.r#try)] {
-        if let Some(text) = text {
-            row += &format!("\n    {lead} {text}");
-        }
-    }
-    row
+    let reason = [("because", &machine.because), ("try    ", &machine.r#try)];
+    let reason = reason
+        .into_iter()
+        .filter_map(|(lead, text)| Some(format!("\n    {lead} {}", text.as_deref()?)));
+    let reason: String = reason.collect();
+    format!("{address:<15}  {name:<16}  {helps:<13}  {standing}{reason}")
 }

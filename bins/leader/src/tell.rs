@@ -21,12 +21,12 @@ pub(crate) fn ended(done: Result<(), Error>) -> ExitCode {
 
 /// That nobody was found to help, and what may be done about it.
 pub(crate) fn nobody(causes: &[Cause]) -> String {
-    let mut text = "nobody was found to help; the download goes on alone".to_owned();
-    for (at, Cause { because, r#try }) in causes.iter().enumerate() {
-        let lead = if at == 0 { "because perhaps" } else { "or because" };
-        text += &format!("\n  {lead} {because}\n    try {try}");
-    }
-    text
+    let leads = ["because perhaps"].into_iter().chain(std::iter::repeat("or because"));
+    let reasons = leads
+        .zip(causes)
+        .map(|(lead, Cause { because, r#try })| format!("\n  {lead} {because}\n    try {try}"));
+    let reasons: String = reasons.collect();
+    format!("nobody was found to help; the download goes on alone{reasons}")
 }
 
 /// A size as people read it, in units of 1024.

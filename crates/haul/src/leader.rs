@@ -16,6 +16,7 @@ mod peer;
 mod presence;
 mod probe;
 pub mod roll_call;
+mod search;
 mod segmented;
 mod setback;
 mod sightings;

@@ -1,3 +1,4 @@
+use super::search::Search;
 use super::transfer::Transfer;
 use super::ways::secret;
 use crate::home::machine_name;
@@ -81,35 +82,6 @@ pub(crate) struct Settings {
     pub(crate) clobber: Clobber,
     /// The file is for a reader only, and gone at the end.
     pub(crate) is_spooled: bool,
-}
-
-/// Where and how helpers are looked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Search {
-    pub(crate) home: Home,
-    pub(crate) helpers: Helpers,
-    pub(crate) scan: bool,
-    pub(crate) interfaces: Vec<String>,
-    pub(crate) ports: RangeInclusive<u16>,
-    pub(crate) ask_port: u16,
-    pub(crate) machine: String,
-    pub(crate) group_only: bool,
-}
-
-impl Search {
-    /// Everywhere, on the usual ports.
-    pub(crate) fn everywhere(home: Home) -> Self {
-        Self {
-            home,
-            helpers: Helpers::Auto,
-            scan: true,
-            interfaces: Vec::new(),
-            ports: PORTS,
-            ask_port: PORT,
-            machine: machine_name(),
-            group_only: false,
-        }
-    }
 }
 
 impl Leader {

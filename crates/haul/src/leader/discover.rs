@@ -2,11 +2,11 @@
 //! multicast, and dialling those that do not answer.
 
 use super::agenda::{Agenda, Deed, How};
-use super::builder::Search;
 use super::errand::Errand;
 #[cfg(feature = "scan")]
 use super::peer::News;
 use super::peer::{Hosting, visit};
+use super::search::Search;
 #[cfg(feature = "scan")]
 use crate::Happening;
 use crate::trust::{Group, minute};

@@ -1,7 +1,7 @@
 //! How a job gets helpers: a door that they come in by, and asks that tell them of it.
 
 use super::agenda::How;
-use super::builder::{Search, Settings};
+use super::builder::Settings;
 use super::discover::{Asking, Seeker};
 use super::door::Door;
 use super::errand::{Errand, Work};
@@ -9,6 +9,7 @@ use super::former::Former;
 use super::nobody::tell_if_nobody;
 use super::peer::{Hosting, News};
 use super::presence::Presence;
+use super::search::Search;
 use super::sightings::Sightings;
 use super::single::OWN;
 use super::transfer::Telling;

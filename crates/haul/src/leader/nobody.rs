@@ -1,7 +1,7 @@
 //! The word that nobody was found, and why that may be.
 
-use super::builder::Search;
 use super::peer::{Hosting, News};
+use super::search::Search;
 use crate::doctor::{Facts, Side, suspects};
 use crate::event::{Cause, Happening};
 use std::sync::Arc;

@@ -13,10 +13,10 @@
 //! # }
 //! ```
 
-use super::builder::Search;
 use super::errand::Errand;
 use super::invite::Invitation;
 use super::peer::Hosting;
+use super::search::Search;
 use super::sightings::{Dial, Sight, Unreached};
 use crate::trust::Standing;
 use crate::{Error, Helpers, Home};

@@ -1,0 +1,33 @@
+use crate::home::machine_name;
+use crate::{Helpers, Home};
+use haul_link::{PORT, PORTS};
+use std::ops::RangeInclusive;
+
+/// Where and how helpers are looked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Search {
+    pub(crate) home: Home,
+    pub(crate) helpers: Helpers,
+    pub(crate) scan: bool,
+    pub(crate) interfaces: Vec<String>,
+    pub(crate) ports: RangeInclusive<u16>,
+    pub(crate) ask_port: u16,
+    pub(crate) machine: String,
+    pub(crate) group_only: bool,
+}
+
+impl Search {
+    /// Everywhere, on the usual ports.
+    pub(crate) fn everywhere(home: Home) -> Self {
+        Self {
+            home,
+            helpers: Helpers::Auto,
+            scan: true,
+            interfaces: Vec::new(),
+            ports: PORTS,
+            ask_port: PORT,
+            machine: machine_name(),
+            group_only: false,
+        }
+    }
+}
