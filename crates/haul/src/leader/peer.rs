@@ -1,6 +1,6 @@
 //! The leader's end of a session with one helper.
 
-use super::guest::Guest;
+use super::guest::{End, Guest};
 use super::presence::{Presence, Present};
 use crate::event::{Answer, Happening};
 use crate::trust::{Group, Role, Trust};
@@ -191,7 +191,10 @@ async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting
     hosting.tell(News::Joined(joined)).await;
     let guest =
         Guest { worker, hosting, replies, proofs, ledger: Mutex::default(), pinged: Notify::new() };
-    let because = guest.work_with(greeting.session, outgoing).await;
+    let End { because, is_broken, .. } = guest.work_with(greeting.session, outgoing).await;
+    if is_broken {
+        hosting.presence.forget_answer(address.ip());
+    }
     hosting.tell(News::Said { worker, said: Said::Gone { because } }).await;
 }
 
