@@ -1,7 +1,7 @@
 //! The leader's end of a session with one helper.
 
 use super::errand::{Errand, Work};
-use super::guest::Guest;
+use super::guest::{End, Guest};
 use super::presence::{Presence, Present};
 use super::roll_call;
 use super::sightings::{Dial, Sightings, Unreached};
@@ -207,7 +207,10 @@ async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting
         ledger: Mutex::default(),
         pinged: Notify::new(),
     };
-    let because = guest.work_with(greeting.session, outgoing).await;
+    let End { because, is_broken, .. } = guest.work_with(greeting.session, outgoing).await;
+    if is_broken {
+        hosting.presence.forget_answer(address.ip());
+    }
     hosting.tell(News::Said { worker, said: Said::Gone { because } }).await;
 }
 
