@@ -157,6 +157,7 @@ fn say(event: &HelperEvent) {
             eprintln!("error: the policy was not changed\n  because {error}");
             eprintln!("  try     {}", r#try.as_deref().unwrap_or_default());
         }
+        HelperEvent::Note { text } => eprintln!("note: {text}"),
         // What rules refuse is in the log; a flood of asks must not fill the screen.
         HelperEvent::Answered { leader, answer, because, asked }
             if *asked || *answer == Answer::Yes =>

@@ -58,6 +58,11 @@ impl Interface {
         !self.address.is_loopback() && self.prefix <= 30 && !virtual_name
     }
 
+    /// How many addresses the network has, as far as a number of 32 bits tells.
+    pub(crate) fn size(&self) -> u32 {
+        (!self.mask()).saturating_add(1)
+    }
+
     fn mask(&self) -> u32 {
         u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0)
     }

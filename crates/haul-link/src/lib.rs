@@ -29,7 +29,7 @@ pub use admit::Admission;
 pub use ask::{Asker, GROUP, Heard, Listener, PORT, PORTS, REPEATS};
 pub use error::{BadGroupKey, LinkError};
 pub use group::{Group, GroupKey};
-pub use handshake::{Code, Greeting, Me, answer, greet};
+pub use handshake::{Code, Greeting, Me, answer, answer_group, greet};
 pub use identity::{BadPeerId, Identity, PeerId, random};
 pub use interfaces::{Interface, interfaces, networks};
 pub use session::{FrameReader, FrameWriter, Session};

@@ -39,7 +39,8 @@ pub enum Happening {
     Found {
         /// Its address.
         address: IpAddr,
-        /// How: `arp`, `icmp`, `neighbour` or `ask`.
+        /// How: `arp`, `icmp` or `neighbour` by a scan; `ask` if it answered one; `named` or `former`
+        /// if the user or a former job knew its address and it was dialled.
         how: &'static str,
     },
     /// The network was asked for help.

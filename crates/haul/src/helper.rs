@@ -7,6 +7,7 @@ mod builder;
 mod consent;
 pub mod control;
 pub mod doors;
+mod ears;
 mod event;
 mod gate;
 mod history;

@@ -57,8 +57,16 @@ impl FromStr for Helpers {
     }
 }
 
-/// The addresses of a machine that a user named.
-pub(crate) async fn resolve(machine: &str) -> Result<Vec<SocketAddr>, Error> {
+/// The addresses of machines that a user named, all of which must be found.
+pub(crate) async fn resolve_all(machines: &[String]) -> Result<Vec<SocketAddr>, Error> {
+    let mut found = Vec::new();
+    for machine in machines {
+        found.extend(resolve(machine).await?);
+    }
+    Ok(found)
+}
+
+async fn resolve(machine: &str) -> Result<Vec<SocketAddr>, Error> {
     let unknown = |because: String| {
         Error::new(ErrorKind::Network, format!("the helper {machine} was not found"), because)
             .with_remedy("check the name, or give its address")

@@ -1,14 +1,17 @@
 //! The leader: what it is asked to do, and the handle on it while it does.
 
+mod agenda;
 mod builder;
 mod crew;
 mod discover;
 mod door;
+mod former;
 mod guest;
 mod invite;
 mod job;
 mod ledger;
 mod peer;
+mod presence;
 mod probe;
 mod segmented;
 mod setback;

@@ -49,6 +49,11 @@ pub enum HelperEvent {
         /// What to try then.
         r#try: Option<String>,
     },
+    /// Something that the owner may want to know.
+    Note {
+        /// One sentence.
+        text: String,
+    },
     /// Fetching begins.
     Helping {
         /// The leader.

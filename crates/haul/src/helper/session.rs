@@ -11,14 +11,19 @@ use super::work::{Because, work};
 use crate::Answer;
 use crate::trust::Role;
 use haul_fetch::{Client, Lane, Source, Validator};
-use haul_link::{Greeting, Heard, LinkError, Me, PeerId, Session, answer, dial, random};
+use haul_link::{
+    Greeting, Heard, LinkError, Me, PeerId, Secured, Session, accept, answer, answer_group, dial,
+    random,
+};
 use haul_span::Span;
 use haul_wire::{Answer as WireAnswer, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
 use sha2::{Digest, Sha256};
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 use url::Url;
@@ -51,24 +56,29 @@ impl From<LinkError> for Ended {
     }
 }
 
-/// Dials whoever asked and helps if the policy says so. Says whether the ask may be followed again.
-pub(crate) async fn help(heard: Heard, helping: &Helping) -> bool {
-    match meet(heard, helping).await {
-        Ok(()) => false,
-        Err(ended) => {
-            debug!(from = %heard.from, because = ended.because, "a session ended");
-            ended.again
-        }
-    }
+/// How a leader comes to talk to this helper.
+pub(crate) enum Call {
+    /// It asked, and is to be dialled.
+    Ask(Heard),
+    /// It has dialled, from one of the helper's own networks or from afar.
+    Caller { tcp: TcpStream, is_near: bool },
 }
 
-async fn meet(heard: Heard, helping: &Helping) -> Result<(), Ended> {
-    let address = (heard.from, heard.ask.port).into();
-    let secured = dial(&helping.identity, address, Some(PeerId(heard.ask.leader))).await?;
-    let leader = secured.peer;
+/// Helps whoever calls if the policy says so.
+pub(crate) async fn help(call: Call, helping: &Helping) {
+    let Err(ended) = meet(call, helping).await else { return };
+    debug!(because = ended.because, "a session ended");
+}
+
+async fn meet(call: Call, helping: &Helping) -> Result<(), Ended> {
+    let (secured, talks_to_all) = reach(call, helping).await?;
+    let (leader, from) = (secured.peer, secured.address.ip());
     let (id, group) = (helping.identity.id(), helping.group.as_ref());
-    let mut greeting = answer(secured, Me { id, name: &helping.machine, group }).await?;
-    match agree(leader, &mut greeting, heard, helping).await {
+    let me = Me { id, name: &helping.machine, group };
+    let mut greeting =
+        if talks_to_all { answer(secured, me).await? } else { answer_group(secured, me).await? };
+    let ask = greeting.ask;
+    let ended = match agree(leader, from, &mut greeting, helping).await {
         Ok(Some(agreed)) => carry_out(greeting.session, agreed, helping).await,
         Ok(None) => Ok(()),
         Err(ended) => {
@@ -77,6 +87,29 @@ async fn meet(heard: Heard, helping: &Helping) -> Result<(), Ended> {
                 let _ = greeting.session.send(&Frame::Bye { reason }).await;
             }
             Err(ended)
+        }
+    };
+    if ended.as_ref().is_err_and(|ended| ended.again) {
+        helping.admission().forget(ask);
+    }
+    ended
+}
+
+/// The connection to a leader, and whether it may be a stranger.
+async fn reach(call: Call, helping: &Helping) -> Result<(Secured, bool), LinkError> {
+    match call {
+        Call::Ask(Heard { ask, from }) => {
+            let leader = Some(PeerId(ask.leader));
+            let dialled = dial(&helping.identity, (from, ask.port).into(), leader).await;
+            if dialled.is_err() {
+                helping.admission().forget(ask.id);
+            }
+            Ok((dialled?, !helping.group_only))
+        }
+        Call::Caller { tcp, is_near } => {
+            let secured = accept(&helping.identity, tcp).await?;
+            let is_fit = is_near || helping.trust.knows(Role::Leader, secured.peer);
+            Ok((secured, is_fit && !helping.group_only))
         }
     }
 }
@@ -92,18 +125,18 @@ struct Agreed {
 /// From the offer to the word that grants may come; `None` means that the leader heard a no.
 async fn agree(
     leader: PeerId,
+    from: IpAddr,
     greeting: &mut Greeting,
-    heard: Heard,
     helping: &Helping,
 ) -> Result<Option<Agreed>, Ended> {
-    if helping.group_only && !greeting.group {
-        return Err(Ended::with(ByeReason::NotWanted, "it is not of the group"));
-    }
     let session = &mut greeting.session;
     let offer = match within("offer", session.next()).await? {
         Frame::Offer(offer) => offer,
         other => return Err(unexpected("an offer", &other)),
     };
+    if !helping.admission().admit_offer(helping.gate.steady(), greeting.ask) {
+        return Err(Ended::with(ByeReason::NotWanted, "it has offered this before"));
+    }
     let request = Request {
         standing: helping.trust.standing(Role::Leader, leader, &greeting.name, greeting.group),
         leader: greeting.name.clone(),
@@ -113,7 +146,7 @@ async fn agree(
         host: safe_host(&offer.host),
         size: offer.size,
     };
-    let Some(permit) = decide(leader, &request, heard, helping, session).await? else {
+    let Some(permit) = decide(leader, &request, from, helping, session).await? else {
         return Ok(None);
     };
     let job = match within("job", session.next()).await? {
@@ -186,7 +219,7 @@ impl Helping {
 async fn decide(
     leader: PeerId,
     request: &Request,
-    heard: Heard,
+    from: IpAddr,
     helping: &Helping,
     session: &mut Session,
 ) -> Result<Option<Permit>, Ended> {
@@ -194,7 +227,7 @@ async fn decide(
         if helping.refusals().is_spent(Instant::now().into_std(), leader) {
             Judged::new(Decision::No, "it named too many files that this machine does not get")
         } else {
-            helping.tell(asked_for(request, heard));
+            helping.tell(asked_for(request, from));
             helping.gate.decide(request).await
         };
     let (said, answer) = match (decision, &permit) {
@@ -209,9 +242,9 @@ async fn decide(
     Ok(permit)
 }
 
-fn asked_for(request: &Request, heard: Heard) -> HelperEvent {
+fn asked_for(request: &Request, address: IpAddr) -> HelperEvent {
     let Request { leader, standing, code, host, size, .. } = request.clone();
-    HelperEvent::Asked { leader, address: heard.from, standing, code, host, size }
+    HelperEvent::Asked { leader, address, standing, code, host, size }
 }
 
 /// What to fetch, and a secret part of it that the leader must show it can read by itself before

@@ -1,12 +1,16 @@
 //! How a job gets helpers: a door that they come in by, and asks that tell them of it.
 
+use super::agenda::How;
 use super::builder::Settings;
-use super::discover::Asking;
+use super::discover::{Asking, Seeker};
 use super::door::Door;
+use super::former::Former;
 use super::peer::{Hosting, News};
+use super::presence::Presence;
 use super::single::OWN;
 use super::transfer::Telling;
 use crate::event::Happening;
+use crate::helpers::resolve_all;
 use crate::trust::{Trust, group_of};
 use crate::{Error, Helpers};
 use haul_fetch::Source;
@@ -51,9 +55,9 @@ async fn invite(
     let identity = settings.home.identity()?;
     let group = group_of(&settings.home, settings.group_only)?;
     let ask = random();
-    let asking =
-        Asking::open(settings, group.clone(), ask, identity.id(), door.port, length).await?;
-    telling.tell(Happening::Asked { interfaces: asking.reach(), addresses: asking.named.len() });
+    let asking = Asking::open(settings, group.clone(), ask, identity.id(), door.port, length)?;
+    let addresses = seek(settings, &asking.seeker()).await?;
+    telling.tell(Happening::Asked { interfaces: asking.reach(), addresses });
     let hosting = Hosting {
         identity,
         trust: Trust::of(&settings.home),
@@ -61,6 +65,8 @@ async fn invite(
         group_only: settings.group_only,
         machine: settings.machine.clone(),
         ask,
+        ask_port: settings.ask_port,
+        presence: Presence::default(),
         offer: offer(source, length),
         job: JobFacts {
             url: without_fragment(source),
@@ -75,6 +81,19 @@ async fn invite(
     tasks.spawn(door.serve(Arc::clone(&hosting)));
     tasks.spawn(asking.run(hosting));
     Ok(())
+}
+
+/// Seeks the machines that the user names, which must all be found, or else those that helped in
+/// former jobs; how many that are.
+async fn seek(settings: &Settings, seeker: &Seeker) -> Result<usize, Error> {
+    let (machines, how) = match &settings.helpers {
+        Helpers::Only(names) => (resolve_all(names).await?, How::Named),
+        _ => (Former::of(&settings.home).list(), How::Former),
+    };
+    for machine in &machines {
+        seeker.seek(*machine, how);
+    }
+    Ok(machines.len())
 }
 
 fn offer(source: &Source, length: u64) -> Offer {

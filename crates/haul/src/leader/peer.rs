@@ -1,21 +1,24 @@
 //! The leader's end of a session with one helper.
 
 use super::guest::Guest;
+use super::presence::{Presence, Present};
 use crate::event::{Answer, Happening};
 use crate::trust::{Group, Role, Trust};
 use bytes::Bytes;
 use haul_fetch::{Lane, Source};
-use haul_link::{Identity, LinkError, Me, PeerId, Secured, Session, accept, greet};
+use haul_link::{
+    Identity, LinkError, Me, PeerId, Secured, Session, accept, dial, greet, interfaces,
+};
 use haul_span::Span;
 use haul_wire::{ByeReason, Failure, Frame, JobFacts, Offer, Verdict};
 use sha2::{Digest, Sha256};
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::debug;
@@ -44,6 +47,9 @@ pub(crate) struct Hosting {
     pub(crate) group_only: bool,
     pub(crate) machine: String,
     pub(crate) ask: [u8; 16],
+    /// Where helpers hear asks unless they are known to do it elsewhere.
+    pub(crate) ask_port: u16,
+    pub(crate) presence: Presence,
     pub(crate) source: Source,
     pub(crate) offer: Offer,
     pub(crate) job: JobFacts,
@@ -71,6 +77,8 @@ pub(crate) struct Joined {
     pub(crate) worker: u32,
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
+    /// Where it hears asks, as far as is known.
+    pub(crate) hears_at: SocketAddr,
     pub(crate) code: String,
     pub(crate) peer: PeerId,
     pub(crate) lanes: u8,
@@ -110,12 +118,39 @@ impl From<LinkError> for Turned {
 /// Takes in a machine that dialled and works with it until either side ends it.
 pub(crate) async fn host(tcp: TcpStream, hosting: Arc<Hosting>) {
     match accept(&hosting.identity, tcp).await {
-        Ok(secured) => meet(secured, &hosting).await,
+        Ok(secured) => {
+            let from = secured.address.ip();
+            let hears_at = hosting.presence.invited(from);
+            let hears_at = hears_at.unwrap_or_else(|| (from, hosting.ask_port).into());
+            meet(secured, "ask", hears_at, &hosting).await;
+        }
         Err(error) => debug!(%error, "somebody who is no helper"),
     }
 }
 
-async fn meet(secured: Secured, hosting: &Arc<Hosting>) {
+/// Dials a machine that has not answered, when it is its turn, and works with it until either side
+/// ends it. `how` says how it came to be known.
+pub(crate) async fn visit(
+    machine: SocketAddr,
+    how: &'static str,
+    turns: &Semaphore,
+    hosting: &Arc<Hosting>,
+) {
+    let dialled = {
+        let _turn = turns.acquire().await;
+        if hosting.presence.has_answered(machine.ip()) {
+            return;
+        }
+        dial(&hosting.identity, machine, None).await
+    };
+    match dialled {
+        Ok(secured) => meet(secured, how, machine, hosting).await,
+        Err(error) => debug!(%machine, how, %error, "it neither answers nor can be dialled"),
+    }
+}
+
+/// Works with the machine at the other end, which hears asks at `hears_at`.
+async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting: &Arc<Hosting>) {
     let (address, peer) = (secured.address, secured.peer);
     let (id, group) = (hosting.identity.id(), hosting.group.as_ref());
     let me = Me { id, name: &hosting.machine, group };
@@ -123,14 +158,17 @@ async fn meet(secured: Secured, hosting: &Arc<Hosting>) {
         Ok(greeting) => greeting,
         Err(error) => return debug!(%address, %error, "no greeting"),
     };
-    if hosting.group_only && !greeting.group {
-        // A stranger that has gone already is none the wiser.
-        let _ = greeting.session.send(&Frame::Bye { reason: ByeReason::NotWanted }).await;
-        return debug!(%address, "a machine that is not of the group");
-    }
+    let _present = match hosting.let_in(peer, address.ip(), greeting.group) {
+        Ok(present) => present,
+        Err(because) => {
+            // Whoever has gone already is none the wiser.
+            let _ = greeting.session.send(&Frame::Bye { reason: ByeReason::NotWanted }).await;
+            return debug!(%address, because, "a machine was not let in");
+        }
+    };
     let worker = hosting.workers.fetch_add(1, Ordering::Relaxed);
     let (name, code) = (greeting.name, greeting.code.to_string());
-    hosting.tell(News::Told(Happening::Found { address: address.ip(), how: "ask" })).await;
+    hosting.tell(News::Told(Happening::Found { address: address.ip(), how })).await;
     hosting.tell_offered(worker, &name, address, &code, peer, greeting.group).await;
     let session = &mut greeting.session;
     let (lanes, proofs) = match admit(session, hosting, worker, &name, address).await {
@@ -145,7 +183,8 @@ async fn meet(secured: Secured, hosting: &Arc<Hosting>) {
     };
     let (frames, outgoing) = mpsc::unbounded_channel();
     let replies = frames.clone();
-    hosting.tell(News::Joined(Joined { worker, name, address, code, peer, lanes, frames })).await;
+    let joined = Joined { worker, name, address, hears_at, code, peer, lanes, frames };
+    hosting.tell(News::Joined(joined)).await;
     let guest =
         Guest { worker, hosting, replies, proofs, ledger: Mutex::default(), pinged: Notify::new() };
     let because = guest.work_with(greeting.session, outgoing).await;
@@ -205,6 +244,25 @@ async fn prepare(session: &mut Session, hosting: &Arc<Hosting>) -> Result<Proofs
 }
 
 impl Hosting {
+    /// Lets a machine that has greeted take part, or says why not. The same machine may dial and be
+    /// dialled at the same time: it takes part once.
+    fn let_in(&self, peer: PeerId, from: IpAddr, group: bool) -> Result<Present<'_>, &'static str> {
+        self.presence.note_answer(from);
+        if self.group_only && !group {
+            return Err("it is not of the group");
+        }
+        let is_welcome = || {
+            group
+                || self.presence.invited(from).is_some()
+                || is_on_link(from)
+                || self.trust.knows(Role::Helper, peer)
+        };
+        if !is_welcome() {
+            return Err("it comes from afar, and is neither known nor of the group");
+        }
+        self.presence.enter(peer).ok_or("it takes part already")
+    }
+
     /// How many machines have come to the door so far.
     #[cfg(feature = "scan")]
     pub(crate) fn met(&self) -> u32 {
@@ -259,6 +317,10 @@ impl Hosting {
         }
         Ok(digest.finalize().into())
     }
+}
+
+fn is_on_link(address: IpAddr) -> bool {
+    interfaces().unwrap_or_default().iter().any(|network| network.has(address))
 }
 
 async fn within<T>(

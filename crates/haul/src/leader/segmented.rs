@@ -4,6 +4,7 @@ mod repair;
 mod trouble;
 
 use super::crew::Crew;
+use super::former::Former;
 use super::invite::look_for_helpers;
 use super::job::{Fetch, Fetched};
 use super::peer::{Joined, News, Said};
@@ -124,7 +125,8 @@ impl<'a> Segmented<'a> {
                 Plan::Goes => {}
                 Plan::Done(verified) => {
                     job.show();
-                    job.farewell(ByeReason::Done, &mut heard).await;
+                    let former = Former::of(&settings.home).note(job.crew.helped());
+                    tokio::join!(job.farewell(ByeReason::Done, &mut heard), former);
                     return Ok(Some(job.fetched(verified, length)));
                 }
                 Plan::WithoutParts => {
@@ -176,9 +178,9 @@ impl<'a> Segmented<'a> {
     }
 
     fn join(&mut self, joined: Joined) {
-        let Joined { worker, name, address, code, peer, lanes, frames } = joined;
+        let Joined { worker, name, address, hears_at, code, peer, lanes, frames } = joined;
         self.telling.tell(Happening::Joined { worker, name: name.clone(), address, code });
-        self.crew.add_helper(worker, name, address, peer, frames);
+        self.crew.add_helper(worker, name, address, hears_at, peer, frames);
         self.planner.join(self.now(), WorkerId(worker), lanes);
     }
 
