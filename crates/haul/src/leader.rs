@@ -9,6 +9,7 @@ mod former;
 mod guest;
 mod invite;
 mod job;
+mod leads;
 mod ledger;
 mod peer;
 mod presence;

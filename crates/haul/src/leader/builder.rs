@@ -1,6 +1,7 @@
 use super::transfer::Transfer;
 use super::ways::secret;
 use crate::home::machine_name;
+use crate::place::Place;
 use crate::{ByteRate, Error, ErrorKind, Helpers, Home, Report, checksum};
 use haul_fetch::ways::{Cookies, Mirror, Netrc, Pieces, Proxies};
 use haul_fetch::{Client, Digest, Guard, Options, Probe, RateLimit};
@@ -72,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) name: Option<String>,
     pub(crate) client: Client,
     pub(crate) helpers: Helpers,
+    /// Where those are that the user named.
+    pub(crate) places: Vec<Place>,
     pub(crate) min_helpers: usize,
     /// Nobody is asked to help with a smaller file.
     pub(crate) helpers_from: u64,
@@ -275,6 +278,7 @@ impl LeaderBuilder {
         for mirror in &self.mirrors {
             web(mirror.url().clone())?;
         }
+        let places = self.helpers.places()?;
         let job = Settings {
             url,
             mirrors: self.mirrors,
@@ -285,6 +289,7 @@ impl LeaderBuilder {
             name,
             client,
             helpers: self.helpers,
+            places,
             min_helpers: self.min_helpers,
             helpers_from: self.helpers_from,
             alone,

@@ -6,10 +6,10 @@ use super::builder::Settings;
 #[cfg(feature = "scan")]
 use super::peer::News;
 use super::peer::{Hosting, visit};
+use crate::Error;
 #[cfg(feature = "scan")]
 use crate::Happening;
 use crate::trust::{Group, minute};
-use crate::{Error, Helpers};
 use haul_link::{Asker, Interface, PeerId, interfaces};
 use haul_wire::{Ask, SizeClass};
 use std::collections::BTreeSet;
@@ -78,7 +78,7 @@ impl Asking {
         port: u16,
         size: u64,
     ) -> Result<Self, Error> {
-        let everybody = settings.helpers == Helpers::Auto;
+        let everybody = settings.helpers.finds_others();
         let outlets = if everybody { chosen(&settings.interfaces) } else { Vec::new() };
         let (tell, told) = mpsc::unbounded_channel();
         let ask = Ask {
@@ -220,8 +220,10 @@ fn chosen(names: &[String]) -> Vec<Interface> {
         debug!(%error, "the interfaces could not be listed");
         Vec::new()
     });
-    let fits = |interface: &Interface| {
-        if names.is_empty() { interface.is_fitting() } else { names.contains(&interface.name) }
-    };
-    all.into_iter().filter(fits).collect()
+    all.into_iter().filter(|one| is_asked_on(names, one)).collect()
+}
+
+/// Whether this is one of the interfaces of these names, or fits where none are named.
+pub(super) fn is_asked_on(names: &[String], interface: &Interface) -> bool {
+    if names.is_empty() { interface.is_fitting() } else { names.contains(&interface.name) }
 }

@@ -1,16 +1,14 @@
 //! How a job gets helpers: a door that they come in by, and asks that tell them of it.
 
-use super::agenda::How;
 use super::builder::Settings;
-use super::discover::{Asking, Seeker};
+use super::discover::Asking;
 use super::door::Door;
-use super::former::Former;
+use super::leads;
 use super::peer::{Hosting, News};
 use super::presence::Presence;
 use super::single::OWN;
 use super::transfer::Telling;
 use crate::event::Happening;
-use crate::helpers::resolve_all;
 use crate::trust::{Trust, group_of};
 use crate::{Error, Helpers};
 use haul_fetch::Source;
@@ -56,7 +54,7 @@ async fn invite(
     let group = group_of(&settings.home, settings.group_only)?;
     let ask = random();
     let asking = Asking::open(settings, group.clone(), ask, identity.id(), door.port, length)?;
-    let addresses = seek(settings, &asking.seeker()).await?;
+    let addresses = leads::follow(settings, &asking.seeker(), &news, tasks);
     telling.tell(Happening::Asked { interfaces: asking.reach(), addresses });
     let hosting = Hosting {
         identity,
@@ -81,19 +79,6 @@ async fn invite(
     tasks.spawn(door.serve(Arc::clone(&hosting)));
     tasks.spawn(asking.run(hosting));
     Ok(())
-}
-
-/// Seeks the machines that the user names, which must all be found, or else those that helped in
-/// former jobs; how many that are.
-async fn seek(settings: &Settings, seeker: &Seeker) -> Result<usize, Error> {
-    let (machines, how) = match &settings.helpers {
-        Helpers::Only(names) => (resolve_all(names).await?, How::Named),
-        _ => (Former::of(&settings.home).list(), How::Former),
-    };
-    for machine in &machines {
-        seeker.seek(*machine, how);
-    }
-    Ok(machines.len())
 }
 
 fn offer(source: &Source, length: u64) -> Offer {
