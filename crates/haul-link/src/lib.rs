@@ -33,4 +33,4 @@ pub use handshake::{Code, Greeting, Me, answer, answer_group, greet};
 pub use identity::{BadPeerId, Identity, PeerId, random};
 pub use interfaces::{Interface, interfaces, networks};
 pub use session::{FrameReader, FrameWriter, Session};
-pub use tls::{Secured, accept, dial};
+pub use tls::{Secured, accept, dial, secure};

@@ -49,6 +49,16 @@ pub async fn dial(
     expected: Option<PeerId>,
 ) -> Result<Secured, LinkError> {
     let tcp = within("connection", TcpStream::connect(address)).await??;
+    secure(identity, tcp, expected).await
+}
+
+/// As [`dial`], over a connection that was made already.
+pub async fn secure(
+    identity: &Identity,
+    tcp: TcpStream,
+    expected: Option<PeerId>,
+) -> Result<Secured, LinkError> {
+    let address = tcp.peer_addr().map_err(|source| broken("connecting", source))?;
     let connector = TlsConnector::from(Arc::new(client_config(identity, expected)));
     let name = ServerName::IpAddress(address.ip().into());
     let handshake = within("TLS handshake", connector.connect(name, prepared(tcp)?)).await?;

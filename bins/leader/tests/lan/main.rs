@@ -15,6 +15,7 @@
 mod common;
 
 mod alone;
+mod asks;
 mod capped;
 mod efficiency;
 mod footprint;

@@ -98,8 +98,13 @@ impl Scene {
     /// A command on this machine, whose haul keeps its state apart from all others.
     fn command(&self, host: &Host, program: &Path) -> Command {
         let mut command = host.command(program);
-        command.env("HAUL_HOME", self.kept.path().join(host.name()));
+        command.env("HAUL_HOME", self.home(host));
         command
+    }
+
+    /// Where haul keeps its state on this machine.
+    pub(crate) fn home(&self, host: &Host) -> PathBuf {
+        self.kept.path().join(host.name())
     }
 }
 

@@ -12,8 +12,7 @@ use crate::Answer;
 use crate::trust::Role;
 use haul_fetch::{Client, Lane, Source, Validator};
 use haul_link::{
-    Greeting, Heard, LinkError, Me, PeerId, Secured, Session, accept, answer, answer_group, dial,
-    random,
+    Greeting, Heard, LinkError, Me, PeerId, Session, accept, answer, answer_group, dial, random,
 };
 use haul_span::Span;
 use haul_wire::{Answer as WireAnswer, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
@@ -71,12 +70,16 @@ pub(crate) async fn help(call: Call, helping: &Helping) {
 }
 
 async fn meet(call: Call, helping: &Helping) -> Result<(), Ended> {
-    let (secured, talks_to_all) = reach(call, helping).await?;
-    let (leader, from) = (secured.peer, secured.address.ip());
-    let (id, group) = (helping.identity.id(), helping.group.as_ref());
-    let me = Me { id, name: &helping.machine, group };
-    let mut greeting =
-        if talks_to_all { answer(secured, me).await? } else { answer_group(secured, me).await? };
+    let asked = match &call {
+        Call::Ask(heard) => Some(heard.ask.id),
+        Call::Caller { .. } => None,
+    };
+    let greeted = greeted(call, helping).await;
+    let again = greeted.as_ref().is_err_and(|error| !matches!(error, LinkError::Stranger));
+    if let Some(ask) = asked.filter(|_| again) {
+        helping.admission().forget(ask);
+    }
+    let Greeted { leader, from, mut greeting } = greeted?;
     let ask = greeting.ask;
     let ended = match agree(leader, from, &mut greeting, helping).await {
         Ok(Some(agreed)) => carry_out(greeting.session, agreed, helping).await,
@@ -95,23 +98,36 @@ async fn meet(call: Call, helping: &Helping) -> Result<(), Ended> {
     ended
 }
 
-/// The connection to a leader, and whether it may be a stranger.
-async fn reach(call: Call, helping: &Helping) -> Result<(Secured, bool), LinkError> {
-    match call {
+/// A leader that has said who it is.
+struct Greeted {
+    leader: PeerId,
+    from: IpAddr,
+    greeting: Greeting,
+}
+
+/// Connects to whoever calls and exchanges greetings. Strangers from afar, and all of them where
+/// only the group is helped, must prove to be of the group.
+async fn greeted(call: Call, helping: &Helping) -> Result<Greeted, LinkError> {
+    let Helping { identity, trust, group_only, .. } = helping;
+    let (secured, is_fit) = match call {
         Call::Ask(Heard { ask, from }) => {
             let leader = Some(PeerId(ask.leader));
-            let dialled = dial(&helping.identity, (from, ask.port).into(), leader).await;
-            if dialled.is_err() {
-                helping.admission().forget(ask.id);
-            }
-            Ok((dialled?, !helping.group_only))
+            (dial(identity, (from, ask.port).into(), leader).await?, true)
         }
         Call::Caller { tcp, is_near } => {
-            let secured = accept(&helping.identity, tcp).await?;
-            let is_fit = is_near || helping.trust.knows(Role::Leader, secured.peer);
-            Ok((secured, is_fit && !helping.group_only))
+            let secured = accept(identity, tcp).await?;
+            let is_fit = is_near || trust.knows(Role::Leader, secured.peer);
+            (secured, is_fit)
         }
-    }
+    };
+    let (leader, from) = (secured.peer, secured.address.ip());
+    let me = Me { id: identity.id(), name: &helping.machine, group: helping.group.as_ref() };
+    let greeting = if is_fit && !group_only {
+        answer(secured, me).await?
+    } else {
+        answer_group(secured, me).await?
+    };
+    Ok(Greeted { leader, from, greeting })
 }
 
 /// A leader that is to be helped, and what with.

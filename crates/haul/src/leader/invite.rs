@@ -49,7 +49,7 @@ async fn invite(
     news: mpsc::Sender<News>,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), Error> {
-    let door = Door::open(settings.ports.clone()).await?;
+    let door = Door::open(settings.ports.clone())?;
     let identity = settings.home.identity()?;
     let group = group_of(&settings.home, settings.group_only)?;
     let ask = random();
