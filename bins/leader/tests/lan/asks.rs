@@ -17,6 +17,9 @@ const RUNS: usize = 7;
 const FIRST: f64 = 0.020;
 const ALL: f64 = 0.120;
 
+/// How long a machine must wait before helpers follow another ask of it.
+const PAUSE: Duration = Duration::from_millis(2200);
+
 /// Nobody can connect to the machine over the LAN any more; connections that it makes are fine.
 const NO_CONNECTIONS: &str =
     "add rule inet lab input iifname lan0 tcp flags & (syn | ack) == syn drop";
@@ -42,7 +45,8 @@ fn one_sided(close: impl Fn(&Scene)) {
     let lan = Lan::builder().leader(link).helper("asha", link).helper("ben", link);
     let Some(scene) = build(lan) else { return };
     let payload = Payload::new(17, 16 << 20);
-    let url = scene.serve(payload).url("/file.bin");
+    let origin = scene.serve(payload);
+    let url = origin.url("/file.bin");
     let _helpers = scene.helpers();
     close(&scene);
     for run in ["not known", "known"] {
@@ -61,7 +65,8 @@ fn the_first_of_28_answers_in_20_ms_and_all_in_120_ms_with_and_without_losses() 
         lan.helper(format!("h{at}"), Link::mbit(10))
     });
     let Some(scene) = build(lan) else { return };
-    let url = scene.serve(Payload::new(19, 16 << 20)).url("/file.bin");
+    let origin = scene.serve(Payload::new(19, 16 << 20));
+    let url = origin.url("/file.bin");
     let _helpers = scene.helpers();
     let without = [(); RUNS].map(|()| answers(&scene, &url));
     scene.lan.helpers().iter().for_each(|host| filter(host, LOSSES));
@@ -94,7 +99,8 @@ fn answers(scene: &Scene, url: &str) -> Vec<f64> {
     let _ = fs::remove_file(scene.home(scene.lan.leader()).join("helpers"));
     let mut get = scene.get(url, &["--no-scan"]);
     get.process.wait_for(PATIENCE, |out, _| out.contains("asked")).unwrap();
-    thread::sleep(Duration::from_millis(900));
+    // After it, helpers follow another ask of the same machine.
+    thread::sleep(PAUSE);
     let stdout = get.process.stdout();
     get.process.kill().unwrap();
     let events: Vec<Value> =
