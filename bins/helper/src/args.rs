@@ -56,6 +56,7 @@ pub(crate) enum Command {
 }
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Run {
     /// Whom to help besides those you know: ask you every time, nobody, everybody; or nobody at
     /// all. Overrides the policy's mode
@@ -82,7 +83,12 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_cert: Option<PathBuf>,
 
-    /// Hear and help only leaders that hold the group's key
+    /// Do not announce this machine by DNS-SD, that is by mDNS as _haul._udp.local: its name, its
+    /// addresses and the port of asks, while anybody would be helped; asks are heard all the same
+    #[arg(long)]
+    pub(crate) no_announce: bool,
+
+    /// Hear and help only leaders that hold the group's key; nothing is announced then
     #[arg(long)]
     pub(crate) group_only: bool,
 

@@ -78,6 +78,9 @@ fn helper(run: Run, home: Home) -> Result<HelperBuilder, Error> {
     };
     let source = run.accept.map(mode).into_iter().fold(source, PolicySource::mode);
     let mut helper = Helper::builder().listen(run.listen).policy(source).home(home);
+    if run.no_announce {
+        helper = helper.no_announce();
+    }
     if run.group_only {
         helper = helper.group_only();
     }

@@ -115,8 +115,10 @@ pub(crate) struct Get {
     #[arg(long, value_name = "RATE", alias = "max-download-limit")]
     pub(crate) limit_rate: Option<ByteRate>,
 
-    /// Whom to ask: auto, none, or addresses separated by commas
-    #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
+    /// Whom to ask: auto for every machine that is found or in haul's roster, none for nobody, or
+    /// those named, with commas between them: ADDR[:PORT], NAME[:PORT], srv:DOMAIN; `auto,NAME` asks
+    /// both
+    #[arg(long, value_name = "auto|none|ADDR[:PORT],srv:DOMAIN,...", default_value = "auto")]
     pub(crate) helpers: Helpers,
 
     /// Take help only from machines that hold the group's key
@@ -162,8 +164,10 @@ pub(crate) struct Ui {
     #[arg(long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
 
-    /// Whom to ask: auto, none, or addresses separated by commas
-    #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
+    /// Whom to ask: auto for every machine that is found or in haul's roster, none for nobody, or
+    /// those named, with commas between them: ADDR[:PORT], NAME[:PORT], srv:DOMAIN; `auto,NAME` asks
+    /// both
+    #[arg(long, value_name = "auto|none|ADDR[:PORT],srv:DOMAIN,...", default_value = "auto")]
     pub(crate) helpers: Helpers,
 
     /// Only ask, never scan the network
@@ -202,8 +206,9 @@ pub(crate) struct Scan {
 
 #[derive(clap::Args)]
 pub(crate) struct Machines {
-    /// Whom to call: auto, or addresses separated by commas
-    #[arg(long, value_name = "auto|ADDR[:PORT],...", default_value = "auto")]
+    /// Whom to call: auto for every machine that is found or in haul's roster, or those named, with
+    /// commas between them: ADDR[:PORT], NAME[:PORT], srv:DOMAIN; `auto,NAME` calls both
+    #[arg(long, value_name = "auto|ADDR[:PORT],srv:DOMAIN,...", default_value = "auto")]
     pub(crate) helpers: Helpers,
 
     /// Hear only machines that hold the group's key
@@ -269,8 +274,10 @@ pub(crate) struct Resume {
     #[arg(long, value_name = "RATE")]
     pub(crate) limit_rate: Option<ByteRate>,
 
-    /// Whom to ask: auto, none, or addresses separated by commas
-    #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
+    /// Whom to ask: auto for every machine that is found or in haul's roster, none for nobody, or
+    /// those named, with commas between them: ADDR[:PORT], NAME[:PORT], srv:DOMAIN; `auto,NAME` asks
+    /// both
+    #[arg(long, value_name = "auto|none|ADDR[:PORT],srv:DOMAIN,...", default_value = "auto")]
     pub(crate) helpers: Helpers,
 
     /// Trust the root certificates in this PEM file too

@@ -37,7 +37,7 @@ pub(crate) fn run(args: Machines) -> ExitCode {
 
 async fn call(args: Machines) -> Result<(), Error> {
     let json = args.json;
-    let mut calling = roll_call(args).start().await?;
+    let mut calling = roll_call(args).start()?;
     if json {
         while let Some(machine) = calling.next().await {
             // A machine holds nothing that JSON cannot write.

@@ -221,7 +221,7 @@ fn short_name(name: &str) -> String {
 }
 
 /// What is left of a stranger's name that can be shown without harm.
-fn safe_name(name: &str) -> String {
+pub(crate) fn safe_name(name: &str) -> String {
     let plain = |c: &char| c.is_alphanumeric() || "-_. ".contains(*c);
     let safe: String = name.chars().filter(plain).take(NAME_MOST).collect();
     let safe = safe.trim();

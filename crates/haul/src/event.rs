@@ -40,8 +40,9 @@ pub enum Happening {
     Found {
         /// Its address.
         address: IpAddr,
-        /// How: `arp`, `icmp` or `neighbour` by a scan; `ask` if it answered one; `named` or `former`
-        /// if the user or a former job knew its address and it was dialled.
+        /// How: `arp`, `icmp` or `neighbour` by a scan; `ask` if it answered one. If it had to be
+        /// dialled, who knew its address: `named` the user, `roster` the user's list, `former` a
+        /// former job, `srv` a domain's records, `dns-sd` the machine's own announcement.
         how: &'static str,
     },
     /// The network was asked for help.

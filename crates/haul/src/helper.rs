@@ -1,6 +1,8 @@
 //! The helper: hears asks, lets its owner decide, fetches, keeps nothing.
 
 mod accounts;
+#[cfg(feature = "dns-sd")]
+mod announce;
 mod blocked;
 mod budget;
 mod builder;

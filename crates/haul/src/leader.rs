@@ -10,6 +10,7 @@ mod former;
 mod guest;
 mod invite;
 mod job;
+mod leads;
 mod ledger;
 mod nobody;
 mod peer;

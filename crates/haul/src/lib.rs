@@ -30,10 +30,12 @@ mod helpers;
 mod home;
 mod lanes;
 mod leader;
+mod place;
 mod reader;
 mod register;
 mod replace;
 mod report;
+mod roster;
 #[cfg(feature = "scan")]
 mod scan;
 mod size;

@@ -72,7 +72,7 @@ async fn a_machine_without_a_helper_one_that_hangs_up_and_one_that_is_silent_are
 async fn call(folder: &TempDir, machines: Vec<String>) -> Vec<Attendance> {
     let home = Home::at(folder.path().join("leader"));
     let roll = RollCall::new().helpers(Helpers::only(machines)).home(home);
-    let mut calling = roll.start().await.unwrap();
+    let mut calling = roll.start().unwrap();
     let mut told = Vec::new();
     while let Some(machine) = calling.next().await {
         told.push(machine);

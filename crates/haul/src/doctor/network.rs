@@ -133,8 +133,8 @@ pub(crate) struct Met {
     pub(crate) silent: Vec<IpAddr>,
     /// Whether every address was looked at.
     pub(crate) scanned: bool,
-    /// Whether the user named machines.
-    pub(crate) named: bool,
+    /// Whether nobody was looked for but machines that the user named.
+    pub(crate) only_named: bool,
 }
 
 /// A reason why nobody may have been found, and what to try.
@@ -164,7 +164,7 @@ impl From<Check> for Suspect {
 /// 6. Nobody runs a helper, which can always be.
 pub(crate) fn suspects(facts: &Facts, met: &Met) -> Vec<Suspect> {
     let used: Vec<&Link> = facts.used().collect();
-    let mut found = if met.named { Vec::new() } else { interfaces(facts) };
+    let mut found = if met.only_named { Vec::new() } else { interfaces(facts) };
     if !used.is_empty() {
         found.push(vpn(facts));
         found.extend(firewall::judge(facts.side, &facts.firewall, &used));
@@ -194,7 +194,7 @@ fn kept_apart(facts: &Facts, met: &Met) -> Option<Suspect> {
 fn nobody(met: &Met) -> Suspect {
     let others = met.alive.len();
     let because = match others {
-        _ if met.named => "no helper answers where you said that there is one".into(),
+        _ if met.only_named => "no helper answers where you said that there is one".into(),
         0 => "nobody on this network runs a helper, or asks do not reach them".into(),
         _ => format!("none of the machines that were found ({others}) runs a helper"),
     };
@@ -307,7 +307,7 @@ mod tests {
         assert!(first(&open, &nothing).contains("nobody on this network runs a helper"));
         let alive = Met { alive: vec![ip(9), ip(254)], scanned: true, ..Met::default() };
         assert!(first(&open, &alive).contains("none of the machines that were found (2)"));
-        let named = Met { named: true, ..Met::default() };
+        let named = Met { only_named: true, ..Met::default() };
         assert!(first(&open, &named).contains("where you said"));
         let silent = Met { silent: vec![ip(9)], ..alive.clone() };
         assert!(first(&open, &silent).contains("10.77.0.9 is there"));

@@ -129,6 +129,8 @@ pub(crate) async fn serve(
     events: mpsc::UnboundedSender<HelperEvent>,
 ) -> Result<(), Error> {
     let listen = settings.listen;
+    #[cfg(feature = "dns-sd")]
+    let announced = super::announce::Announced::of(&settings);
     let helping = Arc::new(helping(settings, events).await?);
     let server = Server::open(&helping.gate.home)?;
     let (mut ears, trouble) = Ears::open(listen)?;
@@ -138,7 +140,17 @@ pub(crate) async fn serve(
     }
     helping.tell_of_policy(Ok(()));
     let mut sessions = JoinSet::new();
-    let tending = helping.gate.tend(|changed| helping.tell_of_policy(changed));
+    #[cfg(feature = "dns-sd")]
+    let port = ears.address().port();
+    let tending = async {
+        let policy = helping.gate.tend(|changed| helping.tell_of_policy(changed));
+        #[cfg(feature = "dns-sd")]
+        if let Some(announced) = announced {
+            tokio::join!(policy, announced.tend(&helping.gate, port));
+            return;
+        }
+        policy.await;
+    };
     tokio::pin!(tending);
     loop {
         tokio::select! {

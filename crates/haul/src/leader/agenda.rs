@@ -33,6 +33,13 @@ pub(crate) enum How {
     Named,
     /// It helped in a former job.
     Former,
+    /// It is on the user's roster.
+    Roster,
+    /// A domain's SRV records name it.
+    Srv,
+    /// It announces itself by DNS-SD.
+    #[cfg_attr(not(feature = "dns-sd"), expect(dead_code, reason = "nobody hears it"))]
+    Announced,
     /// A scan found it, in this way. Most of what a scan finds is no helper, so it is bothered once.
     #[cfg_attr(not(feature = "scan"), expect(dead_code, reason = "there is no scan"))]
     Scan(&'static str),
@@ -44,6 +51,9 @@ impl How {
         match self {
             Self::Named => "named",
             Self::Former => "former",
+            Self::Roster => "roster",
+            Self::Srv => "srv",
+            Self::Announced => "dns-sd",
             Self::Scan(how) => how,
         }
     }

@@ -269,6 +269,7 @@ impl LeaderBuilder {
         for mirror in &self.mirrors {
             web(mirror.url().clone())?;
         }
+        let places = self.helpers.places()?;
         let job = Settings {
             url,
             mirrors: self.mirrors,
@@ -281,6 +282,7 @@ impl LeaderBuilder {
             search: Search {
                 home,
                 helpers: self.helpers,
+                places,
                 scan: self.scan,
                 interfaces: self.interfaces,
                 ports: self.ports,

@@ -7,10 +7,10 @@ use super::errand::Errand;
 use super::peer::News;
 use super::peer::{Hosting, visit};
 use super::search::Search;
+use crate::Error;
 #[cfg(feature = "scan")]
 use crate::Happening;
 use crate::trust::{Group, minute};
-use crate::{Error, Helpers};
 use haul_link::{Asker, Interface, PeerId, interfaces};
 use haul_wire::Ask;
 use std::collections::BTreeSet;
@@ -76,7 +76,7 @@ impl Asking {
         port: u16,
         errand: &Errand,
     ) -> Result<Self, Error> {
-        let everybody = search.helpers == Helpers::Auto;
+        let everybody = search.helpers.finds_others();
         let outlets = if everybody { chosen(&search.interfaces) } else { Vec::new() };
         let (tell, told) = mpsc::unbounded_channel();
         let ask = Ask {
@@ -220,8 +220,10 @@ fn chosen(names: &[String]) -> Vec<Interface> {
         debug!(%error, "the interfaces could not be listed");
         Vec::new()
     });
-    let fits = |interface: &Interface| {
-        if names.is_empty() { interface.is_fitting() } else { names.contains(&interface.name) }
-    };
-    all.into_iter().filter(fits).collect()
+    all.into_iter().filter(|one| is_asked_on(names, one)).collect()
+}
+
+/// Whether this is one of the interfaces of these names, or fits where none are named.
+pub(super) fn is_asked_on(names: &[String], interface: &Interface) -> bool {
+    if names.is_empty() { interface.is_fitting() } else { names.contains(&interface.name) }
 }

@@ -1,11 +1,10 @@
 //! How a job gets helpers: a door that they come in by, and asks that tell them of it.
 
-use super::agenda::How;
 use super::builder::Settings;
-use super::discover::{Asking, Seeker};
+use super::discover::Asking;
 use super::door::Door;
 use super::errand::{Errand, Work};
-use super::former::Former;
+use super::leads;
 use super::nobody::tell_if_nobody;
 use super::peer::{Hosting, News};
 use super::presence::Presence;
@@ -14,7 +13,6 @@ use super::sightings::Sightings;
 use super::single::OWN;
 use super::transfer::Telling;
 use crate::event::Happening;
-use crate::helpers::resolve_all;
 use crate::trust::{Trust, group_of};
 use crate::{Error, Helpers};
 use haul_fetch::Source;
@@ -26,7 +24,7 @@ use tokio::task::JoinSet;
 
 /// Opens the door and asks around, unless the job is to run alone. What keeps helpers away is said
 /// and is no reason to stop: the own link works without them.
-pub(crate) async fn look_for_helpers(
+pub(crate) fn look_for_helpers(
     settings: &Settings,
     telling: &Telling,
     source: &Source,
@@ -41,12 +39,12 @@ pub(crate) async fn look_for_helpers(
     if let Some(why) = settings.alone {
         return telling.note(format!("this download runs alone: {why}"));
     }
-    if let Err(error) = invite(settings, telling, source, length, news, tasks).await {
+    if let Err(error) = invite(settings, telling, source, length, news, tasks) {
         telling.note(format!("nobody can be asked for help: {}", error.because()));
     }
 }
 
-async fn invite(
+fn invite(
     settings: &Settings,
     telling: &Telling,
     source: &Source,
@@ -55,7 +53,7 @@ async fn invite(
     tasks: &mut JoinSet<()>,
 ) -> Result<(), Error> {
     let errand = Errand::Work(Arc::new(Work::of(source, length)));
-    let invitation = Invitation::prepare(&settings.search, errand, news).await?;
+    let invitation = Invitation::prepare(&settings.search, errand, news, tasks)?;
     let Invitation { asking, addresses, hosting, .. } = &invitation;
     telling.tell(Happening::Asked { interfaces: asking.reach(), addresses: *addresses });
     let search = settings.search.clone();
@@ -74,18 +72,19 @@ pub(super) struct Invitation {
 }
 
 impl Invitation {
-    /// Opens the door, and what asks are sent through.
-    pub(super) async fn prepare(
+    /// Opens the door and what asks are sent through, and follows what leads to machines.
+    pub(super) fn prepare(
         search: &Search,
         errand: Errand,
         news: mpsc::Sender<News>,
+        tasks: &mut JoinSet<()>,
     ) -> Result<Self, Error> {
         let door = Door::open(search.ports.clone())?;
         let identity = search.home.identity()?;
         let group = group_of(&search.home, search.group_only)?;
         let ask = random();
         let asking = Asking::open(search, group.clone(), ask, identity.id(), door.port, &errand)?;
-        let addresses = seek(search, &asking.seeker()).await?;
+        let addresses = leads::follow(search, &asking.seeker(), &news, tasks);
         let hosting = Hosting {
             identity,
             trust: Trust::of(&search.home),
@@ -108,17 +107,4 @@ impl Invitation {
         tasks.spawn(self.door.serve(Arc::clone(&self.hosting)));
         tasks.spawn(self.asking.run(self.hosting));
     }
-}
-
-/// Seeks the machines that the user names, which must all be found, or else those that helped in
-/// former jobs; how many that are.
-async fn seek(search: &Search, seeker: &Seeker) -> Result<usize, Error> {
-    let (machines, how) = match &search.helpers {
-        Helpers::Only(names) => (resolve_all(names).await?, How::Named),
-        _ => (Former::of(&search.home).list(), How::Former),
-    };
-    for machine in &machines {
-        seeker.seek(*machine, how);
-    }
-    Ok(machines.len())
 }

@@ -2,7 +2,7 @@
 
 use super::peer::{Hosting, News};
 use super::search::Search;
-use crate::doctor::{Facts, Side, suspects};
+use crate::doctor::{Facts, Met, Side, suspects};
 use crate::event::{Cause, Happening};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(crate) async fn tell_if_nobody(hosting: Arc<Hosting>, search: Search, now: D
     if hosting.met() > 0 {
         return;
     }
-    let met = hosting.sightings.met();
+    let met = Met { only_named: !search.helpers.finds_others(), ..hosting.sightings.met() };
     let look = move || {
         let facts = Facts::gather(Side::Leader, &search.home, None).on(&search.interfaces);
         suspects(&facts, &met).into_iter().map(Cause::from).collect()

@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), haul::Error> {
-//! let mut roll = haul::roll_call::RollCall::new().start().await?;
+//! let mut roll = haul::roll_call::RollCall::new().start()?;
 //! while let Some(machine) = roll.next().await {
 //!     println!("{} {:?}", machine.address, machine.helps);
 //! }
@@ -148,24 +148,23 @@ impl RollCall {
         self
     }
 
-    /// Starts to look, for some three seconds.
-    pub async fn start(self) -> Result<Calling, Error> {
+    /// Starts to look, for some three seconds, on the current tokio runtime.
+    pub fn start(self) -> Result<Calling, Error> {
         let search = self.search()?;
         let (tell, told) = mpsc::unbounded_channel();
         // Nobody follows what is found on the way.
         let (news, _) = mpsc::channel(1);
-        let invitation = Invitation::prepare(&search, Errand::RollCall(tell), news).await?;
-        let hosting = Arc::clone(&invitation.hosting);
         let mut tasks = JoinSet::new();
+        let invitation = Invitation::prepare(&search, Errand::RollCall(tell), news, &mut tasks)?;
+        let hosting = Arc::clone(&invitation.hosting);
         invitation.send(&mut tasks);
         let ends = Instant::now() + LOOKING;
         Ok(Calling { told, hosting, tasks, ends, seen: BTreeSet::new(), others: None })
     }
 
     fn search(self) -> Result<Search, Error> {
-        let search = Search::everywhere(self.home.map_or_else(Home::of_user, Ok)?);
+        let search = Search::of(self.helpers, self.home.map_or_else(Home::of_user, Ok)?)?;
         Ok(Search {
-            helpers: self.helpers,
             scan: !self.no_scan,
             interfaces: self.interfaces,
             ask_port: self.ask_port.unwrap_or(search.ask_port),

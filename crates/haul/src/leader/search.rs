@@ -1,5 +1,6 @@
 use crate::home::machine_name;
-use crate::{Helpers, Home};
+use crate::place::Place;
+use crate::{Error, Helpers, Home};
 use haul_link::{PORT, PORTS};
 use std::ops::RangeInclusive;
 
@@ -8,6 +9,8 @@ use std::ops::RangeInclusive;
 pub(crate) struct Search {
     pub(crate) home: Home,
     pub(crate) helpers: Helpers,
+    /// Where those are that the user named.
+    pub(crate) places: Vec<Place>,
     pub(crate) scan: bool,
     pub(crate) interfaces: Vec<String>,
     pub(crate) ports: RangeInclusive<u16>,
@@ -17,17 +20,18 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    /// Everywhere, on the usual ports.
-    pub(crate) fn everywhere(home: Home) -> Self {
-        Self {
+    /// Everywhere that these helpers can be, on the usual ports.
+    pub(crate) fn of(helpers: Helpers, home: Home) -> Result<Self, Error> {
+        Ok(Self {
             home,
-            helpers: Helpers::Auto,
+            places: helpers.places()?,
+            helpers,
             scan: true,
             interfaces: Vec::new(),
             ports: PORTS,
             ask_port: PORT,
             machine: machine_name(),
             group_only: false,
-        }
+        })
     }
 }

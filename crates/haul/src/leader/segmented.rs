@@ -106,7 +106,7 @@ impl<'a> Segmented<'a> {
         let lanes = Lanes::start(source, most, Some(lane), &say, None);
         let open_at = stored.is_empty().then_some(0);
         let mut tasks = JoinSet::new();
-        look_for_helpers(settings, telling, source, length, tell, &mut tasks).await;
+        look_for_helpers(settings, telling, source, length, tell, &mut tasks);
         let mut job = Self {
             telling,
             source: source.clone(),

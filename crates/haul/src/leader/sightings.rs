@@ -118,7 +118,7 @@ impl Sightings {
             alive: chosen(|sight| sight.is_alive),
             silent: chosen(is_silent),
             scanned: seen.scanned,
-            named: seen.machines.values().any(|sight| sight.how == "named"),
+            only_named: false,
         }
     }
 
@@ -174,7 +174,7 @@ mod tests {
         sightings.note_dial(open, "arp", Dial::Failed(Unreached::HungUp));
         let met = sightings.met();
         assert_eq!((met.alive.len(), met.silent), (3, vec![quiet]));
-        assert!(!met.scanned && !met.named);
+        assert!(!met.scanned);
         assert_eq!(sightings.others().len(), 3);
     }
 }
