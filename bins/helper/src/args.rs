@@ -1,3 +1,4 @@
+use crate::doctor::DoctorArgs;
 use crate::trust::{GroupArgs, TrustArgs};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -42,6 +43,9 @@ pub(crate) enum Command {
     Trust(TrustArgs),
     /// The key of the group that this machine belongs to
     Group(GroupArgs),
+    /// What on this machine or its network would keep leaders from being helped, and the remedy; 1
+    /// is returned if something does
+    Doctor(DoctorArgs),
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell
@@ -52,6 +56,7 @@ pub(crate) enum Command {
 }
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Run {
     /// Whom to help besides those you know: ask you every time, nobody, everybody; or nobody at
     /// all. Overrides the policy's mode
@@ -70,7 +75,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "RATE")]
     pub(crate) limit_rate: Option<ByteRate>,
 
-    /// Hear asks on this address
+    /// Hear asks on this address, and take in leaders that dial it
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = listen, default_value = "0.0.0.0:4285")]
     pub(crate) listen: SocketAddrV4,
 
@@ -78,7 +83,12 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_cert: Option<PathBuf>,
 
-    /// Hear and help only leaders that hold the group's key
+    /// Do not announce this machine by DNS-SD, that is by mDNS as _haul._udp.local: its name, its
+    /// addresses and the port of asks, while anybody would be helped; asks are heard all the same
+    #[arg(long)]
+    pub(crate) no_announce: bool,
+
+    /// Hear and help only leaders that hold the group's key; nothing is announced then
     #[arg(long)]
     pub(crate) group_only: bool,
 

@@ -6,14 +6,18 @@ mod args;
 mod ask;
 mod owner;
 mod run;
-// The commands are the same in both programs.
+// These commands are the same in both programs.
+#[path = "../../leader/src/doctor.rs"]
+mod doctor;
 #[path = "../../leader/src/trust.rs"]
 mod trust;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
+use haul::doctor::Side;
 use haul::trust::Role;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -28,6 +32,8 @@ fn main() -> ExitCode {
         Command::History(told) => owner::history(told.json),
         Command::Trust(trust) => run::ended(trust::run_trust(&trust, Role::Leader)),
         Command::Group(group) => run::ended(trust::run_group(&group)),
+        Command::Doctor(told) => doctor::run_doctor(Side::Helper, Path::new("."), &told)
+            .unwrap_or_else(|error| run::ended(Err(error))),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "helper", &mut io::stdout());
             ExitCode::SUCCESS

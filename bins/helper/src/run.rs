@@ -78,6 +78,9 @@ fn helper(run: Run, home: Home) -> Result<HelperBuilder, Error> {
     };
     let source = run.accept.map(mode).into_iter().fold(source, PolicySource::mode);
     let mut helper = Helper::builder().listen(run.listen).policy(source).home(home);
+    if run.no_announce {
+        helper = helper.no_announce();
+    }
     if run.group_only {
         helper = helper.group_only();
     }
@@ -157,6 +160,7 @@ fn say(event: &HelperEvent) {
             eprintln!("error: the policy was not changed\n  because {error}");
             eprintln!("  try     {}", r#try.as_deref().unwrap_or_default());
         }
+        HelperEvent::Note { text } => eprintln!("note: {text}"),
         // What rules refuse is in the log; a flood of asks must not fill the screen.
         HelperEvent::Answered { leader, answer, because, asked }
             if *asked || *answer == Answer::Yes =>

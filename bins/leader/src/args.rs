@@ -1,3 +1,4 @@
+use crate::doctor::DoctorArgs;
 use crate::trust::{GroupArgs, TrustArgs};
 use crate::ways::Ways;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
@@ -39,6 +40,12 @@ pub(crate) enum Command {
     Trust(TrustArgs),
     /// The key of the group that this machine belongs to
     Group(GroupArgs),
+    /// Every machine that is heard of, whether it would help, and why not if not; nobody's owner is
+    /// asked
+    Helpers(Machines),
+    /// What on this machine or its network would keep haul from working, and the remedy; 1 is
+    /// returned if something does
+    Doctor(Doctor),
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell
@@ -112,8 +119,10 @@ pub(crate) struct Get {
     #[arg(long, value_name = "RATE", alias = "max-download-limit")]
     pub(crate) limit_rate: Option<ByteRate>,
 
-    /// Whom to ask: auto, none, or addresses separated by commas
-    #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
+    /// Whom to ask: auto for every machine that is found or in haul's roster, none for nobody, or
+    /// those named, with commas between them: ADDR[:PORT], NAME[:PORT], srv:DOMAIN; `auto,NAME` asks
+    /// both
+    #[arg(long, value_name = "auto|none|ADDR[:PORT],srv:DOMAIN,...", default_value = "auto")]
     pub(crate) helpers: Helpers,
 
     /// Take help only from machines that hold the group's key
@@ -159,8 +168,10 @@ pub(crate) struct Ui {
     #[arg(long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
 
-    /// Whom to ask: auto, none, or addresses separated by commas
-    #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
+    /// Whom to ask: auto for every machine that is found or in haul's roster, none for nobody, or
+    /// those named, with commas between them: ADDR[:PORT], NAME[:PORT], srv:DOMAIN; `auto,NAME` asks
+    /// both
+    #[arg(long, value_name = "auto|none|ADDR[:PORT],srv:DOMAIN,...", default_value = "auto")]
     pub(crate) helpers: Helpers,
 
     /// Only ask, never scan the network
@@ -195,6 +206,40 @@ pub(crate) struct Scan {
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Machines {
+    /// Whom to call: auto for every machine that is found or in haul's roster, or those named, with
+    /// commas between them: ADDR[:PORT], NAME[:PORT], srv:DOMAIN; `auto,NAME` calls both
+    #[arg(long, value_name = "auto|ADDR[:PORT],srv:DOMAIN,...", default_value = "auto")]
+    pub(crate) helpers: Helpers,
+
+    /// Hear only machines that hold the group's key
+    #[arg(long)]
+    pub(crate) group_only: bool,
+
+    /// Only ask, never scan the network
+    #[arg(long)]
+    pub(crate) no_scan: bool,
+
+    /// Look on this interface only; may be given several times
+    #[arg(long, value_name = "IF")]
+    pub(crate) interface: Vec<String>,
+
+    /// Print one JSON object a line for each machine
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Doctor {
+    /// The folder that files are to be saved in
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) told: DoctorArgs,
 }
 
 fn jobs(text: &str) -> Result<usize, String> {
@@ -233,8 +278,10 @@ pub(crate) struct Resume {
     #[arg(long, value_name = "RATE")]
     pub(crate) limit_rate: Option<ByteRate>,
 
-    /// Whom to ask: auto, none, or addresses separated by commas
-    #[arg(long, value_name = "auto|none|ADDR[:PORT],...", default_value = "auto")]
+    /// Whom to ask: auto for every machine that is found or in haul's roster, none for nobody, or
+    /// those named, with commas between them: ADDR[:PORT], NAME[:PORT], srv:DOMAIN; `auto,NAME` asks
+    /// both
+    #[arg(long, value_name = "auto|none|ADDR[:PORT],srv:DOMAIN,...", default_value = "auto")]
     pub(crate) helpers: Helpers,
 
     /// Trust the root certificates in this PEM file too

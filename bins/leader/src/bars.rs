@@ -70,6 +70,7 @@ impl Bars {
                 self.say(&format!("{} are fetched again", tell::size(*bytes)));
             }
             Happening::Note { text } => self.say(text),
+            Happening::Nobody { causes } => self.say(&tell::nobody(causes)),
             Happening::Found { address, how } if self.verbose => {
                 self.say(&format!("found {address} by {how}"));
             }

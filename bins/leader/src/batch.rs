@@ -253,6 +253,9 @@ impl Face {
             Self::Lines { bar, said, .. } => match &event.what {
                 // Of what holds for every file it is enough to say it once.
                 Happening::Note { text } if said.insert(text.clone()) => say(bar, text),
+                Happening::Nobody { causes } if said.insert(tell::nobody(causes)) => {
+                    say(bar, &tell::nobody(causes));
+                }
                 Happening::Progress { rate, .. } => {
                     bar.set_message(format!("{}  {}/s", tell::size(stored), tell::size(*rate)));
                 }

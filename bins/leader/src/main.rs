@@ -5,7 +5,9 @@
 mod args;
 mod bars;
 mod batch;
+mod doctor;
 mod get;
+mod helpers;
 mod left;
 mod list;
 #[cfg(feature = "notify")]
@@ -21,6 +23,7 @@ mod ways;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
+use haul::doctor::Side;
 use haul::trust::Role;
 use std::io;
 use std::process::ExitCode;
@@ -40,6 +43,11 @@ fn main() -> ExitCode {
         Command::Cancel(cancel) => left::cancel(&cancel),
         Command::Trust(trust) => tell::ended(trust::run_trust(&trust, Role::Helper)),
         Command::Group(group) => tell::ended(trust::run_group(&group)),
+        Command::Helpers(machines) => helpers::run(machines),
+        Command::Doctor(doctor) => {
+            let done = doctor::run_doctor(Side::Leader, &doctor.dir, &doctor.told);
+            done.unwrap_or_else(|error| tell::ended(Err(error)))
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "leader", &mut io::stdout());
             ExitCode::SUCCESS

@@ -1,6 +1,6 @@
 //! What a user reads: one place for sizes, times and errors in words.
 
-use haul::{Error, Failed};
+use haul::{Cause, Error, Failed};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,6 +17,16 @@ pub(crate) fn ended(done: Result<(), Error>) -> ExitCode {
     let Err(failed) = done else { return ExitCode::SUCCESS };
     error(&failed);
     ExitCode::from(failed.kind().code())
+}
+
+/// That nobody was found to help, and what may be done about it.
+pub(crate) fn nobody(causes: &[Cause]) -> String {
+    let leads = ["because perhaps"].into_iter().chain(std::iter::repeat("or because"));
+    let reasons = leads
+        .zip(causes)
+        .map(|(lead, Cause { because, r#try })| format!("\n  {lead} {because}\n    try {try}"));
+    let reasons: String = reasons.collect();
+    format!("nobody was found to help; the download goes on alone{reasons}")
 }
 
 /// A size as people read it, in units of 1024.
@@ -47,6 +57,20 @@ pub(crate) fn time(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_likeliest_cause_comes_first_with_what_to_try() {
+        let cause = |because: &str, r#try: &str| Cause {
+            because: because.to_owned(),
+            r#try: r#try.to_owned(),
+        };
+        assert_eq!(
+            nobody(&[cause("a VPN is up", "to switch it off"), cause("nobody helps", "to ask")]),
+            "nobody was found to help; the download goes on alone\n  \
+             because perhaps a VPN is up\n    try to switch it off\n  \
+             or because nobody helps\n    try to ask"
+        );
+    }
 
     #[test]
     fn sizes_and_times_read_as_people_write_them() {

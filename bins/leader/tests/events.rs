@@ -7,7 +7,7 @@ mod neighbours;
 
 use haul::trust::Standing;
 use haul::{
-    Answer, Decision, Deliverer, Event, Failed, Happening, Report, Stretch, Verified,
+    Answer, Cause, Decision, Deliverer, Event, Failed, Happening, Report, Stretch, Verified,
     WorkerProgress, WorkerReport,
 };
 use haul_lab::lan::Process;
@@ -157,6 +157,9 @@ fn every_kind() -> Vec<Happening> {
         Happening::Lost { worker, name, because },
         Happening::Repaired { bytes: 1 },
         Happening::Note { text: "a word".into() },
+        Happening::Nobody {
+            causes: vec![Cause { because: "a VPN is up".into(), r#try: "that".into() }],
+        },
         Happening::Published { path: "file".into() },
         Happening::Done(report),
         Happening::Failed(failed),

@@ -154,6 +154,28 @@ fn the_right_interfaces_are_scanned_and_the_others_have_their_reasons_and_carry_
     for reason in reasons {
         assert!(scan.stderr.contains(reason), "{reason}: {}", scan.stderr);
     }
+
+    let home = tempfile::tempdir().unwrap();
+    let mut doctor = Command::new(LEADER);
+    doctor.args(["doctor", "--json"]).env("HAUL_HOME", home.path());
+    let doctor = leader.time(doctor).unwrap();
+    let told: Vec<_> = hosts(&doctor)
+        .filter(|check| check["check"] == "interface")
+        .map(|check| (check["found"].to_string(), check["because"].to_string()))
+        .collect();
+    for (found, because) in [
+        ("lan0, 10.77.0.1/24, 10.78.0.1/22: used", ""),
+        ("lan0.5, 10.79.0.1/24: used", ""),
+        ("big0, 10.80.0.1/16: used", ""),
+        ("lo, 127.0.0.1/8: not used", "it leads to this machine alone"),
+        ("docker0, 172.17.0.1/16: not used", "its name is that of a virtual network"),
+        ("pair0, 10.81.0.0/31: not used", "10.81.0.0/31 is not between /16 and /30"),
+        ("peer-pair0: not used", "it has no IPv4 address"),
+        ("vpn0, 10.82.0.1/24: not used", "it is a tunnel or leads to one other machine"),
+    ] {
+        let says = |(what, why): &(String, String)| what.contains(found) && why.contains(because);
+        assert!(told.iter().any(says), "{found}: {told:#?}");
+    }
 }
 
 #[test]

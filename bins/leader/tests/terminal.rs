@@ -78,7 +78,9 @@ fn cancel_asks_and_only_a_yes_removes_anything() {
         let Some(screen) = Screen::new(&format!("cancel-{name}"), &place, &cancel) else { return };
         let shown = screen.wait(|shown| shown.contains("[y/N]"));
         assert!(shown.contains("Remove") && part.exists(), "{shown}");
-        keys.iter().for_each(|keys| screen.keys(keys));
+        for keys in keys {
+            screen.keys(keys);
+        }
         screen.wait(|shown| shown.contains("END 0"));
         assert_eq!(part.exists(), !goes, "{name}");
     }

@@ -11,29 +11,39 @@ const REMEMBERED: usize = 1024;
 /// How long an ask that was followed is not followed again.
 const ASK_MEMORY: Duration = Duration::from_secs(600);
 
-/// How soon the same machine may make this one dial again.
+/// How soon the same machine may make this one dial again, or be taken in again.
 const SOURCE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Which asks a helper follows: those of machines in its own networks, and from farther away those
-/// that somebody vouches for; once each, at a pace that forged asks cannot raise.
+/// Which asks a helper follows, and whose connections it takes in: those of machines in its own
+/// networks, and from farther away those that somebody vouches for; once each, at a pace that
+/// strangers cannot raise.
 ///
 /// Asks are readable and forgeable by anyone, so this is what keeps a helper from being made to
 /// dial somebody who never asked. Time is an argument: since the helper started.
 #[derive(Debug)]
 pub struct Admission {
     ports: RangeInclusive<u16>,
-    asks: VecDeque<(Duration, [u8; 16])>,
-    sources: VecDeque<(Duration, IpAddr)>,
+    asks: Memory<[u8; 16]>,
+    sources: Memory<IpAddr>,
+    callers: Memory<IpAddr>,
+    offers: Memory<[u8; 16]>,
 }
 
 impl Admission {
     /// Follows asks that name a port in `ports`.
     pub const fn new(ports: RangeInclusive<u16>) -> Self {
-        Self { ports, asks: VecDeque::new(), sources: VecDeque::new() }
+        Self {
+            ports,
+            asks: Memory::lasting(ASK_MEMORY),
+            sources: Memory::lasting(SOURCE_PAUSE),
+            callers: Memory::lasting(SOURCE_PAUSE),
+            offers: Memory::lasting(ASK_MEMORY),
+        }
     }
 
     /// Whether to dial on this ask's word; `networks` are the machine's own at this moment, and
-    /// `vouched` says whether an ask from elsewhere is a group's or a known leader's.
+    /// `vouched` says whether an ask from elsewhere is a group's or a known leader's. An ask that
+    /// was offered something already, whoever dialled, is not followed again.
     pub fn admit(
         &mut self,
         now: Duration,
@@ -42,36 +52,84 @@ impl Admission {
         vouched: impl FnOnce(&Ask) -> bool,
     ) -> bool {
         let Heard { ask, from } = heard;
-        let on_link = || networks.iter().any(|network| network.has(*from));
         let fits = self.ports.contains(&ask.port) && ask.expires > 0;
-        fits && !self.is_repeat(now, ask, *from)
-            && (on_link() || vouched(ask))
-            && self.note(now, ask, *from)
+        let is_new = || !self.asks.has(now, &ask.id) && !self.offers.has(now, &ask.id);
+        let admitted = fits
+            && is_new()
+            && !self.sources.has(now, from)
+            && (on_link(networks, *from) || vouched(ask));
+        if admitted {
+            self.asks.note(now, ask.id);
+            self.sources.note(now, *from);
+        }
+        admitted
     }
 
-    /// Lets an ask be followed again: dialling on its word failed for a passing reason.
-    pub fn forget(&mut self, ask: &Ask) {
-        self.asks.retain(|(_, id)| *id != ask.id);
+    /// Whether to take in a connection from there. `may_be_vouched_for` says whether one from
+    /// elsewhere than the machine's own `networks` can turn out to be of the group or known.
+    pub fn admit_caller(
+        &mut self,
+        now: Duration,
+        from: IpAddr,
+        networks: &[Interface],
+        may_be_vouched_for: impl FnOnce() -> bool,
+    ) -> bool {
+        let admitted =
+            !self.callers.has(now, &from) && (on_link(networks, from) || may_be_vouched_for());
+        if admitted {
+            self.callers.note(now, from);
+        }
+        admitted
     }
 
-    fn is_repeat(&self, now: Duration, ask: &Ask, from: IpAddr) -> bool {
-        let fresh = |at: &Duration, memory: Duration| now < *at + memory;
-        self.asks.iter().any(|(at, id)| *id == ask.id && fresh(at, ASK_MEMORY))
-            || self.sources.iter().any(|(at, source)| *source == from && fresh(at, SOURCE_PAUSE))
+    /// Whether to take an offer that an ask led to: one for each ask, over whichever connection it
+    /// comes.
+    pub fn admit_offer(&mut self, now: Duration, ask: [u8; 16]) -> bool {
+        let admitted = !self.offers.has(now, &ask);
+        if admitted {
+            self.offers.note(now, ask);
+        }
+        admitted
     }
 
-    fn note(&mut self, now: Duration, ask: &Ask, from: IpAddr) -> bool {
-        remember(&mut self.asks, (now, ask.id));
-        remember(&mut self.sources, (now, from));
-        true
+    /// Lets an ask be followed again: what came of it ended for a passing reason.
+    pub fn forget(&mut self, ask: [u8; 16]) {
+        self.asks.forget(&ask);
+        self.offers.forget(&ask);
     }
 }
 
-fn remember<T>(memory: &mut VecDeque<T>, item: T) {
-    if memory.len() == REMEMBERED {
-        memory.pop_front();
+/// Whether the address is in one of these networks.
+fn on_link(networks: &[Interface], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.has(address))
+}
+
+/// What was seen a short time ago.
+#[derive(Debug)]
+struct Memory<T> {
+    lasts: Duration,
+    seen: VecDeque<(Duration, T)>,
+}
+
+impl<T: PartialEq> Memory<T> {
+    const fn lasting(lasts: Duration) -> Self {
+        Self { lasts, seen: VecDeque::new() }
     }
-    memory.push_back(item);
+
+    fn has(&self, now: Duration, item: &T) -> bool {
+        self.seen.iter().any(|(at, seen)| seen == item && now < *at + self.lasts)
+    }
+
+    fn note(&mut self, now: Duration, item: T) {
+        if self.seen.len() == REMEMBERED {
+            self.seen.pop_front();
+        }
+        self.seen.push_back((now, item));
+    }
+
+    fn forget(&mut self, item: &T) {
+        self.seen.retain(|(_, seen)| seen != item);
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +197,36 @@ mod tests {
                 [Interface { name: "eth0".into(), address: [10, 0, 0, 2].into(), prefix: 8 }];
             admission.admit(Duration::from_secs(n.into()), &flood, &everywhere, |_| false);
         }
-        assert!(admission.asks.len() <= REMEMBERED && admission.sources.len() <= REMEMBERED);
+        assert_eq!((admission.asks.seen.len(), admission.sources.seen.len()), (1024, 1024));
+    }
+
+    #[test]
+    fn a_connection_is_taken_in_from_the_own_networks_and_once_in_two_seconds() {
+        let mut admission = Admission::new(crate::PORTS);
+        let [near, far] = [[10, 0, 0, 9], [10, 0, 1, 9]].map(IpAddr::from);
+        let at = Duration::from_secs;
+        let heard = heard(1, [10, 0, 0, 9], 4285);
+        assert!(admission.admit(at(0), &heard, &lan(), |_| false));
+        assert!(
+            admission.admit_caller(at(1), near, &lan(), || false),
+            "it may dial where we cannot"
+        );
+        assert!(!admission.admit_caller(at(2), near, &lan(), || true), "too soon");
+        assert!(admission.admit_caller(at(3), near, &lan(), || false));
+        assert!(!admission.admit_caller(at(3), far, &lan(), || false));
+        assert!(admission.admit_caller(at(3), far, &lan(), || true));
+    }
+
+    #[test]
+    fn an_ask_leads_to_one_offer_whoever_dials() {
+        let mut admission = Admission::new(crate::PORTS);
+        let at = Duration::from_secs;
+        let heard = heard(1, [10, 0, 0, 9], 4285);
+        assert!(admission.admit_offer(at(0), heard.ask.id), "the leader dialled first");
+        assert!(!admission.admit(at(1), &heard, &lan(), |_| false));
+        assert!(!admission.admit_offer(at(2), heard.ask.id));
+        admission.forget(heard.ask.id);
+        assert!(admission.admit(at(3), &heard, &lan(), |_| false));
+        assert!(admission.admit_offer(at(4), heard.ask.id));
     }
 }

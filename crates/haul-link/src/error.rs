@@ -55,8 +55,12 @@ pub enum LinkError {
     },
     /// The leader's nonce is not the one that it had committed to: somebody is in the middle.
     Commitment,
+    /// The other side is not of the group, and nobody else is talked to.
+    Stranger,
     /// The other side sent more control frames than any honest one does.
     Flood,
+    /// No version of the protocol is spoken by both.
+    Version,
     /// The machine at that address has another key than the one that asked.
     OtherPeer {
         /// Who was expected.
@@ -109,7 +113,9 @@ impl fmt::Display for LinkError {
                 write!(f, "a frame of kind {kind} came in place of {awaiting}")
             }
             Self::Commitment => write!(f, "the leader did not keep its commitment"),
+            Self::Stranger => write!(f, "the other side is not of the group"),
             Self::Flood => write!(f, "too many control frames"),
+            Self::Version => write!(f, "the other side speaks another version of haul"),
             Self::OtherPeer { expected } => {
                 write!(f, "the machine there is not {}", expected.short())
             }

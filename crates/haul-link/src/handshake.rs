@@ -101,13 +101,27 @@ pub async fn greet(secured: Secured, me: Me<'_>, ask: [u8; 16]) -> Result<Greeti
 
 /// The helper's side: answers the leader's commitment and holds it to it.
 pub async fn answer(secured: Secured, me: Me<'_>) -> Result<Greeting, LinkError> {
-    in_time(answer_to(secured, me, |commit, kept| commit == kept)).await
+    in_time(answer_to(secured, me, Talk::WithAll, |commit, kept| commit == kept)).await
+}
+
+/// As [`answer`], but falls silent before whoever does not prove to be of the group, and proves
+/// nothing to them.
+pub async fn answer_group(secured: Secured, me: Me<'_>) -> Result<Greeting, LinkError> {
+    in_time(answer_to(secured, me, Talk::WithGroup, |commit, kept| commit == kept)).await
+}
+
+/// Whom a helper talks to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Talk {
+    WithAll,
+    WithGroup,
 }
 
 /// As [`answer`], with `holds` to compare the commitment with what it should have been.
 async fn answer_to(
     secured: Secured,
     me: Me<'_>,
+    talk: Talk,
     holds: impl Fn(&[u8; 32], &[u8; 32]) -> bool,
 ) -> Result<Greeting, LinkError> {
     let nonce = random();
@@ -117,6 +131,9 @@ async fn answer_to(
         Frame::LeaderHello(hello) => hello,
         other => return Err(unexpected("the leader's hello", &other)),
     };
+    if talk == Talk::WithGroup && me.group_with(hello.features).is_none() {
+        return Err(LinkError::Stranger);
+    }
     let (name, features) = (short_name(me.name), me.features());
     let mine = HelperHello { minor: MINOR, features, name, nonce };
     session.send(&Frame::HelperHello(mine)).await?;
@@ -131,9 +148,13 @@ async fn answer_to(
     let group = match me.group_with(hello.features) {
         Some(group) => {
             let theirs = next_proof(&mut session).await?;
+            let proved = group.proves(Side::Leader, bond, &theirs);
+            if talk == Talk::WithGroup && !proved {
+                return Err(LinkError::Stranger);
+            }
             let mac = group.proof(Side::Helper, bond);
             session.send(&Frame::GroupProof { mac }).await?;
-            group.proves(Side::Leader, bond, &theirs)
+            proved
         }
         None => false,
     };
@@ -200,7 +221,7 @@ fn short_name(name: &str) -> String {
 }
 
 /// What is left of a stranger's name that can be shown without harm.
-fn safe_name(name: &str) -> String {
+pub(crate) fn safe_name(name: &str) -> String {
     let plain = |c: &char| c.is_alphanumeric() || "-_. ".contains(*c);
     let safe: String = name.chars().filter(plain).take(NAME_MOST).collect();
     let safe = safe.trim();

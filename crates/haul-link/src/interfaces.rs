@@ -30,6 +30,16 @@ pub struct Interface {
 }
 
 impl Interface {
+    /// What the system tells of an address of this machine, if that is one of IPv4.
+    pub(crate) fn of(told: &if_addrs::Interface) -> Option<Self> {
+        match &told.addr {
+            if_addrs::IfAddr::V4(v4) => {
+                Some(Self { name: told.name.clone(), address: v4.ip, prefix: v4.prefixlen })
+            }
+            if_addrs::IfAddr::V6(_) => None,
+        }
+    }
+
     /// Whether `address` is in the network of this interface.
     pub fn has(&self, address: IpAddr) -> bool {
         let IpAddr::V4(address) = address else { return false };
@@ -48,6 +58,11 @@ impl Interface {
         !self.address.is_loopback() && self.prefix <= 30 && !virtual_name
     }
 
+    /// How many addresses the network has, as far as a number of 32 bits tells.
+    pub(crate) fn size(&self) -> u32 {
+        (!self.mask()).saturating_add(1)
+    }
+
     fn mask(&self) -> u32 {
         u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0)
     }
@@ -55,14 +70,7 @@ impl Interface {
 
 /// The IPv4 addresses of this machine.
 pub fn interfaces() -> io::Result<Vec<Interface>> {
-    let found = if_addrs::get_if_addrs()?.into_iter();
-    let v4 = found.filter_map(|interface| match interface.addr {
-        if_addrs::IfAddr::V4(v4) => {
-            Some(Interface { name: interface.name, address: v4.ip, prefix: v4.prefixlen })
-        }
-        if_addrs::IfAddr::V6(_) => None,
-    });
-    Ok(v4.collect())
+    Ok(if_addrs::get_if_addrs()?.iter().filter_map(Interface::of).collect())
 }
 
 /// Every network that this machine is in, of both families: its address there, and the length of

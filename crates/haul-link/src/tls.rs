@@ -11,8 +11,8 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage};
 use rustls::version::TLS13;
 use rustls::{
-    CertificateError, ClientConfig, CommonState, DigitallySignedStruct, DistinguishedName, Error,
-    ServerConfig, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, CommonState, DigitallySignedStruct,
+    DistinguishedName, Error, ServerConfig, SignatureScheme,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,6 +49,16 @@ pub async fn dial(
     expected: Option<PeerId>,
 ) -> Result<Secured, LinkError> {
     let tcp = within("connection", TcpStream::connect(address)).await??;
+    secure(identity, tcp, expected).await
+}
+
+/// As [`dial`], over a connection that was made already.
+pub async fn secure(
+    identity: &Identity,
+    tcp: TcpStream,
+    expected: Option<PeerId>,
+) -> Result<Secured, LinkError> {
+    let address = tcp.peer_addr().map_err(|source| broken("connecting", source))?;
     let connector = TlsConnector::from(Arc::new(client_config(identity, expected)));
     let name = ServerName::IpAddress(address.ip().into());
     let handshake = within("TLS handshake", connector.connect(name, prepared(tcp)?)).await?;
@@ -61,7 +71,7 @@ pub async fn accept(identity: &Identity, tcp: TcpStream) -> Result<Secured, Link
     let address = tcp.peer_addr().map_err(|source| broken("accepting a connection", source))?;
     let acceptor = TlsAcceptor::from(Arc::new(server_config(identity)));
     let handshake = within("TLS handshake", acceptor.accept(prepared(tcp)?)).await?;
-    let stream = handshake.map_err(|source| broken("the TLS handshake", source))?;
+    let stream = handshake.map_err(handshake_error)?;
     secured(TlsStream::Server(stream), address)
 }
 
@@ -87,6 +97,18 @@ fn not_expected(source: io::Error, expected: Option<PeerId>) -> LinkError {
             Some(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
             Some(expected),
         ) => LinkError::OtherPeer { expected },
+        _ => handshake_error(source),
+    }
+}
+
+/// Tells that no version is spoken by both, which ALPN carries, from other failures.
+fn handshake_error(source: io::Error) -> LinkError {
+    let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match inner {
+        Some(
+            Error::NoApplicationProtocol
+            | Error::AlertReceived(AlertDescription::NoApplicationProtocol),
+        ) => LinkError::Version,
         _ => broken("the TLS handshake", source),
     }
 }

@@ -61,6 +61,11 @@ pub use network::Network;
 pub use policy::{Linger, Pace, Policy};
 pub use scan::{Canceller, Scan, scan, scan_only};
 
+/// The command after which this program may scan by ARP; `None` where there is none.
+pub fn remedy() -> Option<String> {
+    platform::remedy()
+}
+
 /// The interfaces of this machine: those to scan, ranked, and why not the others.
 ///
 /// If any are `named`, only those can be fit, and also those that are skipped for their name alone.

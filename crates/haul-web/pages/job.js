@@ -98,6 +98,9 @@ const HEARD = {
   note(job, { text }) {
     job.text = `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
   },
+  nobody(job, { causes: [{ because, try: remedy }] }) {
+    job.text = `Nobody was found to help, perhaps because ${because}. What to try: ${remedy}.`;
+  },
   done(job, report) {
     for (const { worker: id, name, bytes } of report.workers) {
       Object.assign(worker(job, id, name), { bytes, rate: 0, lanes: 0 });

@@ -20,6 +20,7 @@ const JOB: u8 = 7;
 const CHALLENGE: u8 = 8;
 const PROOF: u8 = 9;
 const READY: u8 = 10;
+const ROLL_CALL: u8 = 11;
 const GRANT: u8 = 16;
 const TRIM: u8 = 17;
 const REVOKE: u8 = 18;
@@ -66,6 +67,9 @@ pub enum Frame {
     },
     /// H→L: the origin gives this helper the same file; grants may come.
     Ready,
+    /// L→H, in place of an offer: would you help at present? No person is asked, and after the
+    /// answer the session ends.
+    RollCall,
     /// L→H: fetch this span.
     Grant {
         /// The lease, never used twice in a session.
@@ -174,6 +178,7 @@ impl Frame {
             CHALLENGE => Self::Challenge { span: unpack_span(kind, &body)? },
             PROOF => Self::Proof { sha256: unpack(kind, &body)? },
             READY => Self::Ready,
+            ROLL_CALL => Self::RollCall,
             GRANT => Self::Grant { lease, span: unpack_span(kind, &body)? },
             TRIM => Self::Trim { lease, end: unpack(kind, &body)? },
             REVOKE => Self::Revoke { lease },
@@ -202,6 +207,7 @@ impl Frame {
             Self::Challenge { .. } => CHALLENGE,
             Self::Proof { .. } => PROOF,
             Self::Ready => READY,
+            Self::RollCall => ROLL_CALL,
             Self::Grant { .. } => GRANT,
             Self::Trim { .. } => TRIM,
             Self::Revoke { .. } => REVOKE,
@@ -252,7 +258,12 @@ impl Frame {
             Self::Failed { failure, .. } => pack(failure, out),
             Self::Lanes { lanes } => pack(lanes, out),
             Self::Bye { reason } => pack(reason, out),
-            Self::Ready | Self::Revoke { .. } | Self::Done { .. } | Self::Ping | Self::Pong => {}
+            Self::Ready
+            | Self::RollCall
+            | Self::Revoke { .. }
+            | Self::Done { .. }
+            | Self::Ping
+            | Self::Pong => {}
         }
     }
 }

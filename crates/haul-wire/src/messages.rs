@@ -63,7 +63,7 @@ pub struct Offer {
     pub share: u64,
 }
 
-/// A helper's answer to an [`Offer`].
+/// A helper's answer to an [`Offer`] or a roll call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Yes, no, busy or later.
@@ -83,6 +83,11 @@ impl Answer {
     /// A yes to at most `budget` bytes over at most `lanes` lanes.
     pub const fn yes(lanes: u8, budget: u64) -> Self {
         Self { verdict: Verdict::Yes, after: 0, lanes, budget }
+    }
+
+    /// What a roll call is answered: the verdict alone.
+    pub const fn to_roll_call(verdict: Verdict) -> Self {
+        Self { verdict, after: 0, lanes: 0, budget: 0 }
     }
 
     /// Anything but a yes.

@@ -90,6 +90,7 @@ fn golden() -> Vec<(Frame, String)> {
             format!("00000020 09 00 0000 00000000 {}", "06".repeat(32)),
         ),
         (Frame::Ready, "00000000 0a 00 0000 00000000".into()),
+        (Frame::RollCall, "00000000 0b 00 0000 00000000".into()),
         (Frame::Grant { lease: 258, span }, "00000006 10 00 0000 00000102  808004 808008".into()),
         (Frame::Trim { lease: 1, end: 300 }, "00000002 11 00 0000 00000001  ac02".into()),
         (Frame::Revoke { lease: 1 }, "00000000 12 00 0000 00000001".into()),

@@ -1,3 +1,4 @@
+use crate::doctor::Suspect;
 use crate::trust::Standing;
 use crate::{Error, Report};
 use serde::{Serialize, Serializer};
@@ -39,7 +40,9 @@ pub enum Happening {
     Found {
         /// Its address.
         address: IpAddr,
-        /// How: `arp`, `icmp`, `neighbour` or `ask`.
+        /// How: `arp`, `icmp` or `neighbour` by a scan; `ask` if it answered one. If it had to be
+        /// dialled, who knew its address: `named` the user, `roster` the user's list, `former` a
+        /// former job, `srv` a domain's records, `dns-sd` the machine's own announcement.
         how: &'static str,
     },
     /// The network was asked for help.
@@ -129,6 +132,11 @@ pub enum Happening {
         /// One sentence.
         text: String,
     },
+    /// Nobody was found to help, and the job goes on without; told once, within 5 s.
+    Nobody {
+        /// Why that may be, the likeliest first; at least one.
+        causes: Vec<Cause>,
+    },
     /// The file has its final name.
     Published {
         /// Where it is.
@@ -138,6 +146,21 @@ pub enum Happening {
     Done(Report),
     /// The last event of one that did not.
     Failed(Failed),
+}
+
+/// Why nobody may have been found to help.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// What seems to be the matter.
+    pub because: String,
+    /// What to try.
+    pub r#try: String,
+}
+
+impl From<Suspect> for Cause {
+    fn from(Suspect { because, remedy }: Suspect) -> Self {
+        Self { because, r#try: remedy }
+    }
 }
 
 /// A machine's answer to an offer.

@@ -1,12 +1,15 @@
 //! The helper: hears asks, lets its owner decide, fetches, keeps nothing.
 
 mod accounts;
+#[cfg(feature = "dns-sd")]
+mod announce;
 mod blocked;
 mod budget;
 mod builder;
 mod consent;
 pub mod control;
 pub mod doors;
+mod ears;
 mod event;
 mod gate;
 mod history;
@@ -21,10 +24,11 @@ mod purse;
 mod refused;
 mod serve;
 mod session;
-mod surroundings;
+pub(crate) mod surroundings;
 mod work;
 
 pub use builder::{Helper, HelperBuilder};
 pub use consent::{ConsentPolicy, Decision, Request};
 pub use event::HelperEvent;
+pub(crate) use machine::Linux;
 pub use serve::Serving;

@@ -1,19 +1,23 @@
+use crate::place::Place;
 use crate::{Error, ErrorKind};
-use haul_link::PORT;
-use std::net::SocketAddr;
 use std::str::FromStr;
-use tokio::net::lookup_host;
 
 /// Who is asked for help.
+///
+/// Machines are written as an address or a name, each with or without a port, or as `srv:DOMAIN`
+/// for those that the DNS names in the SRV records `_haul._udp.DOMAIN`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Helpers {
-    /// Every machine that can be found on the networks of this one.
+    /// Every machine that can be found on the networks of this one, and those of the roster: the
+    /// file `roster` in the folder of [`Home`](crate::Home), with one machine a line.
     #[default]
     Auto,
     /// Nobody.
     None,
-    /// These machines: addresses or names, each with or without a port.
+    /// These machines and no others.
     Only(Vec<String>),
+    /// Everybody of [`Helpers::Auto`], and these machines.
+    Also(Vec<String>),
 }
 
 impl Helpers {
@@ -31,47 +35,57 @@ impl Helpers {
     pub fn only<T: Into<String>>(machines: impl IntoIterator<Item = T>) -> Self {
         Self::Only(machines.into_iter().map(Into::into).collect())
     }
+
+    /// Every machine that can be found, and these.
+    pub fn also<T: Into<String>>(machines: impl IntoIterator<Item = T>) -> Self {
+        Self::Also(machines.into_iter().map(Into::into).collect())
+    }
+
+    /// Whether machines are looked for that nobody named.
+    pub(crate) const fn finds_others(&self) -> bool {
+        matches!(self, Self::Auto | Self::Also(_))
+    }
+
+    /// Where those are that were named.
+    pub(crate) fn places(&self) -> Result<Vec<Place>, Error> {
+        let named = match self {
+            Self::Auto | Self::None => &[][..],
+            Self::Only(machines) | Self::Also(machines) => machines,
+        };
+        named
+            .iter()
+            .map(|machine| machine.parse().map_err(|bad| unclear(format!("{bad}"))))
+            .collect()
+    }
 }
 
-/// `auto`, `none`, or machines separated by commas.
+/// `none`; or `auto` and machines, separated by commas.
 impl FromStr for Helpers {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "none" => Ok(Self::None),
-            list => {
-                let machines: Vec<&str> = list.split(',').map(str::trim).collect();
-                if machines.iter().any(|machine| machine.is_empty()) {
-                    return Err(Error::new(
-                        ErrorKind::Usage,
-                        "the helpers cannot be read",
-                        format!("`{text}` names nobody"),
-                    )
-                    .with_remedy("write auto, none, or addresses separated by commas"));
-                }
-                Ok(Self::only(machines))
-            }
+        if text == "none" {
+            return Ok(Self::None);
         }
+        let (auto, machines): (Vec<&str>, Vec<&str>) =
+            text.split(',').map(str::trim).partition(|&word| word == "auto");
+        let helpers = match (auto.is_empty(), machines.is_empty()) {
+            (false, true) => Self::Auto,
+            (false, false) => Self::also(machines),
+            (true, _) if machines.contains(&"none") => {
+                return Err(unclear("`none` stands alone".to_owned()));
+            }
+            (true, _) => Self::only(machines),
+        };
+        helpers.places()?;
+        Ok(helpers)
     }
 }
 
-/// The addresses of a machine that a user named.
-pub(crate) async fn resolve(machine: &str) -> Result<Vec<SocketAddr>, Error> {
-    let unknown = |because: String| {
-        Error::new(ErrorKind::Network, format!("the helper {machine} was not found"), because)
-            .with_remedy("check the name, or give its address")
-    };
-    if let Ok(address) = machine.parse() {
-        return Ok(vec![address]);
-    }
-    let (name, port) = match machine.rsplit_once(':').map(|(name, port)| (name, port.parse())) {
-        Some((name, Ok(port))) if !name.contains(':') => (name, port),
-        _ => (machine, PORT),
-    };
-    let found = lookup_host((name, port)).await.map_err(|error| unknown(error.to_string()))?;
-    Ok(found.collect())
+fn unclear(because: String) -> Error {
+    Error::new(ErrorKind::Usage, "the helpers cannot be read", because).with_remedy(
+        "write auto, none, or addresses, names and srv:DOMAIN with commas between them",
+    )
 }
 
 #[cfg(test)]
@@ -83,6 +97,17 @@ mod tests {
         assert_eq!("auto".parse(), Ok(Helpers::Auto));
         assert_eq!("none".parse(), Ok(Helpers::None));
         assert_eq!("10.0.0.2, ward-3:4290".parse(), Ok(Helpers::only(["10.0.0.2", "ward-3:4290"])));
-        assert!("".parse::<Helpers>().is_err() && "10.0.0.2,,".parse::<Helpers>().is_err());
+        assert_eq!("srv:example.org".parse(), Ok(Helpers::only(["srv:example.org"])));
+        assert_eq!("auto, srv:example.org".parse(), Ok(Helpers::also(["srv:example.org"])));
+        assert_eq!("10.0.0.2,auto".parse(), Ok(Helpers::also(["10.0.0.2"])));
+    }
+
+    #[test]
+    fn what_names_nobody_is_refused_when_it_is_read_and_when_a_job_is_built() {
+        for text in ["", "10.0.0.2,,", "none,10.0.0.2", "auto,none", "srv:", "10.0.0.2:x"] {
+            let error = text.parse::<Helpers>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
+        }
+        assert_eq!(Helpers::only(["a b"]).places().unwrap_err().kind(), ErrorKind::Usage);
     }
 }

@@ -22,6 +22,7 @@
 
 mod checksum;
 mod disk;
+pub mod doctor;
 mod error;
 mod event;
 mod helper;
@@ -29,17 +30,19 @@ mod helpers;
 mod home;
 mod lanes;
 mod leader;
+mod place;
 mod reader;
 mod register;
 mod replace;
 mod report;
+mod roster;
 #[cfg(feature = "scan")]
 mod scan;
 mod size;
 pub mod trust;
 
 pub use error::{Error, ErrorKind, Retry};
-pub use event::{Answer, Deliverer, Event, Failed, Happening, Stretch, WorkerProgress};
+pub use event::{Answer, Cause, Deliverer, Event, Failed, Happening, Stretch, WorkerProgress};
 pub use haul_fetch::Cidr;
 #[cfg(feature = "scan")]
 pub use haul_scan::{Linger as ScanLinger, Pace as ScanPace, Policy as ScanPolicy};
@@ -47,6 +50,7 @@ pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Re
 pub use helper::{control, doors, policy};
 pub use helpers::Helpers;
 pub use home::Home;
+pub use leader::roll_call;
 pub use leader::{Leader, LeaderBuilder, Probed, Snapshot, Transfer};
 pub use reader::Reader;
 pub use register::LeftJob;

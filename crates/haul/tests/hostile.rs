@@ -82,6 +82,7 @@ fn of_leader() -> Vec<Attack> {
         Attack::frames("an answer", &[Frame::Answer(Answer::yes(1, 1))]),
         Attack::frames("ready", &[Frame::Ready]),
         Attack::frames("a challenge", &[Frame::Challenge { span: span(0, 9) }]),
+        Attack::frames("a roll call at work", &[Frame::RollCall]),
         Attack::frames("a second reveal", &[Frame::Reveal { nonce: [0; 32] }]),
         Attack::frames(
             "a second job",
@@ -121,6 +122,7 @@ fn of_helper() -> Vec<Attack> {
             &[Frame::Failed { lease: 9_999_999, failure }],
         ),
         Attack::frames("a grant", &[Frame::Grant { lease: 1, span: span(0, 10) }]),
+        Attack::frames("a roll call", &[Frame::RollCall]),
         Attack::frames("credit", &[Frame::Credit { bytes: 1 }]),
         Attack::frames("a proof", &[Frame::Proof { sha256: [0; 32] }]),
         Attack::frames("ready again", &[Frame::Ready]),

@@ -1,5 +1,5 @@
 use crate::tell;
-use haul::{Deliverer, Event, Happening, Stretch};
+use haul::{Cause, Deliverer, Event, Happening, Stretch};
 use haul_web::Past;
 use std::time::Duration;
 
@@ -43,6 +43,10 @@ impl Story {
             }
             Happening::Repaired { bytes } => format!("{} were fetched again", tell::size(*bytes)),
             Happening::Note { text } => text.clone(),
+            Happening::Nobody { causes } => match causes.first() {
+                Some(Cause { because, .. }) => format!("nobody was found to help: {because}"),
+                None => return,
+            },
             _ => return,
         };
         self.notes.push((event.at, text));

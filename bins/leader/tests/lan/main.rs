@@ -15,7 +15,9 @@
 mod common;
 
 mod alone;
+mod asks;
 mod capped;
+mod doctor;
 mod efficiency;
 mod footprint;
 mod losses;

@@ -95,11 +95,21 @@ impl Scene {
         Get { process, began: Instant::now(), folder }
     }
 
+    /// A program's command on this machine, run to its end.
+    pub(crate) fn run(&self, host: &Host, program: &Path, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(host, program).args(arguments))
+    }
+
     /// A command on this machine, whose haul keeps its state apart from all others.
     fn command(&self, host: &Host, program: &Path) -> Command {
         let mut command = host.command(program);
-        command.env("HAUL_HOME", self.kept.path().join(host.name()));
+        command.env("HAUL_HOME", self.home(host));
         command
+    }
+
+    /// Where haul keeps its state on this machine.
+    pub(crate) fn home(&self, host: &Host) -> PathBuf {
+        self.kept.path().join(host.name())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Somebody in the middle, who is a helper to the leader and a leader to the helper, and wants both
 //! to show the same code.
 
-use super::{Code, Me, answer_to, code, commitment, greet};
+use super::{Code, Me, Talk, answer_to, code, commitment, greet};
 use crate::session::Session;
 use crate::{Identity, LinkError, PeerId, Secured, accept, dial, random};
 use haul_wire::{Frame, HelperHello, LeaderHello};
@@ -90,7 +90,7 @@ impl Stage {
         let (middle, helper) = self.connect(&self.middle, &self.helper).await;
         let me = Me { id: self.helper.id(), name: "helper", group: None };
         let lie = self.lie(middle, wanted, tries);
-        let (greeting, ()) = tokio::join!(answer_to(helper, me, holds), lie);
+        let (greeting, ()) = tokio::join!(answer_to(helper, me, Talk::WithAll, holds), lie);
         greeting.map(|greeting| greeting.code)
     }
 

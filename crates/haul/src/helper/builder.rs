@@ -31,6 +31,7 @@ pub struct HelperBuilder {
     source_address: Option<IpAddr>,
     ports: RangeInclusive<u16>,
     name: Option<String>,
+    announce: bool,
     group_only: bool,
 }
 
@@ -44,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) home: Home,
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) machine: String,
+    #[cfg_attr(not(feature = "dns-sd"), expect(dead_code, reason = "nothing is announced"))]
+    pub(crate) announce: bool,
     pub(crate) group_only: bool,
 }
 
@@ -61,6 +64,7 @@ impl Helper {
             source_address: None,
             ports: PORTS,
             name: None,
+            announce: true,
             group_only: false,
         }
     }
@@ -114,7 +118,8 @@ impl HelperBuilder {
         self
     }
 
-    /// Hears asks here; port 4285 on every address unless told.
+    /// Hears asks here by UDP, and takes in leaders that dial by TCP; port 4285 on every address
+    /// unless told.
     pub fn listen(mut self, address: SocketAddrV4) -> Self {
         self.listen = address;
         self
@@ -150,6 +155,16 @@ impl HelperBuilder {
         self
     }
 
+    /// Does not announce this machine by DNS-SD; asks are heard all the same.
+    ///
+    /// What is announced is the machine's name, its addresses on the network and the port where asks
+    /// are heard, and only while somebody would be helped. A helper for the own group alone, or one
+    /// that listens on loopback, never announces itself.
+    pub fn no_announce(mut self) -> Self {
+        self.announce = false;
+        self
+    }
+
     /// Hears only asks of the own group and helps no other leader: to everybody else it is not
     /// there. Takes a key of the group in [`GroupFile`](crate::trust::GroupFile).
     pub fn group_only(mut self) -> Self {
@@ -177,6 +192,7 @@ impl HelperBuilder {
             home: self.home.map_or_else(Home::of_user, Ok)?,
             ports: self.ports,
             machine: self.name.unwrap_or_else(machine_name),
+            announce: self.announce,
             group_only: self.group_only,
         };
         Ok(Helper { settings })

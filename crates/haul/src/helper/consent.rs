@@ -14,6 +14,12 @@ pub trait ConsentPolicy: Send + Sync + 'static {
         request: &'a Request,
     ) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
 
+    /// Whether it may say yes to anybody at this moment; leaders that call the roll hear of it,
+    /// without a request.
+    fn may_agree(&self) -> bool {
+        true
+    }
+
     /// Whether a person is disturbed by being asked at this moment. If so, the helper asks no more than the policy
     /// lets it, and about no leader again too soon.
     fn asks_a_person(&self) -> bool {
@@ -61,5 +67,9 @@ pub enum Decision {
 impl ConsentPolicy for Decision {
     fn decide<'a>(&'a self, _: &'a Request) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>> {
         Box::pin(std::future::ready(*self))
+    }
+
+    fn may_agree(&self) -> bool {
+        *self == Self::Yes
     }
 }

@@ -112,6 +112,10 @@ impl ConsentPolicy for Doors {
         Box::pin(self.ask(request))
     }
 
+    fn may_agree(&self) -> bool {
+        self.asks_a_person()
+    }
+
     fn asks_a_person(&self) -> bool {
         self.0.doors.load(Ordering::Acquire) > 0
     }

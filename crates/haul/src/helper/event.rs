@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 #[serde(tag = "event", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum HelperEvent {
-    /// Asks are heard from now on.
+    /// Leaders are heard from now on.
     Listening {
         /// Where.
         address: SocketAddr,
@@ -48,6 +48,11 @@ pub enum HelperEvent {
         error: Option<String>,
         /// What to try then.
         r#try: Option<String>,
+    },
+    /// Something that the owner may want to know.
+    Note {
+        /// One sentence.
+        text: String,
     },
     /// Fetching begins.
     Helping {

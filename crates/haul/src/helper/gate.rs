@@ -117,14 +117,35 @@ impl Gate {
     /// What the policy says at this moment.
     fn verdict(&self, request: &Request) -> (Ruling, Rule) {
         let now = now();
-        let facts = Facts {
-            known: self.knows(request, now),
-            blocked: is_blocked(&self.home, &request.leader_id),
-            ..self.facts(now)
-        };
-        let spent = self.spent();
-        let verdict = self.in_force().policy.decide(request, &facts, &spent, now);
+        let facts = self.facts_about(&request.leader_id, &request.standing, now);
+        let verdict = self.in_force().policy.decide(request, &facts, &self.spent(), now);
         (verdict.ruling, verdict.rule)
+    }
+
+    /// What a leader is answered that names no file: what the policy says whatever the file. Nobody
+    /// is asked for it.
+    pub(crate) fn incline(&self, leader_id: &str, standing: &Standing) -> Decision {
+        let now = now();
+        let facts = self.facts_about(leader_id, standing, now);
+        let in_force = self.in_force();
+        match in_force.policy.incline(leader_id, &facts, &self.spent(), now).ruling {
+            Ruling::Answer(decision) => decision,
+            Ruling::Ask if !self.consent.may_agree() => Decision::No,
+            Ruling::Ask if !self.consent.asks_a_person() => Decision::Yes,
+            Ruling::Ask => {
+                let per_hour = in_force.policy.prompts_per_hour;
+                let may_open = locked(&self.prompts).may_open(self.steady(), leader_id, per_hour);
+                may_open.map_or(Decision::Later, |()| Decision::Yes)
+            }
+        }
+    }
+
+    fn facts_about(&self, leader_id: &str, standing: &Standing, now: Moment) -> Facts {
+        Facts {
+            known: self.knows(leader_id, standing, now),
+            blocked: is_blocked(&self.home, leader_id),
+            ..self.facts(now)
+        }
     }
 
     async fn ask(&self, request: &Request, rule: Rule) -> Judged {
@@ -152,8 +173,8 @@ impl Gate {
     }
 
     /// Whether the leader is of the group, or known and its grant has not ended.
-    fn knows(&self, request: &Request, now: Moment) -> bool {
-        match &request.standing {
+    fn knows(&self, leader_id: &str, standing: &Standing, now: Moment) -> bool {
+        match standing {
             Standing::Group => true,
             Standing::Known { .. } => {
                 let days = self.in_force().policy.grant_days;
@@ -161,7 +182,7 @@ impl Gate {
                     let added = i64::try_from(known.added).unwrap_or(i64::MAX);
                     let added = Moment { unix: added, ..now };
                     known.role == Role::Leader
-                        && known.id == request.leader_id
+                        && known.id == leader_id
                         && now.day() <= added.day().saturating_add(days.into())
                 })
             }

@@ -58,6 +58,19 @@ impl Held {
 impl Prompts {
     /// Opens a prompt about a leader, if its time has come.
     pub(crate) fn open(&mut self, now: Duration, leader: &str, per_hour: u16) -> Result<(), Held> {
+        self.may_open(now, leader, per_hour)?;
+        self.shown.push_back(now);
+        self.open = Some(leader.to_owned());
+        Ok(())
+    }
+
+    /// Whether a prompt about a leader may be opened.
+    pub(crate) fn may_open(
+        &mut self,
+        now: Duration,
+        leader: &str,
+        per_hour: u16,
+    ) -> Result<(), Held> {
         self.forget(now);
         if self.open.is_some() {
             return Err(Held::Open);
@@ -68,8 +81,6 @@ impl Prompts {
         if self.shown.len() >= usize::from(per_hour) {
             return Err(Held::Hour);
         }
-        self.shown.push_back(now);
-        self.open = Some(leader.to_owned());
         Ok(())
     }
 

@@ -1,24 +1,26 @@
-//! Hearing asks, and dialling those who ask.
+//! Answering leaders: those who ask are dialled, those who dial are taken in.
 
 use super::accounts::Accounts;
 use super::builder::Settings;
 use super::control::{Asked, Server};
+use super::ears::{Came, Ears};
 use super::event::HelperEvent;
-use super::gate::{Gate, Posts};
+use super::gate::{Gate, Posts, locked};
 use super::policy::{Policies, PolicyError};
 use super::refused::Refusals;
-use super::session::help;
+use super::session::{Call, help};
 use crate::trust::{Group, Role, Trust, group_of, minute};
 use crate::{Error, ErrorKind};
-use haul_link::{Admission, Heard, Identity, Interface, Listener, PeerId, interfaces};
+use haul_link::{Admission, Identity, Interface, PeerId, random};
 use haul_wire::Ask;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-/// How many leaders may be dialled or talked to at a time.
+/// How many leaders may be dialled, taken in or talked to at a time.
 const PENDING: usize = 8;
 
 /// A helper at work. Dropping it stops it.
@@ -67,6 +69,8 @@ pub(crate) struct Helping {
     pub(crate) group: Option<Group>,
     pub(crate) group_only: bool,
     pub(crate) events: mpsc::UnboundedSender<HelperEvent>,
+    /// Which asks are followed, and who is taken in.
+    admission: Mutex<Admission>,
     /// Decides whom to help, and how much.
     pub(crate) gate: Arc<Gate>,
     /// Who named files that this helper does not get.
@@ -84,9 +88,22 @@ impl Helping {
         self.group.as_ref().is_some_and(|group| group.vouches(ask, minute()))
     }
 
+    /// Whether anybody who comes from afar can turn out to be of the group or known.
+    fn may_vouch(&self) -> bool {
+        let knows_any = || {
+            let known = self.trust.list().unwrap_or_default();
+            known.iter().any(|known| known.role == Role::Leader)
+        };
+        self.group.is_some() || knows_any()
+    }
+
     /// Whether the ask is silently passed over, as if nobody were here.
     fn ignores(&self, ask: &Ask) -> bool {
         self.group_only && !self.is_of_the_group(ask)
+    }
+
+    pub(crate) fn admission(&self) -> MutexGuard<'_, Admission> {
+        locked(&self.admission)
     }
 
     /// Tells whoever listens, if anybody does.
@@ -111,50 +128,38 @@ pub(crate) async fn serve(
     settings: Settings,
     events: mpsc::UnboundedSender<HelperEvent>,
 ) -> Result<(), Error> {
-    let identity = settings.home.identity()?;
-    let (ports, listen, machine) =
-        (settings.ports.clone(), settings.listen, settings.machine.clone());
-    let trust = Trust::of(&settings.home);
-    let group_only = settings.group_only;
-    let group = group_of(&settings.home, group_only)?;
-    let gate = Arc::new(gate(settings).await?);
-    let server = Server::open(&gate.home)?;
-    let networks = own_networks();
-    let fitting: Vec<Interface> =
-        networks.iter().filter(|network| network.is_fitting()).cloned().collect();
-    let listener = Listener::open(listen, &fitting)?;
-    let address = listener.address().unwrap_or(listen.into());
-    let mut admission = Admission::new(ports);
-    let helping = Arc::new(Helping {
-        machine,
-        identity,
-        trust,
-        group,
-        group_only,
-        events,
-        gate,
-        refused: Mutex::default(),
-    });
-    helping.tell(HelperEvent::Listening { address });
+    let listen = settings.listen;
+    #[cfg(feature = "dns-sd")]
+    let announced = super::announce::Announced::of(&settings);
+    let helping = Arc::new(helping(settings, events).await?);
+    let server = Server::open(&helping.gate.home)?;
+    let (mut ears, trouble) = Ears::open(listen)?;
+    helping.tell(HelperEvent::Listening { address: ears.address() });
+    if let Some(text) = trouble {
+        helping.tell(HelperEvent::Note { text });
+    }
     helping.tell_of_policy(Ok(()));
-    let began = Instant::now();
-    let mut sessions: JoinSet<(Heard, bool)> = JoinSet::new();
-    let tending = helping.gate.tend(|changed| helping.tell_of_policy(changed));
+    let mut sessions = JoinSet::new();
+    #[cfg(feature = "dns-sd")]
+    let port = ears.address().port();
+    let tending = async {
+        let policy = helping.gate.tend(|changed| helping.tell_of_policy(changed));
+        #[cfg(feature = "dns-sd")]
+        if let Some(announced) = announced {
+            tokio::join!(policy, announced.tend(&helping.gate, port));
+            return;
+        }
+        policy.await;
+    };
     tokio::pin!(tending);
     loop {
         tokio::select! {
-            heard = listener.next() => {
-                let Ok(heard) = heard else { continue };
-                let room = sessions.len() < PENDING && !helping.ignores(&heard.ask);
-                let vouched = |ask: &Ask| helping.vouches(ask);
-                if room && admission.admit(began.elapsed(), &heard, &own_networks(), vouched) {
-                    let helping = Arc::clone(&helping);
-                    sessions.spawn(async move { (heard, help(heard, &helping).await) });
-                }
-            }
-            Some(ended) = sessions.join_next() => if let Ok((heard, again)) = ended && again {
-                admission.forget(&heard.ask);
+            came = ears.next() => if sessions.len() < PENDING
+                && let Some(answering) = answering(came, ears.networks(), &helping)
+            {
+                sessions.spawn(answering);
             },
+            Some(_) = sessions.join_next() => {}
             asked = server.serve_one(&helping.gate) => if asked == Asked::Stop {
                 // So that the leaders can be told; nothing is fetched any more.
                 let all = async { while sessions.join_next().await.is_some() {} };
@@ -164,6 +169,54 @@ pub(crate) async fn serve(
             () = &mut tending => {}
         }
     }
+}
+
+/// What every session needs, from what the owner chose.
+async fn helping(
+    settings: Settings,
+    events: mpsc::UnboundedSender<HelperEvent>,
+) -> Result<Helping, Error> {
+    let group_only = settings.group_only;
+    Ok(Helping {
+        machine: settings.machine.clone(),
+        identity: settings.home.identity()?,
+        trust: Trust::of(&settings.home),
+        group: group_of(&settings.home, group_only)?,
+        group_only,
+        events,
+        admission: Mutex::new(Admission::new(settings.ports.clone())),
+        refused: Mutex::default(),
+        gate: Arc::new(gate(settings).await?),
+    })
+}
+
+/// What to do about an ask or a connection; nothing about most that strangers can send.
+fn answering(
+    came: Came,
+    networks: &[Interface],
+    helping: &Arc<Helping>,
+) -> Option<impl Future<Output = ()> + use<>> {
+    let now = helping.gate.steady();
+    let (call, spread) = match came {
+        Came::Ask(heard) => {
+            let vouched = |ask: &Ask| helping.vouches(ask);
+            let follows = !helping.ignores(&heard.ask)
+                && helping.admission().admit(now, &heard, networks, vouched);
+            follows.then(|| (Call::Ask(heard), heard.spread(networks)))?
+        }
+        Came::Caller { tcp, from } => {
+            let is_near = networks.iter().any(|network| network.has(from));
+            let may_vouch = || helping.may_vouch();
+            let admitted = helping.admission().admit_caller(now, from, networks, may_vouch);
+            admitted.then_some((Call::Caller { tcp, is_near }, Duration::ZERO))?
+        }
+    };
+    let helping = Arc::clone(helping);
+    Some(async move {
+        let share = f64::from(u16::from_le_bytes(random())) / f64::from(u16::MAX);
+        sleep(spread.mul_f64(share)).await;
+        help(call, &helping).await;
+    })
 }
 
 /// The gate, with the accounts and all that is asked of the machine.
@@ -179,11 +232,6 @@ async fn gate(settings: Settings) -> Result<Gate, Error> {
     work.await.unwrap_or_else(|error| {
         Err(Error::new(ErrorKind::Other, "the helper could not start", error.to_string()))
     })
-}
-
-/// The networks of this machine at this moment; they change while it roams.
-fn own_networks() -> Vec<Interface> {
-    interfaces().unwrap_or_default()
 }
 
 /// How long leaders may take to hear that the helper stops.

@@ -11,17 +11,24 @@ use super::work::{Because, work};
 use crate::Answer;
 use crate::trust::Role;
 use haul_fetch::{Client, Source, Validator};
-use haul_link::{Greeting, Heard, LinkError, Me, PeerId, Session, answer, dial};
+use haul_link::{
+    Greeting, Heard, LinkError, Me, PeerId, Session, accept, answer, answer_group, dial,
+};
 use haul_wire::{Answer as WireAnswer, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 use url::Url;
 
 /// How long a leader may take for each step before the first grant.
 const STEP: Duration = Duration::from_secs(20);
+
+/// How long a leader that called the roll may take to hang up.
+const THANKS: Duration = Duration::from_secs(2);
 
 /// Why a session ended before work began.
 pub(crate) struct Ended {
@@ -44,24 +51,33 @@ impl From<LinkError> for Ended {
     }
 }
 
-/// Dials whoever asked and helps if the policy says so. Says whether the ask may be followed again.
-pub(crate) async fn help(heard: Heard, helping: &Helping) -> bool {
-    match meet(heard, helping).await {
-        Ok(()) => false,
-        Err(ended) => {
-            debug!(from = %heard.from, because = ended.because, "a session ended");
-            ended.again
-        }
-    }
+/// How a leader comes to talk to this helper.
+pub(crate) enum Call {
+    /// It asked, and is to be dialled.
+    Ask(Heard),
+    /// It has dialled, from one of the helper's own networks or from afar.
+    Caller { tcp: TcpStream, is_near: bool },
 }
 
-async fn meet(heard: Heard, helping: &Helping) -> Result<(), Ended> {
-    let address = (heard.from, heard.ask.port).into();
-    let secured = dial(&helping.identity, address, Some(PeerId(heard.ask.leader))).await?;
-    let leader = secured.peer;
-    let (id, group) = (helping.identity.id(), helping.group.as_ref());
-    let mut greeting = answer(secured, Me { id, name: &helping.machine, group }).await?;
-    match agree(leader, &mut greeting, heard, helping).await {
+/// Helps whoever calls if the policy says so.
+pub(crate) async fn help(call: Call, helping: &Helping) {
+    let Err(ended) = meet(call, helping).await else { return };
+    debug!(because = ended.because, "a session ended");
+}
+
+async fn meet(call: Call, helping: &Helping) -> Result<(), Ended> {
+    let asked = match &call {
+        Call::Ask(heard) => Some(heard.ask.id),
+        Call::Caller { .. } => None,
+    };
+    let greeted = greeted(call, helping).await;
+    let again = greeted.as_ref().is_err_and(|error| !matches!(error, LinkError::Stranger));
+    if let Some(ask) = asked.filter(|_| again) {
+        helping.admission().forget(ask);
+    }
+    let Greeted { leader, from, mut greeting } = greeted?;
+    let ask = greeting.ask;
+    let ended = match agree(leader, from, &mut greeting, helping).await {
         Ok(Some(agreed)) => carry_out(greeting.session, agreed, helping).await,
         Ok(None) => Ok(()),
         Err(ended) => {
@@ -71,7 +87,43 @@ async fn meet(heard: Heard, helping: &Helping) -> Result<(), Ended> {
             }
             Err(ended)
         }
+    };
+    if ended.as_ref().is_err_and(|ended| ended.again) {
+        helping.admission().forget(ask);
     }
+    ended
+}
+
+/// A leader that has said who it is.
+struct Greeted {
+    leader: PeerId,
+    from: IpAddr,
+    greeting: Greeting,
+}
+
+/// Connects to whoever calls and exchanges greetings. Strangers from afar, and all of them where
+/// only the group is helped, must prove to be of the group.
+async fn greeted(call: Call, helping: &Helping) -> Result<Greeted, LinkError> {
+    let Helping { identity, trust, group_only, .. } = helping;
+    let (secured, is_fit) = match call {
+        Call::Ask(Heard { ask, from }) => {
+            let leader = Some(PeerId(ask.leader));
+            (dial(identity, (from, ask.port).into(), leader).await?, true)
+        }
+        Call::Caller { tcp, is_near } => {
+            let secured = accept(identity, tcp).await?;
+            let is_fit = is_near || trust.knows(Role::Leader, secured.peer);
+            (secured, is_fit)
+        }
+    };
+    let (leader, from) = (secured.peer, secured.address.ip());
+    let me = Me { id: identity.id(), name: &helping.machine, group: helping.group.as_ref() };
+    let greeting = if is_fit && !group_only {
+        answer(secured, me).await?
+    } else {
+        answer_group(secured, me).await?
+    };
+    Ok(Greeted { leader, from, greeting })
 }
 
 /// A leader that is to be helped, and what with.
@@ -85,18 +137,19 @@ struct Agreed {
 /// From the offer to the word that grants may come; `None` means that the leader heard a no.
 async fn agree(
     leader: PeerId,
+    from: IpAddr,
     greeting: &mut Greeting,
-    heard: Heard,
     helping: &Helping,
 ) -> Result<Option<Agreed>, Ended> {
-    if helping.group_only && !greeting.group {
-        return Err(Ended::with(ByeReason::NotWanted, "it is not of the group"));
-    }
     let session = &mut greeting.session;
     let offer = match within("offer", session.next()).await? {
         Frame::Offer(offer) => offer,
+        Frame::RollCall => return answer_roll_call(leader, greeting, helping).await.map(|()| None),
         other => return Err(unexpected("an offer", &other)),
     };
+    if !helping.admission().admit_offer(helping.gate.steady(), greeting.ask) {
+        return Err(Ended::with(ByeReason::NotWanted, "it has offered this before"));
+    }
     let request = Request {
         standing: helping.trust.standing(Role::Leader, leader, &greeting.name, greeting.group),
         leader: greeting.name.clone(),
@@ -106,7 +159,7 @@ async fn agree(
         host: safe_host(&offer.host),
         size: offer.size,
     };
-    let Some(permit) = decide(&request, heard, helping, session).await? else {
+    let Some(permit) = decide(&request, from, helping, session).await? else {
         return Ok(None);
     };
     let job = match within("job", session.next()).await? {
@@ -127,6 +180,33 @@ async fn agree(
             Err(helping.refuse(&request, began, because).await)
         }
     }
+}
+
+/// Tells a leader that names no file whether it would be helped, as far as that is certain. Its
+/// owner hears nothing of it.
+async fn answer_roll_call(
+    leader: PeerId,
+    greeting: &mut Greeting,
+    helping: &Helping,
+) -> Result<(), Ended> {
+    let id = leader.to_string();
+    let decision = if locked(&helping.refused).is_spent(Instant::now().into_std(), &id) {
+        Decision::No
+    } else {
+        let standing = helping.trust.standing(Role::Leader, leader, &greeting.name, greeting.group);
+        helping.gate.incline(&id, &standing)
+    };
+    let verdict = match decision {
+        Decision::Yes => Verdict::Yes,
+        Decision::Busy => Verdict::Busy,
+        Decision::Later => Verdict::Later,
+        Decision::No | Decision::Block => Verdict::No,
+    };
+    let session = &mut greeting.session;
+    session.send(&Frame::Answer(WireAnswer::to_roll_call(verdict))).await?;
+    // The leader has its answer, whether its thanks arrive or not.
+    let _ = timeout(THANKS, session.next()).await;
+    Ok(())
 }
 
 /// Helps until either side ends it.
@@ -177,7 +257,7 @@ impl Helping {
 /// Lets the owner decide and tells the leader; a permit means yes.
 async fn decide(
     request: &Request,
-    heard: Heard,
+    from: IpAddr,
     helping: &Helping,
     session: &mut Session,
 ) -> Result<Option<Permit>, Ended> {
@@ -185,7 +265,7 @@ async fn decide(
         if locked(&helping.refused).is_spent(Instant::now().into_std(), &request.leader_id) {
             Judged::new(Decision::No, refused::TOO_MANY)
         } else {
-            helping.tell(asked_for(request, heard));
+            helping.tell(asked_for(request, from));
             helping.gate.decide(request).await
         };
     let (said, answer) = match (decision, &permit) {
@@ -200,9 +280,9 @@ async fn decide(
     Ok(permit)
 }
 
-fn asked_for(request: &Request, heard: Heard) -> HelperEvent {
+fn asked_for(request: &Request, address: IpAddr) -> HelperEvent {
     let Request { leader, standing, code, host, size, .. } = request.clone();
-    HelperEvent::Asked { leader, address: heard.from, standing, code, host, size }
+    HelperEvent::Asked { leader, address, standing, code, host, size }
 }
 
 /// What to fetch, and a secret part of it that the leader must show it can read by itself before

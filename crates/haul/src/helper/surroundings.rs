@@ -15,13 +15,19 @@ pub(crate) fn surroundings() -> Option<Vec<Cidr>> {
     let mut closed: Vec<Cidr> =
         own.filter_map(|(address, prefix)| Cidr::new(address, prefix)).collect();
     let told = [
-        gateways_v4(&text("/proc/self/net/route")),
-        gateways_v6(&text("/proc/self/net/ipv6_route")),
+        gateways(),
         name_servers(&text("/etc/resolv.conf")),
         name_servers(&text("/run/systemd/resolve/resolv.conf")),
     ];
     closed.extend(told.into_iter().flatten().filter_map(alone));
     Some(closed)
+}
+
+/// The routers that this machine sends through.
+pub(crate) fn gateways() -> Vec<IpAddr> {
+    let mut found = gateways_v4(&text("/proc/self/net/route"));
+    found.extend(gateways_v6(&text("/proc/self/net/ipv6_route")));
+    found
 }
 
 /// What a file says; a machine without the file has nothing of the kind.

@@ -1,3 +1,4 @@
+use super::search::Search;
 use super::sidecar::Sidecar;
 use super::transfer::Transfer;
 use super::ways::secret;
@@ -73,7 +74,7 @@ pub(crate) struct Settings {
     pub(crate) folder: PathBuf,
     pub(crate) name: Option<String>,
     pub(crate) client: Client,
-    pub(crate) helpers: Helpers,
+    pub(crate) search: Search,
     pub(crate) min_helpers: usize,
     /// Nobody is asked to help with a smaller file.
     pub(crate) helpers_from: u64,
@@ -81,15 +82,8 @@ pub(crate) struct Settings {
     pub(crate) alone: Option<&'static str>,
     pub(crate) left: Left,
     pub(crate) clobber: Clobber,
-    pub(crate) home: Home,
-    pub(crate) scan: bool,
-    pub(crate) interfaces: Vec<String>,
-    pub(crate) ports: RangeInclusive<u16>,
-    pub(crate) ask_port: u16,
-    pub(crate) machine: String,
     /// The file is for a reader only, and gone at the end.
     pub(crate) is_spooled: bool,
-    pub(crate) group_only: bool,
     pub(crate) sidecar: Sidecar,
 }
 
@@ -279,6 +273,7 @@ impl LeaderBuilder {
         for mirror in &self.mirrors {
             web(mirror.url().clone())?;
         }
+        let places = self.helpers.places()?;
         let job = Settings {
             url,
             mirrors: self.mirrors,
@@ -288,20 +283,23 @@ impl LeaderBuilder {
             folder,
             name,
             client,
-            helpers: self.helpers,
+            search: Search {
+                home,
+                helpers: self.helpers,
+                places,
+                scan: self.scan,
+                interfaces: self.interfaces,
+                ports: self.ports,
+                ask_port: self.ask_port,
+                machine: self.name.unwrap_or_else(machine_name),
+                group_only: self.group_only,
+            },
             min_helpers: self.min_helpers,
             helpers_from: self.helpers_from,
             alone,
             left: self.left,
             clobber: self.clobber,
-            home,
-            scan: self.scan,
-            interfaces: self.interfaces,
-            ports: self.ports,
-            ask_port: self.ask_port,
-            machine: self.name.unwrap_or_else(machine_name),
             is_spooled: self.spool,
-            group_only: self.group_only,
             sidecar: self.sidecar,
         };
         Ok(Leader { job })

@@ -39,7 +39,7 @@ pub(crate) struct Member {
 
 enum Hands {
     Own(Lanes),
-    Helper { peer: PeerId, frames: UnboundedSender<Frame> },
+    Helper { peer: PeerId, hears_at: SocketAddr, frames: UnboundedSender<Frame> },
     Gone,
 }
 
@@ -53,17 +53,33 @@ impl Crew {
         worker: u32,
         name: String,
         address: SocketAddr,
+        hears_at: SocketAddr,
         peer: PeerId,
         frames: UnboundedSender<Frame>,
     ) {
         // A session that has just ended tells so itself.
         let _ = frames.send(Frame::Credit { bytes: WINDOW });
-        self.members
-            .insert(worker, Member::new(name, Some(address), Hands::Helper { peer, frames }));
+        let hands = Hands::Helper { peer, hears_at, frames };
+        self.members.insert(worker, Member::new(name, Some(address), hands));
+    }
+
+    /// Where the helpers that take part and have brought something hear asks.
+    pub(crate) fn helped(&self) -> Vec<(PeerId, SocketAddr)> {
+        let helped = |member: &Member| match member.hands {
+            Hands::Helper { peer, hears_at, .. } if member.bytes > 0 => Some((peer, hears_at)),
+            _ => None,
+        };
+        self.members.values().filter_map(helped).collect()
     }
 
     pub(crate) fn get(&self, worker: u32) -> Option<&Member> {
         self.members.get(&worker)
+    }
+
+    /// How many helpers take part at present.
+    pub(crate) fn helping(&self) -> usize {
+        let is_helper = |member: &&Member| matches!(member.hands, Hands::Helper { .. });
+        self.members.values().filter(is_helper).count()
     }
 
     /// Keeps a helper from coming back.

@@ -1,5 +1,6 @@
 //! A helper at work for this leader: what it says, and what it is told.
 
+use super::errand::Work;
 use super::ledger::Ledger;
 use super::peer::{Hosting, News, Proofs, Said, reason_text};
 use haul_link::{FrameReader, FrameWriter, LinkError, Session};
@@ -20,7 +21,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// A helper that has joined.
 pub(super) struct Guest<'a> {
     pub(super) worker: u32,
-    pub(super) hosting: &'a Arc<Hosting>,
+    pub(super) hosting: &'a Hosting,
+    pub(super) work: &'a Arc<Work>,
     /// What it is to be told, beside what the job tells it.
     pub(super) replies: mpsc::UnboundedSender<Frame>,
     /// What it challenged for and was not told yet.
@@ -31,20 +33,31 @@ pub(super) struct Guest<'a> {
 }
 
 /// Why a session ended, and what the helper is told.
-struct End {
-    because: String,
+pub(super) struct End {
+    pub(super) because: String,
     farewell: Option<ByeReason>,
+    /// Whether nobody wanted it to end.
+    pub(super) is_broken: bool,
 }
 
 impl End {
     fn wrong(because: impl Into<String>) -> Self {
-        Self { because: because.into(), farewell: Some(ByeReason::Protocol) }
+        Self { farewell: Some(ByeReason::Protocol), ..Self::told(because) }
+    }
+
+    /// Either side has said so, or hears it no more.
+    fn told(because: impl Into<String>) -> Self {
+        Self { because: because.into(), farewell: None, is_broken: false }
     }
 }
 
 impl From<LinkError> for End {
     fn from(error: LinkError) -> Self {
-        Self { because: error.to_string(), farewell: error.farewell() }
+        let is_broken = matches!(
+            error,
+            LinkError::Broken { .. } | LinkError::Closed | LinkError::Silent { .. }
+        );
+        Self { because: error.to_string(), farewell: error.farewell(), is_broken }
     }
 }
 
@@ -54,20 +67,20 @@ impl Guest<'_> {
         mut self,
         session: Session,
         outgoing: mpsc::UnboundedReceiver<Frame>,
-    ) -> String {
+    ) -> End {
         let (reader, writer) = session.granted();
         let proofs = std::mem::take(&mut self.proofs);
         let mut speaking = pin!(self.speak(writer, outgoing));
         let end = tokio::select! {
             end = self.hear(reader, proofs) => end,
-            because = &mut speaking => return because,
+            end = &mut speaking => return end,
         };
         if let Some(reason) = end.farewell {
             // The one who speaks ends with this word, if the helper still hears it.
             let _ = self.replies.send(Frame::Bye { reason });
             let _ = timeout(FAREWELL, speaking).await;
         }
-        end.because
+        end
     }
 
     /// Passes on what the helper says, and reads what it challenges for.
@@ -80,7 +93,8 @@ impl Guest<'_> {
                     match proof.unwrap_or_else(|error| Err(error.to_string())) {
                         Ok(sha256) => drop(self.replies.send(Frame::Proof { sha256 })),
                         Err(because) => {
-                            return End { because, farewell: Some(ByeReason::Unproven) };
+                            let farewell = Some(ByeReason::Unproven);
+                            return End { farewell, ..End::told(because) };
                         }
                     }
                     continue;
@@ -90,7 +104,7 @@ impl Guest<'_> {
                 Ok(Frame::Challenge { span })
                     if proofs.is_empty()
                         && challenges < CHALLENGES
-                        && self.hosting.may_be_read(span) =>
+                        && self.work.may_be_read(span) =>
                 {
                     challenges += 1;
                     self.challenged(span, &mut proofs);
@@ -106,8 +120,8 @@ impl Guest<'_> {
     }
 
     fn challenged(&self, span: Span, proofs: &mut Proofs) {
-        let hosting = Arc::clone(self.hosting);
-        proofs.spawn(async move { hosting.prove(span).await });
+        let work = Arc::clone(self.work);
+        proofs.spawn(async move { work.prove(span).await });
     }
 
     async fn take(&self, frame: Frame) -> Result<(), End> {
@@ -131,7 +145,7 @@ impl Guest<'_> {
             }
             Frame::Pong => return Ok(()),
             Frame::Bye { reason } => {
-                return Err(End { because: reason_text(reason), farewell: None });
+                return Err(End::told(reason_text(reason)));
             }
             other => {
                 let kind = other.kind();
@@ -147,23 +161,23 @@ impl Guest<'_> {
         &self,
         mut writer: FrameWriter,
         mut frames: mpsc::UnboundedReceiver<Frame>,
-    ) -> String {
+    ) -> End {
         loop {
             let frame = tokio::select! {
                 frame = frames.recv() => match frame {
                     Some(frame) => frame,
-                    None => return "the job let it go".into(),
+                    None => return End::told("the job let it go"),
                 },
                 () = self.pinged.notified() => Frame::Pong,
                 () = sleep(Session::PING_AFTER) => Frame::Ping,
             };
             self.ledger().note(&frame);
             if let Err(error) = writer.send(&frame).await {
-                return error.to_string();
+                return error.into();
             }
             if let Frame::Bye { reason } = frame {
                 writer.close().await;
-                return reason_text(reason);
+                return End::told(reason_text(reason));
             }
         }
     }

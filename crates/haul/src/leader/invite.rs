@@ -3,7 +3,13 @@
 use super::builder::Settings;
 use super::discover::Asking;
 use super::door::Door;
+use super::errand::{Errand, Work};
+use super::leads;
+use super::nobody::tell_if_nobody;
 use super::peer::{Hosting, News};
+use super::presence::Presence;
+use super::search::Search;
+use super::sightings::Sightings;
 use super::single::OWN;
 use super::transfer::Telling;
 use crate::event::Happening;
@@ -11,7 +17,6 @@ use crate::trust::{Trust, group_of};
 use crate::{Error, Helpers};
 use haul_fetch::Source;
 use haul_link::random;
-use haul_wire::{JobFacts, Offer, Scheme};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use tokio::sync::mpsc;
@@ -19,7 +24,7 @@ use tokio::task::JoinSet;
 
 /// Opens the door and asks around, unless the job is to run alone. What keeps helpers away is said
 /// and is no reason to stop: the own link works without them.
-pub(crate) async fn look_for_helpers(
+pub(crate) fn look_for_helpers(
     settings: &Settings,
     telling: &Telling,
     source: &Source,
@@ -28,18 +33,18 @@ pub(crate) async fn look_for_helpers(
     tasks: &mut JoinSet<()>,
 ) {
     let small = length < settings.helpers_from && settings.min_helpers == 0;
-    if settings.helpers == Helpers::None || small {
+    if settings.search.helpers == Helpers::None || small {
         return;
     }
     if let Some(why) = settings.alone {
         return telling.note(format!("this download runs alone: {why}"));
     }
-    if let Err(error) = invite(settings, telling, source, length, news, tasks).await {
+    if let Err(error) = invite(settings, telling, source, length, news, tasks) {
         telling.note(format!("nobody can be asked for help: {}", error.because()));
     }
 }
 
-async fn invite(
+fn invite(
     settings: &Settings,
     telling: &Telling,
     source: &Source,
@@ -47,46 +52,59 @@ async fn invite(
     news: mpsc::Sender<News>,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), Error> {
-    let door = Door::open(settings.ports.clone()).await?;
-    let identity = settings.home.identity()?;
-    let group = group_of(&settings.home, settings.group_only)?;
-    let ask = random();
-    let asking =
-        Asking::open(settings, group.clone(), ask, identity.id(), door.port, length).await?;
-    telling.tell(Happening::Asked { interfaces: asking.reach(), addresses: asking.named.len() });
-    let hosting = Hosting {
-        identity,
-        trust: Trust::of(&settings.home),
-        group,
-        group_only: settings.group_only,
-        machine: settings.machine.clone(),
-        ask,
-        offer: offer(source, length),
-        job: JobFacts {
-            url: without_fragment(source),
-            length,
-            validator: source.validator().map(|validator| validator.to_string()),
-        },
-        source: source.clone(),
-        news,
-        workers: AtomicU32::new(OWN + 1),
-    };
-    let hosting = Arc::new(hosting);
-    tasks.spawn(door.serve(Arc::clone(&hosting)));
-    tasks.spawn(asking.run(hosting));
+    let errand = Errand::Work(Arc::new(Work::of(source, length)));
+    let invitation = Invitation::prepare(&settings.search, errand, news, tasks)?;
+    let Invitation { asking, addresses, hosting, .. } = &invitation;
+    telling.tell(Happening::Asked { interfaces: asking.reach(), addresses: *addresses });
+    let search = settings.search.clone();
+    tasks.spawn(tell_if_nobody(Arc::clone(hosting), search, telling.now()));
+    invitation.send(tasks);
     Ok(())
 }
 
-fn offer(source: &Source, length: u64) -> Offer {
-    let url = source.url();
-    let scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
-    let host = url.host_str().unwrap_or_default().to_owned();
-    let port = url.port_or_known_default().unwrap_or_default();
-    Offer { scheme, host, port, size: length, share: length }
+/// A door that machines come in by, and asks that tell them of it.
+pub(super) struct Invitation {
+    door: Door,
+    asking: Asking,
+    /// How many machines are asked by address.
+    addresses: usize,
+    pub(super) hosting: Arc<Hosting>,
 }
 
-fn without_fragment(source: &Source) -> String {
-    let mut url = source.url().clone();
-    url.set_fragment(None);
-    url.into()
+impl Invitation {
+    /// Opens the door and what asks are sent through, and follows what leads to machines.
+    pub(super) fn prepare(
+        search: &Search,
+        errand: Errand,
+        news: mpsc::Sender<News>,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Self, Error> {
+        let door = Door::open(search.ports.clone())?;
+        let identity = search.home.identity()?;
+        let group = group_of(&search.home, search.group_only)?;
+        let ask = random();
+        let asking = Asking::open(search, group.clone(), ask, identity.id(), door.port, &errand)?;
+        let addresses = leads::follow(search, &asking.seeker(), &news, tasks);
+        let hosting = Hosting {
+            identity,
+            trust: Trust::of(&search.home),
+            group,
+            group_only: search.group_only,
+            machine: search.machine.clone(),
+            ask,
+            ask_port: search.ask_port,
+            presence: Presence::default(),
+            sightings: Sightings::default(),
+            errand,
+            news,
+            workers: AtomicU32::new(OWN + 1),
+        };
+        Ok(Self { door, asking, addresses, hosting: Arc::new(hosting) })
+    }
+
+    /// Lets machines in and asks them, until the tasks are dropped.
+    pub(super) fn send(self, tasks: &mut JoinSet<()>) {
+        tasks.spawn(self.door.serve(Arc::clone(&self.hosting)));
+        tasks.spawn(self.asking.run(self.hosting));
+    }
 }

@@ -169,7 +169,7 @@ pub(crate) struct Fetch<'a> {
 /// What is kept for nobody but a reader cannot be gone on with.
 fn note_job(settings: &Settings, store: &Store) -> Option<Entry> {
     let lasts = !settings.is_spooled;
-    lasts.then(|| settings.home.note_job(&store.path(), settings.digests.first())).flatten()
+    lasts.then(|| settings.search.home.note_job(&store.path(), settings.digests.first())).flatten()
 }
 
 async fn finish(
@@ -210,7 +210,7 @@ fn tenth(times: f64) -> f64 {
 fn check_place(settings: &Settings) -> Result<(), Error> {
     let folder = &settings.folder;
     if settings.is_spooled {
-        return settings.home.clear_spool();
+        return settings.search.home.clear_spool();
     }
     if !folder.is_dir() {
         let because = format!("the folder {} does not exist", folder.display());

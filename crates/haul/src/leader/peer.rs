@@ -1,20 +1,23 @@
 //! The leader's end of a session with one helper.
 
-use super::guest::Guest;
+use super::errand::{Errand, Work};
+use super::guest::{End, Guest};
+use super::presence::{Presence, Present};
+use super::roll_call;
+use super::sightings::{Dial, Sightings, Unreached};
 use crate::event::{Answer, Happening};
 use crate::trust::{Group, Role, Trust};
 use bytes::Bytes;
-use haul_fetch::{Lane, Source};
-use haul_link::{Identity, LinkError, Me, PeerId, Secured, Session, accept, greet};
-use haul_span::Span;
-use haul_wire::{ByeReason, Failure, Frame, JobFacts, Offer, Verdict};
-use sha2::{Digest, Sha256};
-use std::net::SocketAddr;
+use haul_link::{
+    Greeting, Identity, LinkError, Me, PeerId, Secured, Session, accept, dial, greet, interfaces,
+};
+use haul_wire::{ByeReason, Failure, Frame, Verdict};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::debug;
@@ -24,9 +27,6 @@ const DECISION: Duration = Duration::from_secs(70);
 
 /// How long a helper that said yes may take to be ready.
 const PREPARATION: Duration = Duration::from_secs(60);
-
-/// The most that a helper may ask the leader to read for it at a time, in bytes.
-const CHALLENGE_MOST: u64 = 64 << 10;
 
 /// How many frames a helper may send between its yes and its word that it is ready.
 const PREPARING: u32 = 64;
@@ -43,9 +43,11 @@ pub(crate) struct Hosting {
     pub(crate) group_only: bool,
     pub(crate) machine: String,
     pub(crate) ask: [u8; 16],
-    pub(crate) source: Source,
-    pub(crate) offer: Offer,
-    pub(crate) job: JobFacts,
+    /// Where helpers hear asks unless they are known to do it elsewhere.
+    pub(crate) ask_port: u16,
+    pub(crate) presence: Presence,
+    pub(crate) sightings: Sightings,
+    pub(crate) errand: Errand,
     pub(crate) news: mpsc::Sender<News>,
     pub(crate) workers: AtomicU32,
 }
@@ -70,6 +72,8 @@ pub(crate) struct Joined {
     pub(crate) worker: u32,
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
+    /// Where it hears asks, as far as is known.
+    pub(crate) hears_at: SocketAddr,
     pub(crate) code: String,
     pub(crate) peer: PeerId,
     pub(crate) lanes: u8,
@@ -109,30 +113,77 @@ impl From<LinkError> for Turned {
 /// Takes in a machine that dialled and works with it until either side ends it.
 pub(crate) async fn host(tcp: TcpStream, hosting: Arc<Hosting>) {
     match accept(&hosting.identity, tcp).await {
-        Ok(secured) => meet(secured, &hosting).await,
+        Ok(secured) => {
+            let from = secured.address.ip();
+            let hears_at = hosting.presence.invited(from);
+            let hears_at = hears_at.unwrap_or_else(|| (from, hosting.ask_port).into());
+            meet(secured, "ask", hears_at, &hosting).await;
+        }
         Err(error) => debug!(%error, "somebody who is no helper"),
     }
 }
 
-async fn meet(secured: Secured, hosting: &Arc<Hosting>) {
+/// Dials a machine that has not answered, when it is its turn, and works with it until either side
+/// ends it. `how` says how it came to be known.
+pub(crate) async fn visit(
+    machine: SocketAddr,
+    how: &'static str,
+    turns: &Semaphore,
+    hosting: &Arc<Hosting>,
+) {
+    let dialled = {
+        let _turn = turns.acquire().await;
+        if hosting.presence.has_answered(machine.ip()) {
+            return;
+        }
+        hosting.sightings.note_dial(machine.ip(), how, Dial::Begun);
+        dial(&hosting.identity, machine, None).await
+    };
+    match dialled {
+        Ok(secured) => meet(secured, how, machine, hosting).await,
+        Err(error) => {
+            hosting.note_unreached(machine.ip(), how, &error);
+            debug!(%machine, how, %error, "it neither answers nor can be dialled");
+        }
+    }
+}
+
+/// Works with the machine at the other end, which hears asks at `hears_at`.
+async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting: &Arc<Hosting>) {
     let (address, peer) = (secured.address, secured.peer);
     let (id, group) = (hosting.identity.id(), hosting.group.as_ref());
     let me = Me { id, name: &hosting.machine, group };
     let mut greeting = match greet(secured, me, hosting.ask).await {
         Ok(greeting) => greeting,
-        Err(error) => return debug!(%address, %error, "no greeting"),
+        Err(error) => {
+            hosting.note_unreached(address.ip(), how, &error);
+            return debug!(%address, %error, "no greeting");
+        }
     };
-    if hosting.group_only && !greeting.group {
-        // A stranger that has gone already is none the wiser.
-        let _ = greeting.session.send(&Frame::Bye { reason: ByeReason::NotWanted }).await;
-        return debug!(%address, "a machine that is not of the group");
-    }
+    let _present = match hosting.let_in(peer, address.ip(), greeting.group) {
+        Ok(present) => present,
+        Err(because) => {
+            let turned_away = Dial::Failed(Unreached::Other(because.to_owned()));
+            hosting.sightings.note_dial(address.ip(), how, turned_away);
+            // Whoever has gone already is none the wiser.
+            let _ = greeting.session.send(&Frame::Bye { reason: ByeReason::NotWanted }).await;
+            return debug!(%address, because, "a machine was not let in");
+        }
+    };
+    hosting.sightings.note_dial(address.ip(), how, Dial::Done);
+    let work = match &hosting.errand {
+        Errand::Work(work) => work,
+        Errand::RollCall(tell) => {
+            let present = hosting.present(&greeting, peer, address.ip(), how);
+            return roll_call::call(&mut greeting.session, present, tell).await;
+        }
+    };
     let worker = hosting.workers.fetch_add(1, Ordering::Relaxed);
     let (name, code) = (greeting.name, greeting.code.to_string());
-    hosting.tell(News::Told(Happening::Found { address: address.ip(), how: "ask" })).await;
+    hosting.tell(News::Told(Happening::Found { address: address.ip(), how })).await;
     hosting.tell_offered(worker, &name, address, &code, peer, greeting.group).await;
     let session = &mut greeting.session;
-    let (lanes, proofs) = match admit(session, hosting, worker, &name, address).await {
+    let (lanes, proofs) = match admit(session, hosting, work, worker, &name, address).await {
         Ok(ready) => ready,
         Err(turned) => {
             if let Some(reason) = turned.farewell() {
@@ -144,22 +195,34 @@ async fn meet(secured: Secured, hosting: &Arc<Hosting>) {
     };
     let (frames, outgoing) = mpsc::unbounded_channel();
     let replies = frames.clone();
-    hosting.tell(News::Joined(Joined { worker, name, address, code, peer, lanes, frames })).await;
-    let guest =
-        Guest { worker, hosting, replies, proofs, ledger: Mutex::default(), pinged: Notify::new() };
-    let because = guest.work_with(greeting.session, outgoing).await;
+    let joined = Joined { worker, name, address, hears_at, code, peer, lanes, frames };
+    hosting.tell(News::Joined(joined)).await;
+    let guest = Guest {
+        worker,
+        hosting,
+        work,
+        replies,
+        proofs,
+        ledger: Mutex::default(),
+        pinged: Notify::new(),
+    };
+    let End { because, is_broken, .. } = guest.work_with(greeting.session, outgoing).await;
+    if is_broken {
+        hosting.presence.forget_answer(address.ip());
+    }
     hosting.tell(News::Said { worker, said: Said::Gone { because } }).await;
 }
 
 /// From the offer to the helper's word that it is ready.
 async fn admit(
     session: &mut Session,
-    hosting: &Arc<Hosting>,
+    hosting: &Hosting,
+    work: &Arc<Work>,
     worker: u32,
     name: &str,
     address: SocketAddr,
 ) -> Result<(u8, Proofs), Turned> {
-    session.send(&Frame::Offer(hosting.offer.clone())).await?;
+    session.send(&Frame::Offer(work.offer.clone())).await?;
     let silent = LinkError::Silent { awaiting: "answer", after: DECISION };
     let answer = match timeout(DECISION, session.next()).await.unwrap_or(Err(silent))? {
         Frame::Answer(answer) => answer,
@@ -177,23 +240,23 @@ async fn admit(
         because: None,
     };
     hosting.tell(News::Told(yes)).await;
-    session.send(&Frame::Job(hosting.job.clone())).await?;
+    session.send(&Frame::Job(work.job.clone())).await?;
     let silent = LinkError::Silent { awaiting: "preparation", after: PREPARATION };
-    let prepared = timeout(PREPARATION, prepare(session, hosting)).await;
+    let prepared = timeout(PREPARATION, prepare(session, work)).await;
     let proofs = prepared.unwrap_or(Err(silent.into()))?;
     Ok((answer.lanes.max(1), proofs))
 }
 
 /// Waits until the helper is ready. What it challenges for is read meanwhile over the own link,
 /// which is busy: grants need not wait for that.
-async fn prepare(session: &mut Session, hosting: &Arc<Hosting>) -> Result<Proofs, Turned> {
+async fn prepare(session: &mut Session, work: &Arc<Work>) -> Result<Proofs, Turned> {
     let mut proofs = Proofs::new();
     for _ in 0..PREPARING {
         match session.next().await? {
             Frame::Ready => return Ok(proofs),
             Frame::Challenge { span } if proofs.is_empty() => {
-                let hosting = Arc::clone(hosting);
-                proofs.spawn(async move { hosting.prove(span).await });
+                let work = Arc::clone(work);
+                proofs.spawn(async move { work.prove(span).await });
             }
             Frame::Ping => session.send(&Frame::Pong).await?,
             Frame::Pong => {}
@@ -207,8 +270,43 @@ async fn prepare(session: &mut Session, hosting: &Arc<Hosting>) -> Result<Proofs
 }
 
 impl Hosting {
+    /// Lets a machine that has greeted take part, or says why not. The same machine may dial and be
+    /// dialled at the same time: it takes part once.
+    fn let_in(&self, peer: PeerId, from: IpAddr, group: bool) -> Result<Present<'_>, &'static str> {
+        self.presence.note_answer(from);
+        if self.group_only && !group {
+            return Err("it is not of the group");
+        }
+        let is_welcome = || {
+            group
+                || self.presence.invited(from).is_some()
+                || is_on_link(from)
+                || self.trust.knows(Role::Helper, peer)
+        };
+        if !is_welcome() {
+            return Err("it comes from afar, and is neither known nor of the group");
+        }
+        self.presence.enter(peer).ok_or("it takes part already")
+    }
+
+    /// A machine that has greeted, for a roll call.
+    fn present(
+        &self,
+        greeting: &Greeting,
+        peer: PeerId,
+        address: IpAddr,
+        how: &'static str,
+    ) -> roll_call::Present {
+        let name = greeting.name.clone();
+        let standing = self.trust.standing(Role::Helper, peer, &name, greeting.group);
+        roll_call::Present { address, name, id: peer.to_string(), standing, how }
+    }
+
+    fn note_unreached(&self, address: IpAddr, how: &'static str, error: &LinkError) {
+        self.sightings.note_dial(address, how, Dial::Failed(Unreached::from(error)));
+    }
+
     /// How many machines have come to the door so far.
-    #[cfg(feature = "scan")]
     pub(crate) fn met(&self) -> u32 {
         self.workers.load(Ordering::Relaxed) - 1
     }
@@ -242,25 +340,10 @@ impl Hosting {
         let declined = Happening::Answered { worker, name, address, answer, because };
         self.tell(News::Declined(declined)).await;
     }
+}
 
-    /// Whether this is a part of the file that a helper may challenge for.
-    pub(super) const fn may_be_read(&self, span: Span) -> bool {
-        span.len() <= CHALLENGE_MOST && span.end() <= self.offer.size
-    }
-
-    /// Reads a part of the file over the own link and digests it.
-    pub(super) async fn prove(&self, span: Span) -> Result<[u8; 32], String> {
-        if !self.may_be_read(span) {
-            return Err("it challenged for more than a challenge may".into());
-        }
-        let mut digest = Sha256::new();
-        let mut lane = Lane::new(self.source.clone());
-        lane.open(span).await.map_err(|error| error.to_string())?;
-        while let Some(piece) = lane.next().await.map_err(|error| error.to_string())? {
-            digest.update(&piece);
-        }
-        Ok(digest.finalize().into())
-    }
+fn is_on_link(address: IpAddr) -> bool {
+    interfaces().unwrap_or_default().iter().any(|network| network.has(address))
 }
 
 fn unexpected(awaiting: &'static str, frame: &Frame) -> Turned {

@@ -49,7 +49,8 @@ impl Linux {
         flags.is_none_or(|flags| flags & IFF_UP != 0)
     }
 
-    fn is_vpn(&self, name: &str) -> bool {
+    /// Whether the interface is a tunnel, by its kind or its name.
+    pub(crate) fn is_vpn(&self, name: &str) -> bool {
         let told = self.class_net(name, "uevent").unwrap_or_default();
         let tunnel =
             self.class_net(name, "tun_flags").is_some() || told.contains("DEVTYPE=wireguard");

@@ -155,10 +155,28 @@ impl Policy {
     /// 11. A known leader whose grant has not ended: yes.
     /// 12. Everybody else as the mode says: yes, no, or ask.
     pub fn decide(&self, request: &Request, facts: &Facts, spent: &Spent, now: Moment) -> Verdict {
+        self.verdict(&request.leader_id, self.unfit(request), facts, spent, now)
+    }
+
+    /// What it says of a leader whose file is not known: the same, but for rules 6 and 7.
+    pub fn incline(&self, leader_id: &str, facts: &Facts, spent: &Spent, now: Moment) -> Verdict {
+        self.verdict(leader_id, None, facts, spent, now)
+    }
+
+    /// The first rule that has something to say; `unfit` is what rules 6 and 7 do.
+    fn verdict(
+        &self,
+        leader_id: &str,
+        unfit: Option<Verdict>,
+        facts: &Facts,
+        spent: &Spent,
+        now: Moment,
+    ) -> Verdict {
         let refused = self
-            .owner_refuses(request, facts, now)
+            .owner_refuses(leader_id, facts, now)
             .or_else(|| self.circumstances(facts, Care::Never).map(later))
-            .or_else(|| self.too_much(request, spent))
+            .or(unfit)
+            .or_else(|| self.used_up(spent))
             .or_else(|| self.no_room(facts));
         if let Some(verdict) = refused {
             return verdict;
@@ -166,7 +184,7 @@ impl Policy {
         if let Some(rule) = self.circumstances(facts, Care::Ask) {
             return Verdict { ruling: Ruling::Ask, rule };
         }
-        if facts.known || self.knows(&request.leader_id, now) {
+        if facts.known || self.knows(leader_id, now) {
             return answer(Decision::Yes, Rule::Known);
         }
         match self.mode {
@@ -184,8 +202,8 @@ impl Policy {
     }
 
     /// Rules 1 to 4.
-    fn owner_refuses(&self, request: &Request, facts: &Facts, now: Moment) -> Option<Verdict> {
-        let listed = self.blocked.iter().any(|id| id.eq_ignore_ascii_case(&request.leader_id));
+    fn owner_refuses(&self, leader_id: &str, facts: &Facts, now: Moment) -> Option<Verdict> {
+        let listed = self.blocked.iter().any(|id| id.eq_ignore_ascii_case(leader_id));
         let blocked = listed || facts.blocked;
         let closed = self.closed(facts, now);
         // Being blocked comes before the hour, but after what holds for everybody.
@@ -234,14 +252,21 @@ impl Policy {
         told.into_iter().find(|(called_for, _)| *called_for == Some(care)).map(|(_, rule)| rule)
     }
 
-    /// Rules 6 to 8.
-    fn too_much(&self, request: &Request, spent: &Spent) -> Option<Verdict> {
-        let used_up = |most: u64, spent: u64| most.saturating_sub(spent) < LEAST_HELP.min(most);
+    /// Rules 6 and 7.
+    fn unfit(&self, request: &Request) -> Option<Verdict> {
         if !self.admits_host(&request.host) {
             Some(answer(Decision::No, Rule::Hosts))
         } else if request.size > self.largest_file {
             Some(answer(Decision::No, Rule::LargestFile))
-        } else if used_up(self.per_day, spent.today) {
+        } else {
+            None
+        }
+    }
+
+    /// Rule 8.
+    fn used_up(&self, spent: &Spent) -> Option<Verdict> {
+        let used_up = |most: u64, spent: u64| most.saturating_sub(spent) < LEAST_HELP.min(most);
+        if used_up(self.per_day, spent.today) {
             Some(later(Rule::PerDay))
         } else if used_up(self.per_30_days, spent.last_30_days) {
             Some(later(Rule::Per30Days))
