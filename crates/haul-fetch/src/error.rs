@@ -104,6 +104,12 @@ pub enum Error {
         /// How long it asks to be left alone (`Retry-After`), as it said it.
         wait: Option<Duration>,
     },
+    /// The origin takes no more requests at present (HTTP/2's `REFUSED_STREAM` and
+    /// `ENHANCE_YOUR_CALM`, RFC 9113 §7).
+    Overrun {
+        /// Who refused.
+        host: String,
+    },
     /// More redirects than haul follows.
     TooManyRedirects {
         /// Who sent the last one.
@@ -248,6 +254,7 @@ impl Error {
             | Self::Timeout { .. }
             | Self::Lost { .. } => Kind::Network,
             Self::Status { status, .. } => status_kind(*status),
+            Self::Overrun { .. } => Kind::Busy,
             Self::TooManyRedirects { .. } | Self::Downgrade { .. } | Self::BadRedirect { .. } => {
                 Kind::Redirects
             }
@@ -261,9 +268,10 @@ impl Error {
         match self {
             Self::Status { status, wait, .. } => status_retry(*status, *wait),
             Self::Proxy { fault, .. } => fault.retry(),
-            Self::Connect { .. } | Self::NoRange { .. } | Self::Resolve { .. } => {
-                Retry::After(PAUSE)
-            }
+            Self::Connect { .. }
+            | Self::NoRange { .. }
+            | Self::Overrun { .. }
+            | Self::Resolve { .. } => Retry::After(PAUSE),
             Self::Lost { .. }
             | Self::Timeout { .. }
             | Self::Broken { fault: Fault::Digest, .. } => Retry::After(Duration::ZERO),
@@ -295,6 +303,7 @@ impl Error {
             | Self::Timeout { host, .. }
             | Self::Lost { host, .. }
             | Self::Status { host, .. }
+            | Self::Overrun { host }
             | Self::TooManyRedirects { host }
             | Self::Downgrade { host }
             | Self::BadRedirect { host }

@@ -4,6 +4,7 @@ use crate::client::Settings;
 use crate::conn::Conn;
 use crate::connect::host_of;
 use crate::head::{self, ContentRange};
+use crate::host::Place;
 use crate::request::{self, Location, Wanted};
 use crate::{Backoff, Client, Error, Retry};
 use hyper::body::Incoming;
@@ -51,7 +52,9 @@ pub(crate) async fn fetch(
     mut conn: Option<Conn>,
 ) -> Result<Answer, Error> {
     for _ in 0..=MAX_REDIRECTS {
-        let (used, response) = exchange(client, &location, wanted, conn.take()).await?;
+        let exchanged = exchange(client, &location, wanted, conn.take()).await;
+        let (used, response) =
+            exchanged.inspect_err(|error| note_refusal(client, &location, error))?;
         match redirect(&location, &response)? {
             None => {
                 let answer = Answer { conn: used, response, location };
@@ -79,6 +82,13 @@ fn note_business(client: &Client, answer: &Answer) {
     host.is_busy(asked, Backoff::chance());
 }
 
+/// A host that refuses a stream rests as one that answers that it is too busy.
+fn note_refusal(client: &Client, location: &Location, error: &Error) {
+    if matches!(error, Error::Overrun { .. }) {
+        client.0.learned.of(&location.url).is_busy(None, Backoff::chance());
+    }
+}
+
 async fn exchange(
     client: &Client,
     location: &Location,
@@ -87,8 +97,9 @@ async fn exchange(
 ) -> Result<(Conn, Response<Incoming>), Error> {
     let settings: &Settings = &client.0;
     settings.learned.of(&location.url).rested().await;
-    let kept = conn.filter(|conn| conn.serves(&location.url));
-    if let Some(mut conn) = kept.or_else(|| settings.pool.take(&location.url)) {
+    let kept = conn.filter(|conn| conn.is_open() && conn.serves(&location.url));
+    let place = || Place::at(settings.learned.of(&location.url));
+    if let Some(mut conn) = kept.or_else(|| settings.pool.take(&location.url, place)) {
         match conn.send(settings, request::get(client, location, wanted)?).await {
             Ok(response) => return Ok((conn, response)),
             // A server may close an idle connection while a request is on its way to it.
@@ -97,6 +108,7 @@ async fn exchange(
         }
     }
     let mut conn = Conn::open(settings, &location.url).await?;
+    settings.pool.share(&conn);
     let response = conn.send(settings, request::get(client, location, wanted)?).await?;
     Ok((conn, response))
 }

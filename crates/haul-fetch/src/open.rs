@@ -1,10 +1,10 @@
-use crate::conn::{Conn, lost};
+use crate::conn::Conn;
 use crate::ways::Seat;
 use crate::{Client, Digest, Error, Fault, Framing, Stage, head};
 use bytes::{Bytes, BytesMut};
-use hyper::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::TRANSFER_ENCODING;
+use hyper::{Response, Version};
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -177,21 +177,26 @@ impl Open {
         drop(waiting);
         let Ok(frame) = frame else {
             let host = self.conn.host().to_owned();
-            return Err(Error::Timeout { host, stage: Stage::Body, after: idle });
+            let error = Error::Timeout { host, stage: Stage::Body, after: idle };
+            self.conn.note(&error);
+            return Err(error);
         };
         self.waited = Duration::ZERO;
         match frame.transpose().map_err(|source| self.cut(Some(source)))? {
             // A trailer is no data; an empty piece says the same to a reader that loops.
             Some(frame) => Ok(Some(frame.into_data().unwrap_or_default())),
+            // A stream that was reset may look as if it had ended.
+            None if self.framing == Framing::Stream && !self.body.is_end_stream() => {
+                Err(self.cut(None))
+            }
             None => Ok(None),
         }
     }
 
     fn cut(&self, source: Option<hyper::Error>) -> Error {
-        let (host, at) = (self.conn.host(), self.at);
         match source {
-            Some(source) => lost(host, at, source),
-            None => Error::Lost { host: host.to_owned(), at, source: None },
+            Some(source) => self.conn.broke(self.at, source),
+            None => Error::Lost { host: self.conn.host().to_owned(), at: self.at, source: None },
         }
     }
 
@@ -226,7 +231,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// How the end of the body shows (RFC 9112 §6.3).
+/// How the end of the body shows (RFC 9112 §6.3, RFC 9113 §8.1).
 fn framing(response: &Response<Incoming>) -> Framing {
     if response.headers().contains_key(TRANSFER_ENCODING) {
         return if response.body().size_hint().exact().is_none() && is_chunked(response) {
@@ -237,6 +242,8 @@ fn framing(response: &Response<Incoming>) -> Framing {
     }
     if head::content_length(response.headers()).is_some() {
         Framing::Length
+    } else if response.version() == Version::HTTP_2 {
+        Framing::Stream
     } else {
         Framing::Close
     }

@@ -25,6 +25,7 @@ impl fmt::Display for Error {
                 write!(f, "the connection to {host} broke at byte {at}: {source}")
             }
             Self::Status { host, status, wait } => write_status(f, host, *status, *wait),
+            Self::Overrun { host } => write!(f, "{host} takes no more requests at present"),
             Self::TooManyRedirects { host } => write!(f, "too many redirects, the last by {host}"),
             Self::Downgrade { host } => write!(f, "{host} redirects from https to http"),
             Self::BadRedirect { host } => write!(f, "{host} redirects to no http or https URL"),

@@ -149,7 +149,7 @@ pub(super) const TRAPS: &[Trap] = &[
     .refused(22)
     .patience(60),
     Trap::new(43, "h2-offered", "offers HTTP/2 and HTTP/1.1 in its handshake", Reply::fair)
-        .secured(Secured::OfferingH2),
+        .secured(Secured::OfferingH2 { streams: 100 }),
     Trap::new(46, "unknown-authority", "shows a certificate that it made itself", Reply::fair)
         .secured(Secured::ByNobody)
         .refused(6),
