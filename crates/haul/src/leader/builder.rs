@@ -30,6 +30,7 @@ pub struct LeaderBuilder {
     pub(super) netrc: String,
     pub(super) cookies: String,
     pub(super) helpers_from: u64,
+    pub(super) http2: bool,
     /// That of another download.
     pub(super) client: Option<Client>,
     file: Option<PathBuf>,
@@ -104,6 +105,7 @@ impl Leader {
             netrc: String::new(),
             cookies: String::new(),
             helpers_from: 0,
+            http2: false,
             client: None,
             file: None,
             folder: None,
@@ -321,6 +323,7 @@ impl LeaderBuilder {
             proxies,
             netrc: Netrc::parse(&self.netrc)?,
             cookies: Cookies::parse(&self.cookies)?,
+            http2: self.http2,
             ..Options::default()
         })?)
     }
@@ -348,7 +351,12 @@ impl LeaderBuilder {
 impl Settings {
     /// Asks for the file where it first is.
     pub(crate) async fn probe(&self) -> Result<Probe, haul_fetch::Error> {
-        self.client.probe_any(&self.url, &self.mirrors, self.length).await
+        self.probe_for(self.length).await
+    }
+
+    /// The same, of a file that is known to have this length.
+    pub(crate) async fn probe_for(&self, length: Option<u64>) -> Result<Probe, haul_fetch::Error> {
+        self.client.probe_any(&self.url, &self.mirrors, length).await
     }
 }
 
