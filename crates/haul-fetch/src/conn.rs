@@ -11,6 +11,7 @@ use http_body_util::Empty;
 use hyper::Response;
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::client::conn::http1;
+use hyper::ext::on_informational;
 use hyper_util::rt::TokioIo;
 use std::error::Error as StdError;
 use std::future::{Future, poll_fn};
@@ -18,6 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use tracing::debug;
 use url::{Origin, Url};
@@ -146,10 +148,15 @@ impl Conn {
             Link::Own { sender, driver } => driver.exchange(sender, request).await,
             Link::Shared(shared) => {
                 for_http2(&mut request)?;
-                shared.exchange(request).await
+                shared.exchange(request).await.map_err(Failed::Hyper)
             }
         };
-        exchanged.map_err(|source| self.broke(0, source))
+        exchanged.map_err(|failed| match failed {
+            Failed::Hyper(source) => self.broke(0, source),
+            Failed::Interim => {
+                Error::Broken { host: self.about.host.clone(), fault: Fault::Interim }
+            }
+        })
     }
 
     /// The next frame of the body of a response that came over this connection.
@@ -199,6 +206,22 @@ async fn own(stream: Box<dyn Stream>) -> hyper::Result<Link> {
     Ok(Link::Own { sender, driver: Driver(Some(Box::new(connection))) })
 }
 
+/// Why a request got no response.
+enum Failed {
+    Hyper(hyper::Error),
+    Interim,
+}
+
+/// Counts the interim responses (RFC 9110 §15.2) that come before the one to a request.
+fn count_interim(request: &mut Get) -> Arc<AtomicU32> {
+    let count = Arc::new(AtomicU32::new(0));
+    let counts = Arc::clone(&count);
+    on_informational(request, move |_| {
+        counts.fetch_add(1, Ordering::Relaxed);
+    });
+    count
+}
+
 /// Why HTTP/2 ended a stream or the connection, if it did.
 fn reason(error: &hyper::Error) -> Option<Reason> {
     error.source()?.downcast_ref::<h2::Error>()?.reason()
@@ -234,11 +257,21 @@ impl Driver {
     async fn exchange(
         &mut self,
         sender: &mut http1::SendRequest<Empty<Bytes>>,
-        request: Get,
-    ) -> hyper::Result<Response<Incoming>> {
-        poll_fn(|context| self.drive(context, |context| sender.poll_ready(context))).await?;
+        mut request: Get,
+    ) -> Result<Response<Incoming>, Failed> {
+        poll_fn(|context| self.drive(context, |context| sender.poll_ready(context)))
+            .await
+            .map_err(Failed::Hyper)?;
+        let interim = count_interim(&mut request);
         let mut response = pin!(sender.send_request(request));
-        poll_fn(|context| self.drive(context, |context| response.as_mut().poll(context))).await
+        poll_fn(|context| {
+            let polled = self.drive(context, |context| response.as_mut().poll(context));
+            if polled.is_pending() && interim.load(Ordering::Relaxed) > MOST_INTERIM {
+                return Poll::Ready(Err(Failed::Interim));
+            }
+            polled.map_err(Failed::Hyper)
+        })
+        .await
     }
 
     /// Polls `work`, and the connection for as long as that is what `work` waits for.
@@ -262,6 +295,9 @@ impl Driver {
 
 /// More fields than any origin sends in earnest.
 const MOST_FIELDS: usize = 1000;
+
+/// More interim responses than any origin sends in earnest.
+const MOST_INTERIM: u32 = 1000;
 
 /// Bounds a response's head and what is read ahead of its body, in bytes.
 const BUFFER: usize = 64 << 10;

@@ -224,7 +224,8 @@ pub enum Stage {
 pub enum Fault {
     /// What came is no HTTP message.
     Message,
-    /// A part without `Content-Range`, or with several, or with one that cannot be read.
+    /// A part without `Content-Range`, or with several, or with one that cannot be read or that
+    /// `Content-Length` denies.
     ContentRange,
     /// A part other than the one that was asked for.
     OtherPart,
@@ -234,6 +235,10 @@ pub enum Fault {
     Multipart,
     /// A part that is not what its `Content-Digest` says.
     Digest,
+    /// A body that was coded for the way as nobody asked for.
+    TransferCoding,
+    /// More interim responses than anybody has a use for.
+    Interim,
 }
 
 impl Error {

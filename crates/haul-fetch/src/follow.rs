@@ -8,7 +8,6 @@ use crate::host::Place;
 use crate::request::{self, Location, Wanted};
 use crate::{Backoff, Client, Error, Retry};
 use hyper::body::Incoming;
-use hyper::header::LOCATION;
 use hyper::{Response, StatusCode};
 use std::time::SystemTime;
 use tracing::debug;
@@ -59,6 +58,10 @@ pub(crate) async fn fetch(
             None => {
                 let answer = Answer { conn: used, response, location };
                 note_business(client, &answer);
+                head::plain_transfer(answer.response.headers()).map_err(|fault| Error::Broken {
+                    host: answer.conn.host().to_owned(),
+                    fault,
+                })?;
                 return Ok(answer);
             }
             Some(next) => location = next,
@@ -122,8 +125,8 @@ pub(crate) fn redirect(
         return Ok(None);
     }
     let host = || host_of(&from.url);
-    let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-    let target = to.and_then(|to| from.url.join(to).ok()).filter(is_web);
+    let to = head::location(response.headers());
+    let target = to.and_then(|to| from.url.join(&to).ok()).filter(is_web);
     let Some(url) = target else { return Err(Error::BadRedirect { host: host() }) };
     if from.url.scheme() == "https" && url.scheme() == "http" {
         return Err(Error::Downgrade { host: host() });

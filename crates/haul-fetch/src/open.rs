@@ -26,8 +26,9 @@ pub(crate) struct Open {
     at: u64,
     /// Where the response must end; unknown for a file of unknown length.
     end: Option<u64>,
-    /// The body had more bytes than its head allowed.
-    overlong: bool,
+    /// The body had more bytes than its head allowed, or the head left open where it ends: nobody
+    /// can be sure of what follows.
+    unsure: bool,
     /// How long somebody has waited for the next frame.
     waited: Duration,
     /// The site that it comes from, where there are several.
@@ -47,13 +48,13 @@ impl Open {
             client: client.clone(),
             conn,
             framing: framing(&response),
-            body: response.into_body(),
             ready: Bytes::new(),
             digest: None,
             held: BytesMut::new(),
             at,
             end,
-            overlong: false,
+            unsure: head::is_ambiguous(response.headers()),
+            body: response.into_body(),
             waited: Duration::ZERO,
             seat: None,
         }
@@ -160,7 +161,7 @@ impl Open {
         if let Some(left) = left
             && data.len() as u64 > left
         {
-            self.overlong = true;
+            self.unsure = true;
             data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
         Ok(Some(data))
@@ -208,7 +209,7 @@ impl Open {
 
     /// The connection, if the response was read to its end and left it fit for another request.
     pub(crate) fn into_conn(mut self) -> Option<Conn> {
-        if self.is_half_read() || self.overlong || self.framing == Framing::Close {
+        if self.is_half_read() || self.unsure || self.framing == Framing::Close {
             return None;
         }
         // The end of a chunked body is kept only if it is already here: it is not waited for.

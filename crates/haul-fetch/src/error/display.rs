@@ -90,6 +90,8 @@ impl fmt::Display for Fault {
             Self::OtherPart => "it sent another part than it was asked for",
             Self::Encoded => "it sent a part of an encoded form of the file",
             Self::Digest => "it sent a part that is not what its Content-Digest says",
+            Self::TransferCoding => "it coded its response in a way that it was not asked for",
+            Self::Interim => "it sends interim responses without end",
             Self::Multipart => "it sent several parts where one was asked for",
         })
     }

@@ -161,6 +161,9 @@ impl Source {
         let Some(ContentRange::Part { span: part, total }) = head::content_range(headers) else {
             return Err(broken(Fault::ContentRange));
         };
+        if head::content_length(headers).is_some_and(|stated| stated != part.len()) {
+            return Err(broken(Fault::ContentRange));
+        }
         let length = self.0.length;
         if total.is_some() && length.is_some() && total != length {
             return Err(changed(answer, "length"));
@@ -169,6 +172,9 @@ impl Source {
         let outside = length.is_some_and(|length| part.end() > length);
         if part.start() != span.start() || outside {
             return Err(broken(Fault::OtherPart));
+        }
+        if part.len() < span.len().min(LEAST_PART) {
+            return Err(no_range(answer));
         }
         Ok(part)
     }
@@ -216,6 +222,9 @@ fn may_be_too_long(error: &Error) -> bool {
 fn field<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
+
+/// A part that is cut to less than this, in bytes, costs more than it brings.
+const LEAST_PART: u64 = 4 << 10;
 
 /// For so long nobody else tries to find what was not found anew.
 const FOUND_NOTHING: Duration = Duration::from_secs(1);

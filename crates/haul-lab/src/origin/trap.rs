@@ -2,10 +2,12 @@
 //!
 //! The table of all of them is [`Trap::all`]; docs/TRAPS.md says how downloaders fare.
 
+mod bodies;
 mod conduct;
 mod frames;
 mod framing;
 mod further;
+mod heads;
 mod http2;
 mod names;
 mod ranges;
@@ -132,13 +134,20 @@ impl Trap {
             names::TRAPS,
             further::TRAPS,
             http2::TRAPS,
+            heads::TRAPS,
+            bodies::TRAPS,
         ];
         tables.into_iter().flatten()
     }
 
     /// Those whose promise shows within a minute.
     pub fn quick() -> impl Iterator<Item = &'static Self> {
-        Self::all().filter(|trap| trap.patience <= Duration::from_secs(60))
+        Self::all().filter(|trap| trap.is_quick())
+    }
+
+    /// Whether its promise shows within a minute.
+    pub fn is_quick(&self) -> bool {
+        self.patience <= Duration::from_secs(60)
     }
 
     /// The one of this name.

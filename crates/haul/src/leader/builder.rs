@@ -19,6 +19,7 @@ pub struct Leader {
 /// What a download is to be; made by [`Leader::builder`].
 #[derive(Clone)]
 #[must_use]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of the caller's")]
 pub struct LeaderBuilder {
     pub(super) url: Url,
     pub(super) mirrors: Vec<Mirror>,

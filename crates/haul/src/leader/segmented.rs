@@ -25,6 +25,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until, timeout};
+use trouble::Heard;
 
 /// How many lanes the own link may come to use.
 const OWN_LANES: u8 = 8;
@@ -64,6 +65,7 @@ pub(crate) struct Segmented<'a> {
     flowing: Option<LeaseId>,
     /// The last thing that went wrong on the own link.
     trouble: Option<Error>,
+    heard: Heard,
     repaired: bool,
 }
 
@@ -115,6 +117,7 @@ impl<'a> Segmented<'a> {
             own_since: Duration::ZERO,
             flowing: None,
             trouble: None,
+            heard: Heard::default(),
             repaired: false,
         };
         job.start_if_enough();
@@ -313,6 +316,7 @@ impl<'a> Segmented<'a> {
     async fn tick(&mut self) -> Result<(), Error> {
         self.disk.sync(self.now()).await;
         self.show();
+        self.watch_silence();
         self.check_patience()
     }
 
