@@ -123,9 +123,9 @@ async fn listed(
             leaders = followed(leaders).await?;
         }
         let of_many = leaders.len() > 1;
-        let label = |number| match of_many {
-            true => format!("line {line}, file {number}"),
-            false => format!("line {line}"),
+        let label = |number| {
+            let file = if of_many { format!(", file {number}") } else { String::new() };
+            format!("line {line}{file}")
         };
         let named =
             (1..).zip(leaders).map(|(number, leader)| Item { label: label(number), leader });

@@ -58,7 +58,7 @@ fn leader(url: &str, mirrors: &[String], folder: &TempDir) -> LeaderBuilder {
     mirrors.iter().fold(leader, |leader, mirror| leader.mirror(mirror.parse().unwrap()))
 }
 
-async fn run(leader: LeaderBuilder) -> (Vec<Event>, Result<haul::Report, haul::Error>) {
+async fn run(leader: LeaderBuilder) -> (Vec<Event>, Result<Report, Error>) {
     let mut transfer = leader.build().unwrap().start();
     let mut events = Vec::new();
     while let Some(event) = transfer.next_event().await {
