@@ -224,8 +224,7 @@ pub enum Stage {
 pub enum Fault {
     /// What came is no HTTP message.
     Message,
-    /// A part without `Content-Range`, or with several, or with one that cannot be read or that
-    /// `Content-Length` denies.
+    /// A part without `Content-Range`, or with several, or with one that cannot be read.
     ContentRange,
     /// A part other than the one that was asked for.
     OtherPart,
