@@ -9,13 +9,14 @@ use haul_lab::{Certificate, Payload, Rate};
 use tempfile::TempDir;
 
 fn payload() -> Payload {
-    Payload::new(33, 24 << 20)
+    Payload::new(33, 6 << 20)
 }
 
 fn origin(configure: impl FnOnce(OriginBuilder) -> OriginBuilder) -> Origin {
     let certificate = Certificate::for_names(["127.0.0.1"]).unwrap();
     let origin = Origin::builder().serve("/file.bin", Resource::of(payload())).tls(certificate);
-    configure(origin.shape(Shape::by_peer(Rate::mbit(60)))).start().unwrap()
+    let shape = Shape::default().per_connection(Rate::bytes_per_second(1 << 20));
+    configure(origin.shape(shape)).start().unwrap()
 }
 
 async fn fetch(origin: &Origin, configure: impl FnOnce(LeaderBuilder) -> LeaderBuilder) {

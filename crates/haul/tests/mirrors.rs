@@ -153,16 +153,6 @@ async fn a_mirror_takes_over_a_file_in_one_piece_whatever_it_calls_the_version()
     assert!(report.workers[0].wasted > 1 << 20, "bytes of two addresses were joined");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_mirror_of_another_length_takes_over_nothing() {
-    let (folder, small) = (TempDir::new().unwrap(), Payload::new(32, 5 << 20));
-    let one = in_one_piece(small, "\"one\"");
-    let two = in_one_piece(Payload::new(32, 4 << 20), "\"one\"");
-    let error = orphaned(one, &two, &folder).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
-    assert!(!folder.path().join("file.bin").exists());
-}
-
 const PIECE: u64 = 1 << 20;
 
 struct Hex<'a>(&'a [u8]);

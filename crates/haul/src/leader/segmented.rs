@@ -30,6 +30,9 @@ use trouble::Heard;
 /// How many lanes the own link may come to use.
 const OWN_LANES: u8 = 8;
 
+/// How many lanes the own link may begin with, one for each place that has the file.
+const FIRST_LANES: u8 = 4;
+
 /// Pieces that may wait to be taken in.
 const QUEUE: usize = 64;
 
@@ -172,6 +175,8 @@ impl<'a> Segmented<'a> {
         if let Some(OwnStart { lanes, most, open_at }) = self.own.take() {
             self.crew.add_own(lanes);
             self.planner.join_own(self.own_since, WorkerId(OWN), most, open_at);
+            let sites = u8::try_from(self.source.sites()).unwrap_or(u8::MAX);
+            self.planner.widen(self.own_since, WorkerId(OWN), sites.min(FIRST_LANES));
         }
         for joined in ready {
             self.join(joined);
