@@ -120,7 +120,7 @@ pub enum Error {
         /// Who sent it.
         host: String,
     },
-    /// A redirect to nowhere, or to something that is not `http` or `https`.
+    /// A redirect to nowhere, to several places, or to what is not `http` or `https`.
     BadRedirect {
         /// Who sent it.
         host: String,

@@ -28,7 +28,7 @@ impl fmt::Display for Error {
             Self::Overrun { host } => write!(f, "{host} takes no more requests at present"),
             Self::TooManyRedirects { host } => write!(f, "too many redirects, the last by {host}"),
             Self::Downgrade { host } => write!(f, "{host} redirects from https to http"),
-            Self::BadRedirect { host } => write!(f, "{host} redirects to no http or https URL"),
+            Self::BadRedirect { host } => write!(f, "{host} redirects to no one http or https URL"),
             Self::NoRange { host } => write!(f, "{host} did not send the part it was asked for"),
             Self::Changed { host, what } => {
                 write!(f, "the file changed on {host}: its {what} is not what it was")
