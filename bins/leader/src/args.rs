@@ -64,7 +64,7 @@ pub(crate) struct Get {
     pub(crate) url: Option<String>,
 
     /// Download the files in this list, or in the one on standard input if it is `-`: a line for
-    /// each with its addresses, tabs between them, and below it ` out=NAME`, ` dir=DIR` or
+    /// each with its addresses, tabs between them, or with a Metalink file, and below it ` out=NAME`, ` dir=DIR` or
     /// ` checksum=sha-256=HEX`
     #[arg(
         short,

@@ -6,9 +6,7 @@ use crate::pipe;
 use crate::report::{self, Story};
 use crate::tell;
 use crate::ways::{Secrets, address};
-use haul::{
-    Error, Event, Failed, Happening, Leader, LeaderBuilder, Report, Transfer, Url, Verified,
-};
+use haul::{Error, Event, Failed, Happening, Leader, LeaderBuilder, Report, Transfer, Verified};
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -85,13 +83,11 @@ async fn wanted(get: &Get) -> Result<Vec<Item>, Error> {
     let secrets = get.ways.secrets()?;
     let configured = |leader| configured(get, &secrets, leader);
     if let Some(path) = &get.input {
-        let entries = list::read(path)?.into_iter();
-        return entries.map(|entry| of_entry(get, entry, configured)).collect();
+        return listed(get, list::read(path)?, configured).await;
     }
     let text = get.url.as_deref().unwrap_or_default();
-    let leaders = if text.parse::<Url>().is_err() && is_metalink(text) {
-        let document = fs::read(text).map_err(|error| Error::usage(format!("{text}: {error}")))?;
-        let files = Leader::of_metalink(&document)?.into_iter();
+    let leaders = if list::is_metalink(text) {
+        let files = list::metalink(Path::new(text))?.into_iter();
         files.map(configured).collect::<Result<_, _>>()?
     } else {
         let leader = configured(Leader::builder(address(text)?))?;
@@ -113,18 +109,38 @@ pub(crate) async fn only(get: &Get) -> Result<LeaderBuilder, Error> {
     item.map(|item| item.leader).ok_or_else(|| Error::usage("the Metalink has not just one file"))
 }
 
-fn is_metalink(path: &str) -> bool {
-    Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("meta4"))
+/// The downloads of a list.
+async fn listed(
+    get: &Get,
+    entries: Vec<Entry>,
+    configured: impl Fn(LeaderBuilder) -> Result<LeaderBuilder, Error>,
+) -> Result<Vec<Item>, Error> {
+    let mut items = Vec::new();
+    for entry in entries {
+        let line = entry.line;
+        let mut leaders = entry.leaders(get.dir.as_deref(), &configured)?;
+        if get.ways.metalink {
+            leaders = followed(leaders).await?;
+        }
+        let of_many = leaders.len() > 1;
+        let label = |number| {
+            let file = if of_many { format!(", file {number}") } else { String::new() };
+            format!("line {line}{file}")
+        };
+        let named =
+            (1..).zip(leaders).map(|(number, leader)| Item { label: label(number), leader });
+        items.extend(named);
+    }
+    Ok(items)
 }
 
-fn of_entry(
-    get: &Get,
-    entry: Entry,
-    configured: impl Fn(LeaderBuilder) -> Result<LeaderBuilder, Error>,
-) -> Result<Item, Error> {
-    let label = format!("line {}", entry.line);
-    let leader = entry.leader(get.dir.as_deref(), configured)?;
-    Ok(Item { label, leader })
+/// What the addresses lead to, each taken for that of a Metalink if it says that it is one.
+async fn followed(leaders: Vec<LeaderBuilder>) -> Result<Vec<LeaderBuilder>, Error> {
+    let mut all = Vec::new();
+    for leader in leaders {
+        all.extend(leader.follow_metalink().await?);
+    }
+    Ok(all)
 }
 
 /// A download as the arguments want it.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Ways {
     /// Read from this address of the same file too; may be given several times
     #[arg(long, value_name = "URL")]
@@ -26,6 +27,10 @@ pub(crate) struct Ways {
     /// Go through no proxy, whatever the environment says
     #[arg(long)]
     no_proxy: bool,
+
+    /// Speak HTTP/2 with an origin that offers it; helpers speak HTTP/1.1
+    #[arg(long)]
+    http2: bool,
 
     /// Sign in with ~/.netrc, or the file that NETRC names; the download then runs without helpers
     #[arg(long)]
@@ -61,6 +66,9 @@ impl Ways {
             None if self.no_proxy => leader,
             None => leader.proxies_from_env(),
         };
+        if self.http2 {
+            leader = leader.http2();
+        }
         if let Some(text) = &secrets.netrc {
             leader = leader.netrc(text);
         }

@@ -132,6 +132,59 @@ fn a_mirror_stands_in_for_a_dead_address() {
 }
 
 #[test]
+fn headers_of_the_user_go_to_the_first_address_and_to_no_mirror() {
+    let large = || {
+        let shape = Shape::default().per_connection(Rate::bytes_per_second(1 << 20));
+        let file = Resource::of(Payload::new(9, 6 << 20));
+        Origin::builder().serve("/large", file).shape(shape).start().unwrap()
+    };
+    let (place, first, mirror) = (Place::new(), large(), large());
+    let (url, other) = (first.url("/large"), mirror.url("/large"));
+    let header = ["-H", "X-Key: secret", "-H", "Authorization: Bearer secret"];
+    let one = ["--mirror", &other, "-o", "one"];
+    Ran::of(&mut place.get(&[&[url.as_str(), "--json"], &one[..], &header].concat())).done();
+    let list = format!("{}\t{other}\n out=two\n", nowhere());
+    assert!(place.list(&list, &header).status.success());
+    let told = |origin: &Origin| {
+        let seen = origin.seen().into_iter();
+        seen.map(|seen| seen.header("x-key").or(seen.header("authorization")).is_some()).collect()
+    };
+    let (first, mirror): (Vec<bool>, Vec<bool>) = (told(&first), told(&mirror));
+    assert!(!first.is_empty() && first.iter().all(|told| *told));
+    assert!(mirror.len() > 1 && mirror.iter().all(|told| !told));
+}
+
+#[test]
+fn a_list_may_name_metalinks_beside_addresses() {
+    let (place, origin) = (Place::new(), origin());
+    fs::create_dir(place.path("sub")).unwrap();
+    let file = place.write("both.meta4", &metalink(&[(1, &origin), (2, &origin)]));
+    let ran = place.list(&format!("{}\n{file}\n dir=sub\n", origin.url("/f3")), &["--json"]);
+    assert!(ran.status.success(), "{}{}", ran.stdout, ran.stderr);
+    for (number, name) in [(1, "sub/named1"), (2, "sub/named2"), (3, "f3")] {
+        assert_eq!(payload(number).first_difference(place.path(name)).unwrap(), None, "{name}");
+    }
+    for (text, why) in [
+        (format!("{file}\n out=x\n"), "line 1 of the list: has 2 files"),
+        ("\nmissing.meta4\n".to_owned(), "line 2 of the list: missing.meta4"),
+    ] {
+        let ran = place.list(&text, &[]);
+        assert_eq!(ran.status.code(), Some(2), "{}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_metalink_in_a_list_is_followed_from_its_address_where_that_is_asked_for() {
+    let (place, origin) = (Place::new(), origin());
+    let served = canned("Content-Type: application/metalink4+xml", &metalink(&[(1, &origin)]));
+    let text = format!("{served}\n{}\n", origin.url("/f2"));
+    let ran = place.list(&text, &["--metalink", "-q"]);
+    assert!(ran.status.success(), "{}", ran.stderr);
+    assert_eq!(place.names(), ["f2", "named1"]);
+}
+
+#[test]
 fn a_metalink_brings_all_its_files_checked() {
     let (place, origin) = (Place::new(), origin());
     let file = place.write("both.meta4", &metalink(&[(1, &origin), (2, &origin)]));

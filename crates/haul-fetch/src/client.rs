@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) guard: Guard,
     pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
     pub(crate) tls: Arc<ClientConfig>,
+    /// The same, offering HTTP/2 to origins; none where it is not wanted.
+    pub(crate) http2: Option<Arc<ClientConfig>>,
     pub(crate) timeouts: Timeouts,
     pub(crate) limit: Option<RateLimit>,
     pub(crate) source_address: Option<IpAddr>,
@@ -57,6 +59,9 @@ pub struct Options {
     pub netrc: Netrc,
     /// Cookies for hosts that the caller names.
     pub cookies: Cookies,
+    /// Speaks HTTP/2 with origins that offer it over TLS (ALPN, RFC 9113 §3.2): lanes share a
+    /// connection then. Separate HTTP/1.1 connections fill most links better.
+    pub http2: bool,
 }
 
 /// How long a source may keep its client waiting.
@@ -88,11 +93,13 @@ impl Client {
     pub fn new(options: Options) -> Result<Self, Error> {
         let proxies =
             if matches!(options.guard, Guard::Open) { options.proxies } else { Proxies::default() };
+        let tls = tls::config(&options.extra_roots)?;
         Ok(Self(Arc::new(Settings {
             headers: Headers::new(&options.headers)?,
             guard: options.guard,
             hosts: options.hosts,
-            tls: tls::config(&options.extra_roots)?,
+            http2: options.http2.then(|| tls::offering_http2(&tls)),
+            tls,
             timeouts: options.timeouts,
             limit: options.limit,
             source_address: options.source_address,
@@ -107,6 +114,9 @@ impl Client {
 
     /// The same client behind another guard, with no more than `allowance` lets it have. They share
     /// no connections, and nothing that was learned of hosts.
+    ///
+    /// It speaks HTTP/1.1 only: what HTTP/2 reads ahead of its streams would be beyond what the
+    /// allowance was asked for.
     #[must_use]
     pub fn under(&self, guard: Guard, allowance: Arc<dyn Allowance>) -> Self {
         Self(Arc::new(Settings { guard, allowance: Some(allowance), ..self.apart() }))
@@ -127,6 +137,7 @@ impl Client {
             guard: same.guard.clone(),
             hosts: same.hosts.clone(),
             tls: Arc::clone(&same.tls),
+            http2: None,
             timeouts: same.timeouts,
             limit: same.limit.clone(),
             source_address: same.source_address,

@@ -17,6 +17,14 @@ fn escaped(tail: &[u8]) -> Option<u8> {
     u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
 
+/// Text in UTF-8, or if it is none, in ISO 8859-1, which any bytes are.
+pub(crate) fn latin1_or_utf8(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().copied().map(char::from).collect(),
+    }
+}
+
 /// The bytes of an even number of hexadecimal digits in either case.
 pub(crate) fn hex_decode(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();

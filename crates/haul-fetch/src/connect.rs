@@ -2,8 +2,10 @@
 
 use crate::allowance::Allowed;
 use crate::client::Settings;
+use crate::tls::HTTP2;
 use crate::ways::{Proxy, connect_through};
 use crate::{Error, Refusal, Stage};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -16,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tracing::{debug, trace};
 use url::{Host, Url};
 
@@ -31,6 +34,8 @@ pub(crate) struct Connected {
     pub(crate) peer: SocketAddr,
     /// The proxy that reads the requests.
     pub(crate) forward: Option<Proxy>,
+    /// The origin has chosen HTTP/2.
+    pub(crate) is_http2: bool,
 }
 
 /// Connects to where `url` points: through its proxy, or else itself, if the guard allows; the
@@ -62,10 +67,10 @@ pub(crate) async fn connect(settings: &Settings, url: &Url) -> Result<Connected,
         None => Box::new(stream),
     };
     if url.scheme() == "http" {
-        return Ok(Connected { stream, peer, forward: None });
+        return Ok(Connected { stream, peer, forward: None, is_http2: false });
     }
-    let stream = within(limit, &host, Stage::Handshake, secure(settings, url, stream)).await?;
-    Ok(Connected { stream, peer, forward: None })
+    let (stream, is_http2) = secure(settings, url, stream).await?;
+    Ok(Connected { stream, peer, forward: None, is_http2 })
 }
 
 /// Connects to a host that the caller chose; no guard is asked.
@@ -199,15 +204,31 @@ async fn first_done(attempts: &mut Vec<Attempt>) -> (SocketAddr, io::Result<TcpS
     .await
 }
 
+/// Secures a stream to the origin of `url`; says whether that has chosen HTTP/2.
 pub(crate) async fn secure(
     settings: &Settings,
     url: &Url,
     stream: Box<dyn Stream>,
-) -> Result<Box<dyn Stream>, Error> {
-    let failed = |source| Error::Tls { host: host_of(url), source };
+) -> Result<(Box<dyn Stream>, bool), Error> {
+    let http2 = settings.http2.as_ref().filter(|_| settings.learned.of(url).takes_http2());
+    let stream = shake_hands(settings, http2.unwrap_or(&settings.tls), url, stream).await?;
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+    Ok((Box::new(stream), is_http2))
+}
+
+/// The TLS handshake with whom `url` names.
+pub(crate) async fn shake_hands(
+    settings: &Settings,
+    tls: &Arc<ClientConfig>,
+    url: &Url,
+    stream: Box<dyn Stream>,
+) -> Result<TlsStream<Box<dyn Stream>>, Error> {
+    let host = host_of(url);
+    let failed = |source| Error::Tls { host: host.clone(), source };
     let name = server_name(url).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-    let connector = TlsConnector::from(settings.tls.clone());
-    Ok(Box::new(connector.connect(name, stream).await.map_err(failed)?))
+    let connecting = TlsConnector::from(Arc::clone(tls)).connect(name, stream);
+    let handshake = async { connecting.await.map_err(failed) };
+    within(settings.timeouts.connect, &host, Stage::Handshake, handshake).await
 }
 
 fn server_name(url: &Url) -> Option<ServerName<'static>> {

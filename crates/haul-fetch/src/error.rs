@@ -104,6 +104,12 @@ pub enum Error {
         /// How long it asks to be left alone (`Retry-After`), as it said it.
         wait: Option<Duration>,
     },
+    /// The origin takes no more requests at present (HTTP/2's `REFUSED_STREAM` and
+    /// `ENHANCE_YOUR_CALM`, RFC 9113 §7).
+    Overrun {
+        /// Who refused.
+        host: String,
+    },
     /// More redirects than haul follows.
     TooManyRedirects {
         /// Who sent the last one.
@@ -114,7 +120,7 @@ pub enum Error {
         /// Who sent it.
         host: String,
     },
-    /// A redirect to nowhere, or to something that is not `http` or `https`.
+    /// A redirect to nowhere, to several places, or to what is not `http` or `https`.
     BadRedirect {
         /// Who sent it.
         host: String,
@@ -228,6 +234,10 @@ pub enum Fault {
     Multipart,
     /// A part that is not what its `Content-Digest` says.
     Digest,
+    /// A body that was coded for the way as nobody asked for.
+    TransferCoding,
+    /// More interim responses than anybody has a use for.
+    Interim,
 }
 
 impl Error {
@@ -248,6 +258,7 @@ impl Error {
             | Self::Timeout { .. }
             | Self::Lost { .. } => Kind::Network,
             Self::Status { status, .. } => status_kind(*status),
+            Self::Overrun { .. } => Kind::Busy,
             Self::TooManyRedirects { .. } | Self::Downgrade { .. } | Self::BadRedirect { .. } => {
                 Kind::Redirects
             }
@@ -261,9 +272,10 @@ impl Error {
         match self {
             Self::Status { status, wait, .. } => status_retry(*status, *wait),
             Self::Proxy { fault, .. } => fault.retry(),
-            Self::Connect { .. } | Self::NoRange { .. } | Self::Resolve { .. } => {
-                Retry::After(PAUSE)
-            }
+            Self::Connect { .. }
+            | Self::NoRange { .. }
+            | Self::Overrun { .. }
+            | Self::Resolve { .. } => Retry::After(PAUSE),
             Self::Lost { .. }
             | Self::Timeout { .. }
             | Self::Broken { fault: Fault::Digest, .. } => Retry::After(Duration::ZERO),
@@ -295,6 +307,7 @@ impl Error {
             | Self::Timeout { host, .. }
             | Self::Lost { host, .. }
             | Self::Status { host, .. }
+            | Self::Overrun { host }
             | Self::TooManyRedirects { host }
             | Self::Downgrade { host }
             | Self::BadRedirect { host }

@@ -4,10 +4,10 @@ use crate::client::Settings;
 use crate::conn::Conn;
 use crate::connect::host_of;
 use crate::head::{self, ContentRange};
+use crate::host::Place;
 use crate::request::{self, Location, Wanted};
 use crate::{Backoff, Client, Error, Retry};
 use hyper::body::Incoming;
-use hyper::header::LOCATION;
 use hyper::{Response, StatusCode};
 use std::time::SystemTime;
 use tracing::debug;
@@ -51,11 +51,17 @@ pub(crate) async fn fetch(
     mut conn: Option<Conn>,
 ) -> Result<Answer, Error> {
     for _ in 0..=MAX_REDIRECTS {
-        let (used, response) = exchange(client, &location, wanted, conn.take()).await?;
+        let exchanged = exchange(client, &location, wanted, conn.take()).await;
+        let (used, response) =
+            exchanged.inspect_err(|error| note_refusal(client, &location, error))?;
         match redirect(&location, &response)? {
             None => {
                 let answer = Answer { conn: used, response, location };
                 note_business(client, &answer);
+                head::plain_transfer(answer.response.headers()).map_err(|fault| Error::Broken {
+                    host: answer.conn.host().to_owned(),
+                    fault,
+                })?;
                 return Ok(answer);
             }
             Some(next) => location = next,
@@ -79,6 +85,13 @@ fn note_business(client: &Client, answer: &Answer) {
     host.is_busy(asked, Backoff::chance());
 }
 
+/// A host that refuses a stream rests as one that answers that it is too busy.
+fn note_refusal(client: &Client, location: &Location, error: &Error) {
+    if matches!(error, Error::Overrun { .. }) {
+        client.0.learned.of(&location.url).is_busy(None, Backoff::chance());
+    }
+}
+
 async fn exchange(
     client: &Client,
     location: &Location,
@@ -87,8 +100,9 @@ async fn exchange(
 ) -> Result<(Conn, Response<Incoming>), Error> {
     let settings: &Settings = &client.0;
     settings.learned.of(&location.url).rested().await;
-    let kept = conn.filter(|conn| conn.serves(&location.url));
-    if let Some(mut conn) = kept.or_else(|| settings.pool.take(&location.url)) {
+    let kept = conn.filter(|conn| conn.is_open() && conn.serves(&location.url));
+    let place = || Place::at(settings.learned.of(&location.url));
+    if let Some(mut conn) = kept.or_else(|| settings.pool.take(&location.url, place)) {
         match conn.send(settings, request::get(client, location, wanted)?).await {
             Ok(response) => return Ok((conn, response)),
             // A server may close an idle connection while a request is on its way to it.
@@ -97,6 +111,7 @@ async fn exchange(
         }
     }
     let mut conn = Conn::open(settings, &location.url).await?;
+    settings.pool.share(&conn);
     let response = conn.send(settings, request::get(client, location, wanted)?).await?;
     Ok((conn, response))
 }
@@ -110,8 +125,8 @@ pub(crate) fn redirect(
         return Ok(None);
     }
     let host = || host_of(&from.url);
-    let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-    let target = to.and_then(|to| from.url.join(to).ok()).filter(is_web);
+    let to = head::location(response.headers());
+    let target = to.and_then(|to| from.url.join(&to).ok()).filter(is_web);
     let Some(url) = target else { return Err(Error::BadRedirect { host: host() }) };
     if from.url.scheme() == "https" && url.scheme() == "http" {
         return Err(Error::Downgrade { host: host() });

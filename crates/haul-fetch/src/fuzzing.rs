@@ -124,7 +124,7 @@ async fn answer(client: &Client, wanted: Wanted<'_>, bytes: &[u8]) -> Result<Ans
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
     let stream = Box::new(Script { says: Cursor::new(bytes.to_vec()), asked: false, waits: None });
     let place = Place::at(client.0.learned.of(&location.url));
-    let connected = Connected { stream, peer, forward: None };
+    let connected = Connected { stream, peer, forward: None, is_http2: false };
     let mut conn = Conn::over(connected, &location.url, place).await?;
     let response = conn.send(&client.0, request::get(client, &location, wanted)?).await?;
     Ok(Answer { conn, response, location })

@@ -1,10 +1,12 @@
 //! What the head of a response says about the bytes that follow it.
 
 use crate::Fault;
+use crate::codec::latin1_or_utf8;
 use haul_span::Span;
 use hyper::HeaderMap;
 use hyper::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, LOCATION,
+    RETRY_AFTER, TRANSFER_ENCODING,
 };
 use std::time::{Duration, SystemTime};
 
@@ -45,32 +47,68 @@ fn digits(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| all)
 }
 
+/// Refuses a body that is coded for the way in any manner but chunks, once: nobody asked for more
+/// (RFC 9112 §7).
+pub(crate) fn plain_transfer(headers: &HeaderMap) -> Result<(), Fault> {
+    let codings = tokens(headers, &TRANSFER_ENCODING);
+    match codings.as_slice() {
+        [] => Ok(()),
+        [only] if only == "chunked" || only == "identity" => Ok(()),
+        _ => Err(Fault::TransferCoding),
+    }
+}
+
 /// Refuses parts of anything but the plain file.
 pub(crate) fn plain_part(headers: &HeaderMap) -> Result<(), Fault> {
     if encoding(headers).is_some() {
         return Err(Fault::Encoded);
     }
-    let multipart = headers.get(CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().get(..10).is_some_and(|head| head.eq_ignore_ascii_case(b"multipart/"))
-    });
+    let is_of = |prefix: &[u8]| {
+        headers.get(CONTENT_TYPE).is_some_and(|value| {
+            let head = value.as_bytes().get(..prefix.len());
+            head.is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+        })
+    };
     // A file may itself be a saved multipart message; only answers without a range of their own
     // are framed as several parts (RFC 9110 §15.3.7.2).
-    if multipart && !headers.contains_key(CONTENT_RANGE) { Err(Fault::Multipart) } else { Ok(()) }
+    let multipart = is_of(b"multipart/byteranges")
+        || is_of(b"multipart/") && !headers.contains_key(CONTENT_RANGE);
+    if multipart { Err(Fault::Multipart) } else { Ok(()) }
 }
 
 /// The coding of the content, unless it is the plain file.
 pub(crate) fn encoding(headers: &HeaderMap) -> Option<String> {
-    let codings: Vec<_> = headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_lowercase())
-        .filter(|coding| !coding.is_empty() && coding != "identity")
-        .collect();
+    let mut codings = tokens(headers, &CONTENT_ENCODING);
+    codings.retain(|coding| coding != "identity");
     (!codings.is_empty()).then(|| codings.join(", "))
 }
 
+/// The members of a list in a field, in lower case.
+fn tokens(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+    let values = headers.get_all(name).iter();
+    let texts = values.map(|value| String::from_utf8_lossy(value.as_bytes()).to_lowercase());
+    let all = texts.collect::<Vec<_>>().join(",");
+    let members = all.split(',').map(str::trim).filter(|member| !member.is_empty());
+    members.map(str::to_owned).collect()
+}
+
+/// The length of the body, if it is that which decides where the body ends (RFC 9112 §6.3).
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    digits(only(headers, CONTENT_LENGTH)?)
+    let decides = !headers.contains_key(TRANSFER_ENCODING);
+    digits(only(headers, CONTENT_LENGTH)?).filter(|_| decides)
+}
+
+/// Whether the head says twice where its body ends, so that nobody can be sure of what follows
+/// (RFC 9112 §6.3).
+pub(crate) fn is_ambiguous(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
+}
+
+/// Where a redirect leads, as it is written there; letters beyond ASCII stand for themselves.
+pub(crate) fn location(headers: &HeaderMap) -> Option<String> {
+    let mut values = headers.get_all(LOCATION).iter();
+    let value = values.next()?;
+    values.next().is_none().then(|| latin1_or_utf8(value.as_bytes()))
 }
 
 /// How long the origin asks to be left alone, in either form (RFC 9110 §10.2.3); a date that is
@@ -171,6 +209,56 @@ mod tests {
         }
     }
 
+    fn with(fields: &[(HeaderName, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name.clone(), value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn chunks_are_the_only_coding_that_a_body_may_have_on_its_way() {
+        for (codings, is_plain) in [
+            (&[][..], true),
+            (&["chunked"], true),
+            (&["Chunked "], true),
+            (&["identity"], true),
+            (&["gzip, chunked"], false),
+            (&["gzip", "chunked"], false),
+            (&["chunked, chunked"], false),
+            (&["chunked", "chunked"], false),
+            (&["xchunked"], false),
+            (&["gzip"], false),
+        ] {
+            let fields: Vec<_> = codings.iter().map(|text| (TRANSFER_ENCODING, *text)).collect();
+            assert_eq!(plain_transfer(&with(&fields)).is_ok(), is_plain, "{codings:?}");
+        }
+    }
+
+    #[test]
+    fn a_length_beside_chunks_decides_nothing() {
+        let length = (CONTENT_LENGTH, "17");
+        let both = with(&[length.clone(), (TRANSFER_ENCODING, "chunked")]);
+        assert_eq!((content_length(&both), is_ambiguous(&both)), (None, true));
+        let one = with(&[length]);
+        assert_eq!((content_length(&one), is_ambiguous(&one)), (Some(17), false));
+    }
+
+    #[test]
+    fn several_parts_are_never_taken_for_one_and_a_saved_message_is() {
+        let (range, kind) = ((CONTENT_RANGE, "bytes 0-9/10"), |text| (CONTENT_TYPE, text));
+        let byteranges = kind("Multipart/ByteRanges; boundary=x");
+        for (fields, is_one) in [
+            (vec![range.clone(), kind("multipart/related")], true),
+            (vec![kind("multipart/related")], false),
+            (vec![range, byteranges.clone()], false),
+            (vec![byteranges], false),
+        ] {
+            assert_eq!(plain_part(&with(&fields)).is_ok(), is_one, "{fields:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_field_makes_a_parser_panic(bytes: Vec<u8>, text in "bytes [-0-9*/ ]{0,60}") {
@@ -179,6 +267,7 @@ mod tests {
                 let names = [CONTENT_RANGE, CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER];
                 let headers = names.into_iter().map(|name| (name, value.clone())).collect();
                 let _ = (content_range(&headers), content_length(&headers), plain_part(&headers));
+                let _ = (plain_transfer(&headers), location(&headers));
                 retry_after(&headers, SystemTime::UNIX_EPOCH);
             }
         }

@@ -33,6 +33,8 @@ struct Record {
     most: Option<u8>,
     /// It answered a condition by forgetting the range.
     spoils_conditions: bool,
+    /// It offers HTTP/2 and breaks it.
+    shuns_http2: bool,
     /// The longest part that it sends.
     longest_part: Option<u64>,
     /// It refused the shortest part that is worth asking for.
@@ -47,6 +49,7 @@ impl Default for Record {
             open: 0,
             most: None,
             spoils_conditions: false,
+            shuns_http2: false,
             longest_part: None,
             length_is_no_reason: false,
         }
@@ -100,6 +103,15 @@ impl Host {
         self.record().spoils_conditions = true;
     }
 
+    /// Whether it may be offered HTTP/2.
+    pub(crate) fn takes_http2(&self) -> bool {
+        !self.record().shuns_http2
+    }
+
+    pub(crate) fn shuns_http2(&self) {
+        self.record().shuns_http2 = true;
+    }
+
     /// The longest part to ask for.
     pub(crate) fn longest_part(&self) -> u64 {
         self.record().longest_part.unwrap_or(u64::MAX)
@@ -139,6 +151,10 @@ impl Place {
             record.open = record.open.saturating_add(1);
         }
         Self(host)
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.0
     }
 }
 

@@ -49,6 +49,7 @@ mod open;
 mod pool;
 mod probe;
 mod request;
+mod shared;
 mod source;
 mod tls;
 mod validator;

@@ -1,6 +1,6 @@
 //! The name under which a file is saved, made safe on every platform.
 
-use crate::codec::percent_decode;
+use crate::codec::{latin1_or_utf8, percent_decode};
 use hyper::HeaderMap;
 use hyper::header::CONTENT_DISPOSITION;
 use url::Url;
@@ -76,13 +76,6 @@ fn extended_value(value: &str) -> Option<String> {
         Some(bytes.into_iter().map(char::from).collect())
     } else {
         None
-    }
-}
-
-fn latin1_or_utf8(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().copied().map(char::from).collect(),
     }
 }
 

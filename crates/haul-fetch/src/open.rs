@@ -1,11 +1,11 @@
-use crate::conn::{Conn, lost};
+use crate::conn::Conn;
 use crate::follow::Answer;
 use crate::ways::Seat;
 use crate::{Client, Digest, Error, Fault, Framing, Stage, head};
 use bytes::{Bytes, BytesMut};
-use hyper::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::TRANSFER_ENCODING;
+use hyper::{Response, Version};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -31,8 +31,9 @@ pub(crate) struct Open {
     at: u64,
     /// Where the response must end; unknown for a file of unknown length.
     end: Option<u64>,
-    /// The body had more bytes than its head allowed.
-    overlong: bool,
+    /// The body had more bytes than its head allowed, or the head left open where it ends: nobody
+    /// can be sure of what follows.
+    unsure: bool,
     /// How long somebody has waited for the next frame.
     waited: Duration,
     /// The site that it comes from, where there are several.
@@ -48,13 +49,13 @@ impl Open {
             conn,
             url: Arc::new(location.url),
             framing: framing(&response),
-            body: response.into_body(),
             ready: Bytes::new(),
             digest: None,
             held: BytesMut::new(),
             at,
             end,
-            overlong: false,
+            unsure: head::is_ambiguous(response.headers()),
+            body: response.into_body(),
             waited: Duration::ZERO,
             seat: None,
         }
@@ -165,7 +166,7 @@ impl Open {
         if let Some(left) = left
             && data.len() as u64 > left
         {
-            self.overlong = true;
+            self.unsure = true;
             data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
         Ok(Some(data))
@@ -182,21 +183,26 @@ impl Open {
         drop(waiting);
         let Ok(frame) = frame else {
             let host = self.conn.host().to_owned();
-            return Err(Error::Timeout { host, stage: Stage::Body, after: idle });
+            let error = Error::Timeout { host, stage: Stage::Body, after: idle };
+            self.conn.note(&error);
+            return Err(error);
         };
         self.waited = Duration::ZERO;
         match frame.transpose().map_err(|source| self.cut(Some(source)))? {
             // A trailer is no data; an empty piece says the same to a reader that loops.
             Some(frame) => Ok(Some(frame.into_data().unwrap_or_default())),
+            // A stream that was reset may look as if it had ended.
+            None if self.framing == Framing::Stream && !self.body.is_end_stream() => {
+                Err(self.cut(None))
+            }
             None => Ok(None),
         }
     }
 
     fn cut(&self, source: Option<hyper::Error>) -> Error {
-        let (host, at) = (self.conn.host(), self.at);
         match source {
-            Some(source) => lost(host, at, source),
-            None => Error::Lost { host: host.to_owned(), at, source: None },
+            Some(source) => self.conn.broke(self.at, source),
+            None => Error::Lost { host: self.conn.host().to_owned(), at: self.at, source: None },
         }
     }
 
@@ -208,7 +214,7 @@ impl Open {
 
     /// The connection, if the response was read to its end and left it fit for another request.
     pub(crate) fn into_conn(mut self) -> Option<Conn> {
-        if self.is_half_read() || self.overlong || self.framing == Framing::Close {
+        if self.is_half_read() || self.unsure || self.framing == Framing::Close {
             return None;
         }
         // The end of a chunked body is kept only if it is already here: it is not waited for.
@@ -231,7 +237,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// How the end of the body shows (RFC 9112 §6.3).
+/// How the end of the body shows (RFC 9112 §6.3, RFC 9113 §8.1).
 fn framing(response: &Response<Incoming>) -> Framing {
     if response.headers().contains_key(TRANSFER_ENCODING) {
         return if response.body().size_hint().exact().is_none() && is_chunked(response) {
@@ -242,6 +248,8 @@ fn framing(response: &Response<Incoming>) -> Framing {
     }
     if head::content_length(response.headers()).is_some() {
         Framing::Length
+    } else if response.version() == Version::HTTP_2 {
+        Framing::Stream
     } else {
         Framing::Close
     }

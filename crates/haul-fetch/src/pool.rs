@@ -1,41 +1,72 @@
 use crate::conn::Conn;
+use crate::host::Place;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-/// Connections that nobody uses at present, for whoever next asks the same origin.
+/// Connections for whoever next asks the same origin: those that nobody uses at present, and those
+/// that carry several requests at a time.
 #[derive(Default)]
-pub(crate) struct Pool(Mutex<Vec<Idle>>);
+pub(crate) struct Pool(Mutex<Vec<Held>>);
 
-struct Idle {
+struct Held {
     conn: Conn,
+    /// When it was last kept or taken.
     since: Instant,
 }
 
 impl Pool {
     /// Keeps a connection that is fit for another request; the oldest one makes room for it.
     pub(crate) fn keep(&self, conn: Conn) {
-        if !conn.is_open() {
-            return;
-        }
-        let since = Instant::now();
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push(Idle { conn, since });
-        idle.retain(|idle| since.duration_since(idle.since) < LONGEST);
-        if idle.len() > MOST {
-            idle.remove(0);
+        // One that is shared is held as long as anybody uses it, and a while longer.
+        if conn.is_open() && !conn.is_shared() {
+            self.hold(conn);
         }
     }
 
-    /// The connection for `url` that was used last, as it is the likeliest to be still open.
-    pub(crate) fn take(&self, url: &Url) -> Option<Conn> {
+    /// Lets others share a connection, if it can be shared.
+    pub(crate) fn share(&self, conn: &Conn) {
+        if let Some(conn) = conn.beside(None) {
+            self.hold(conn);
+        }
+    }
+
+    fn hold(&self, conn: Conn) {
+        let since = Instant::now();
+        let mut held = self.held(since);
+        held.push(Held { conn, since });
+        if held.len() > MOST {
+            held.remove(0);
+        }
+    }
+
+    /// The connection for `url` that was used last, as it is the likeliest to be still open, or a
+    /// share in one, counted in `place`.
+    pub(crate) fn take(&self, url: &Url, place: impl FnOnce() -> Place) -> Option<Conn> {
         let now = Instant::now();
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|idle| now.duration_since(idle.since) < LONGEST);
-        let at = idle.iter().rposition(|idle| idle.conn.serves(url))?;
-        Some(idle.remove(at).conn)
+        let mut held = self.held(now);
+        let fits = |conn: &Conn| conn.serves(url) && (!conn.is_shared() || conn.has_room());
+        let at = held.iter().rposition(|held| fits(&held.conn))?;
+        if held[at].conn.is_shared() {
+            held[at].since = now;
+            return held[at].conn.beside(Some(place()));
+        }
+        Some(held.remove(at).conn)
+    }
+
+    /// Those that are still of use.
+    fn held(&self, now: Instant) -> MutexGuard<'_, Vec<Held>> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|held| held.conn.is_open() && !held.is_stale(now));
+        held
+    }
+}
+
+impl Held {
+    fn is_stale(&self, now: Instant) -> bool {
+        self.conn.sharers() == 0 && now.duration_since(self.since) >= LONGEST
     }
 }
 

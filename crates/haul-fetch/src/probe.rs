@@ -28,6 +28,8 @@ pub enum Framing {
     Length,
     /// By the last chunk.
     Chunked,
+    /// By the end of the stream (RFC 9113 §8.1).
+    Stream,
     /// By the end of the connection, which a break looks like: the length is unverified.
     Close,
 }

@@ -112,6 +112,16 @@ pub(crate) fn for_proxy(request: &mut Get, proxy: &Proxy) -> Result<(), Error> {
     Ok(())
 }
 
+/// Makes a request one for HTTP/2, which names the origin in the target's stead (RFC 9113 §8.3.1).
+pub(crate) fn for_http2(request: &mut Get) -> Result<(), Error> {
+    let host = request.headers_mut().remove(HOST);
+    let host = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let target = format!("https://{host}{}", request.uri());
+    *request.uri_mut() =
+        target.parse().map_err(|_| Error::Url { why: "cannot be put into a request" })?;
+    Ok(())
+}
+
 /// Path and query as the URL's parser left them, so that no second parser has a say.
 fn uri(url: &Url) -> Result<Uri, Error> {
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];

@@ -136,6 +136,11 @@ impl Source {
         !self.1.is_empty()
     }
 
+    /// How many places it is read from: itself and its mirrors.
+    pub fn sites(&self) -> usize {
+        1 + self.1.count()
+    }
+
     /// Reads from no mirror any more, if the source itself still answers.
     pub fn leave_mirrors(&self) {
         self.1.leave();

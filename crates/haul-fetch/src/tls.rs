@@ -15,6 +15,13 @@ pub(crate) fn config(extra_roots: &[u8]) -> Result<Arc<ClientConfig>, Error> {
     build(extra_roots).map(Arc::new).map_err(|source| Error::Roots { source })
 }
 
+/// The same trust, for HTTP/2 before HTTP/1.1 (RFC 9113 §3.2).
+pub(crate) fn offering_http2(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut offering = config.clone();
+    offering.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
+    Arc::new(offering)
+}
+
 fn build(extra_roots: &[u8]) -> Result<ClientConfig, Failure> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let extra = CertificateDer::pem_slice_iter(extra_roots).collect::<Result<Vec<_>, _>>()?;
@@ -27,7 +34,7 @@ fn build(extra_roots: &[u8]) -> Result<ClientConfig, Failure> {
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP1.to_vec()];
     Ok(config)
 }
 
@@ -50,6 +57,10 @@ fn verifier(
         rustls::client::WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone());
     Ok(builder.build()?)
 }
+
+/// How the protocols are called in ALPN (RFC 7301 §6, RFC 9113 §3.1).
+const HTTP1: &[u8] = b"http/1.1";
+pub(crate) const HTTP2: &[u8] = b"h2";
 
 #[cfg(test)]
 mod tests {

@@ -47,6 +47,7 @@ impl Origin {
         OriginBuilder {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             certificate: None,
+            http2: false,
             resources: BTreeMap::new(),
             shape: Shape::default(),
         }
@@ -102,6 +103,7 @@ impl Drop for Origin {
 pub struct OriginBuilder {
     address: SocketAddr,
     certificate: Option<Certificate>,
+    http2: bool,
     resources: BTreeMap<String, Resource>,
     shape: Shape,
 }
@@ -131,13 +133,21 @@ impl OriginBuilder {
         self
     }
 
+    /// Offers HTTP/2 before HTTP/1.1 to those who speak TLS with it.
+    pub fn http2(mut self) -> Self {
+        self.http2 = true;
+        self
+    }
+
     /// Starts it; it accepts connections when this returns.
     pub fn start(self) -> Result<Origin, Error> {
         let listener = TcpListener::bind(self.address)
             .map_err(Error::io(format!("listen on {}", self.address)))?;
         let address = listener.local_addr().map_err(Error::io("read the address listened on"))?;
         listener.set_nonblocking(true).map_err(Error::io("make the listener non-blocking"))?;
-        let tls = self.certificate.as_ref().map(Certificate::server_config).transpose()?;
+        let protocols: &[_] = if self.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] };
+        let offer = |certificate: &Certificate| certificate.server_config_offering(protocols);
+        let tls = self.certificate.as_ref().map(offer).transpose()?;
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -268,10 +268,13 @@ impl Tool {
                 command.args(["--output", trap.saved_as].map(|word| self.spelled(word)));
                 command.args(headers.iter().flat_map(|header| ["--header", header]));
             }
-            (Asks::Checksum, Self::Curl) => return None,
+            (Asks::Checksum, Self::Curl) | (Asks::Http2, Self::Aria2c) => return None,
             (Asks::Checksum, _) => {
                 command.args(["--output", trap.saved_as].map(|word| self.spelled(word)));
                 command.arg(format!("--checksum=sha-256={}", hostile.payload().sha256()));
+            }
+            (Asks::Http2, _) => {
+                command.args(["--http2", "--output", trap.saved_as]);
             }
             (Asks::Nothing, _) => {
                 command.args(["--output", trap.saved_as].map(|word| self.spelled(word)));

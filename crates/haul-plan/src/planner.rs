@@ -65,6 +65,18 @@ impl Planner {
         self.add(now, worker, own);
     }
 
+    /// A worker uses this many of its lanes at once, and does not wait to see what each gains: for one
+    /// that reads from several places.
+    pub fn widen(&mut self, now: Duration, worker: WorkerId, lanes: u8) {
+        let Some(state) = self.workers.get_mut(&worker) else { return };
+        let lanes = lanes.min(state.lanes.most);
+        if lanes > state.lanes.now {
+            state.lanes.now = lanes;
+            self.emit(Output::Lanes { worker, lanes });
+            self.fill(now);
+        }
+    }
+
     /// A worker is gone; what it held is pending again.
     pub fn leave(&mut self, now: Duration, worker: WorkerId) {
         if self.remove(now, worker) {

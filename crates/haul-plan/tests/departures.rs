@@ -84,6 +84,22 @@ proptest! {
     }
 }
 
+#[test]
+fn a_worker_that_is_widened_is_given_leases_for_each_lane_at_once() {
+    let mut job = Job::of(64 << 20, 1);
+    let one = job.leases.len();
+    job.planner.widen(job.now, OWN, 3);
+    job.drain();
+    assert_eq!(job.leases.len(), 3 * one);
+    for lanes in [1, 200] {
+        job.planner.widen(job.now, OWN, lanes);
+    }
+    job.drain();
+    assert_eq!(job.leases.len(), 8 * one, "never fewer, and never more than it may use");
+    job.run(&[OWN]);
+    assert!(job.is_complete());
+}
+
 /// A planner, and workers that deliver when they are asked to.
 struct Job {
     planner: Planner,

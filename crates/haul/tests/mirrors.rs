@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
 
-use haul::{ErrorKind, Event, Happening, Helpers, Home, Leader, LeaderBuilder, Verified};
+use haul::{
+    Error, ErrorKind, Event, Happening, Helpers, Home, Leader, LeaderBuilder, Report, Verified,
+};
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
 use haul_span::Span;
@@ -56,7 +58,7 @@ fn leader(url: &str, mirrors: &[String], folder: &TempDir) -> LeaderBuilder {
     mirrors.iter().fold(leader, |leader, mirror| leader.mirror(mirror.parse().unwrap()))
 }
 
-async fn run(leader: LeaderBuilder) -> (Vec<Event>, Result<haul::Report, haul::Error>) {
+async fn run(leader: LeaderBuilder) -> (Vec<Event>, Result<Report, Error>) {
     let mut transfer = leader.build().unwrap().start();
     let mut events = Vec::new();
     while let Some(event) = transfer.next_event().await {
@@ -121,6 +123,34 @@ async fn a_metalink_names_the_file_its_places_and_the_pieces_to_repair() {
     assert_eq!(report.verified, Verified::Sha256);
     let again = repaired(&events);
     assert!(again < SIZE && again.is_multiple_of(PIECE), "{again} bytes were fetched again");
+}
+
+/// An origin that serves a file in one piece only, under its own name for the version.
+fn in_one_piece(payload: Payload, tag: &str) -> Origin {
+    origin_of(Resource::of(payload).without_ranges().etag(Some(tag)))
+}
+
+/// Fetches from the first of two addresses until much is there, and lets that one die then.
+async fn orphaned(first: Origin, second: &Origin, folder: &TempDir) -> Result<Report, Error> {
+    let wanted = leader(&first.url("/file.bin"), &[second.url("/file.bin")], folder);
+    let mut transfer = wanted.build().unwrap().start();
+    let mut first = Some(first);
+    while let Some(event) = transfer.next_event().await {
+        if matches!(event.what, Happening::Progress { stored, .. } if stored > 1 << 20) {
+            first = None;
+        }
+    }
+    assert!(first.is_none(), "it ended too early");
+    transfer.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_takes_over_a_file_in_one_piece_whatever_it_calls_the_version() {
+    let (folder, small) = (TempDir::new().unwrap(), Payload::new(32, 5 << 20));
+    let (one, two) = (in_one_piece(small, "\"one\""), in_one_piece(small, "\"two\""));
+    let report = orphaned(one, &two, &folder).await.unwrap();
+    assert_eq!(small.first_difference(&report.path).unwrap(), None);
+    assert!(report.workers[0].wasted > 1 << 20, "bytes of two addresses were joined");
 }
 
 const PIECE: u64 = 1 << 20;

@@ -11,6 +11,6 @@ fn a_file_of_apache_survives_the_death_of_the_leader() {
 #[test]
 fn a_file_of_apache_survives_the_death_of_the_server() {
     let Some(mut stage) = Stage::of(OriginKind::Apache) else { return };
-    stage.survives_the_servers_death(Scheme::Plain);
-    stage.survives_the_servers_death(Scheme::Tls);
+    stage.survives_the_servers_death(Scheme::Plain, &[]);
+    stage.survives_the_servers_death(Scheme::Tls, &[]);
 }

@@ -10,5 +10,5 @@ fn a_file_of_python_survives_the_death_of_the_leader() {
 #[test]
 fn a_file_of_python_survives_the_death_of_the_server() {
     let Some(mut stage) = Stage::of(OriginKind::Python) else { return };
-    stage.survives_the_servers_death(Scheme::Plain);
+    stage.survives_the_servers_death(Scheme::Plain, &[]);
 }

@@ -88,10 +88,11 @@ impl Stage {
     }
 
     /// Kills the server half way, starts it again, and goes on until the file is there.
-    pub(crate) fn survives_the_servers_death(&mut self, scheme: Scheme) {
+    pub(crate) fn survives_the_servers_death(&mut self, scheme: Scheme, arguments: &[&str]) {
         let url = self.url(scheme);
+        let arguments = [&[url.as_str()], arguments].concat();
         let began = Instant::now();
-        let mut leader = self.half_way(&[&url]);
+        let mut leader = self.half_way(&arguments);
         self.server.kill();
         self.server.restart().unwrap();
         let ran = Ran::when_ended(&mut leader, began);
@@ -99,7 +100,7 @@ impl Stage {
             return self.is_exact(&ran);
         }
         assert_eq!(ran.status.code(), Some(6), "{}{}", ran.stdout, ran.stderr);
-        self.is_exact(&Ran::of(&mut self.leader(&[&url, "--continue"])));
+        self.is_exact(&Ran::of(&mut self.leader(&[&arguments[..], &["--continue"]].concat())));
     }
 
     pub(crate) fn is_exact(&self, ran: &Ran) {

@@ -25,9 +25,10 @@ impl fmt::Display for Error {
                 write!(f, "the connection to {host} broke at byte {at}: {source}")
             }
             Self::Status { host, status, wait } => write_status(f, host, *status, *wait),
+            Self::Overrun { host } => write!(f, "{host} takes no more requests at present"),
             Self::TooManyRedirects { host } => write!(f, "too many redirects, the last by {host}"),
             Self::Downgrade { host } => write!(f, "{host} redirects from https to http"),
-            Self::BadRedirect { host } => write!(f, "{host} redirects to no http or https URL"),
+            Self::BadRedirect { host } => write!(f, "{host} redirects to no one http or https URL"),
             Self::NoRange { host } => write!(f, "{host} did not send the part it was asked for"),
             Self::Changed { host, what } => {
                 write!(f, "the file changed on {host}: its {what} is not what it was")
@@ -89,6 +90,8 @@ impl fmt::Display for Fault {
             Self::OtherPart => "it sent another part than it was asked for",
             Self::Encoded => "it sent a part of an encoded form of the file",
             Self::Digest => "it sent a part that is not what its Content-Digest says",
+            Self::TransferCoding => "it coded its response in a way that it was not asked for",
+            Self::Interim => "it sends interim responses without end",
             Self::Multipart => "it sent several parts where one was asked for",
         })
     }

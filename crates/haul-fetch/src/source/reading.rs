@@ -169,6 +169,10 @@ impl Source {
         if part.start() != span.start() || outside {
             return Err(broken(Fault::OtherPart));
         }
+        let brings = head::content_length(headers).map_or(part.len(), |sent| sent.min(part.len()));
+        if brings < CRUMB && span.len() > CRUMB * 16 {
+            return Err(no_range(answer));
+        }
         Ok(part)
     }
 
@@ -215,6 +219,9 @@ fn may_be_too_long(error: &Error) -> bool {
 fn field<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
+
+/// A part of fewer bytes, where many were asked for, costs more than it brings.
+const CRUMB: u64 = 256;
 
 /// For so long nobody else tries to find what was not found anew.
 const FOUND_NOTHING: Duration = Duration::from_secs(1);

@@ -101,6 +101,10 @@ impl Mirrors {
         }
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.others.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.others.is_empty()
     }

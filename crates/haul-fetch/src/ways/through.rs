@@ -4,7 +4,9 @@ use super::ProxyFault;
 use super::proxy::{Proxy, ProxyKind};
 use super::socks::{self, Target};
 use crate::client::Settings;
-use crate::connect::{Connected, Stream, dial, host_of, interleaved, resolve, secure, within};
+use crate::connect::{
+    Connected, Stream, dial, host_of, interleaved, resolve, secure, shake_hands, within,
+};
 use crate::{Error, Stage};
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -28,18 +30,18 @@ pub(crate) async fn connect_through(
     let (stream, peer) = match proxy.kind() {
         ProxyKind::Http if url.scheme() == "http" => {
             let (stream, peer) = reach(settings, proxy).await?;
-            return Ok(Connected { stream, peer, forward: Some(proxy.clone()) });
+            let forward = Some(proxy.clone());
+            return Ok(Connected { stream, peer, forward, is_http2: false });
         }
         ProxyKind::Http => tunnelled(settings, proxy, url).await?,
         ProxyKind::Socks { resolves } => over_socks(settings, proxy, url, resolves).await?,
     };
-    let stream = if url.scheme() == "https" {
-        let handshake = secure(settings, url, stream);
-        within(settings.timeouts.connect, &host_of(url), Stage::Handshake, handshake).await?
+    let (stream, is_http2) = if url.scheme() == "https" {
+        secure(settings, url, stream).await?
     } else {
-        stream
+        (stream, false)
     };
-    Ok(Connected { stream, peer, forward: None })
+    Ok(Connected { stream, peer, forward: None, is_http2 })
 }
 
 /// A stream to the proxy itself.
@@ -51,9 +53,8 @@ async fn reach(settings: &Settings, proxy: &Proxy) -> Result<(Box<dyn Stream>, S
         if !proxy.is_secure() {
             return Ok((stream, peer));
         }
-        let handshake = secure(settings, proxy.url(), stream);
-        let limit = settings.timeouts.connect;
-        let stream = within(limit, &proxy.name(), Stage::Handshake, handshake).await?;
+        let stream = shake_hands(settings, &settings.tls, proxy.url(), stream).await?;
+        let stream: Box<dyn Stream> = Box::new(stream);
         Ok((stream, peer))
     };
     reached.await.map_err(|error| fault(proxy, ProxyFault::Unreachable(Box::new(error))))

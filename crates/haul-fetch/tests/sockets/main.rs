@@ -8,6 +8,7 @@
 mod bodies;
 mod guarded;
 mod hosts;
+mod http2;
 mod lanes;
 mod mirrors;
 mod origin;

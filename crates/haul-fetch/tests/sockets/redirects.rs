@@ -56,16 +56,35 @@ async fn ten_redirects_are_followed_and_no_more() {
 
 #[tokio::test]
 async fn a_redirect_to_nowhere_or_out_of_the_web_is_an_error() {
-    for location in ["file:///etc/passwd", "ftp://h/", "data:,x", "http://", "http://[::", "\u{fe}"]
-    {
+    for location in ["file:///etc/passwd", "ftp://h/", "data:,x", "http://", "http://[::"] {
         let origin = Origin::new(move |_| onward(302, location)).await;
         let error = client().probe(&origin.url("/")).await.err().unwrap();
         assert!(matches!(error, Error::BadRedirect { .. }), "{location}: {error}");
         assert_eq!(error.kind(), Kind::Redirects);
     }
-    let origin = Origin::new(|_| reply("302 Go\nContent-Length: 0", b"")).await;
-    let error = client().probe(&origin.url("/")).await.err().unwrap();
-    assert!(matches!(error, Error::BadRedirect { .. }), "{error}");
+    for fields in ["", "\nLocation: /a\nLocation: /b"] {
+        let head = format!("302 Go\nContent-Length: 0{fields}").leak();
+        let origin = Origin::new(|_| reply(head, b"")).await;
+        let error = client().probe(&origin.url("/")).await.err().unwrap();
+        assert!(matches!(error, Error::BadRedirect { .. }), "{fields}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_may_be_written_in_any_letters() {
+    for (location, path) in [
+        ("/na\u{ef}ve", "/na%C3%AFve"),
+        ("/a b", "/a%20b"),
+        ("/%C3%AF?\u{ef}#\u{ef}", "/%C3%AF?%C3%AF"),
+    ] {
+        let origin = Origin::new(move |request| match request.path() {
+            "/" => onward(302, location),
+            _ => reply("200 OK\nContent-Length: 1", b"x"),
+        });
+        let origin = origin.await;
+        client().probe(&origin.url("/")).await.unwrap();
+        assert_eq!(origin.requests().last().unwrap().path(), path, "{location}");
+    }
 }
 
 #[tokio::test]

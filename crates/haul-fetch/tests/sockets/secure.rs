@@ -13,20 +13,26 @@ use url::Url;
 
 /// An acceptor for `name`, and its certificate in PEM.
 fn acceptor(name: &str) -> (TlsAcceptor, Vec<u8>) {
+    acceptor_of(name, &[])
+}
+
+/// The same, for one that speaks these protocols.
+pub(crate) fn acceptor_of(name: &str, protocols: &[&str]) -> (TlsAcceptor, Vec<u8>) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed([name.to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     (TlsAcceptor::from(Arc::new(config)), cert.pem().into_bytes())
 }
 
-fn trusting(roots: Vec<u8>) -> Client {
+pub(crate) fn trusting(roots: Vec<u8>) -> Client {
     let hosts = [("f.test".to_owned(), vec!["127.0.0.1".parse().unwrap()])].into();
     Client::new(Options { extra_roots: roots, hosts, ..Options::default() }).unwrap()
 }

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use haul_span::Span;
 use http_body_util::channel::{Channel, Sender};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
 use std::collections::BTreeMap;
 use std::io;
@@ -75,6 +75,9 @@ impl Connection {
         let ended = match tls {
             None => self.speak(stream).await,
             Some(tls) => match tls.accept(stream).await {
+                Ok(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                    Arc::new(self).speak_http2(stream).await
+                }
                 Ok(stream) => self.speak(stream).await,
                 Err(error) => return tracing::debug!(%error, "no TLS with a client"),
             },
@@ -90,6 +93,18 @@ impl Connection {
     {
         let service = service_fn(async |request| Ok::<_, io::Error>(self.respond(request).await));
         http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
+    }
+
+    async fn speak_http2<S>(self: Arc<Self>, stream: S) -> hyper::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let service = service_fn(move |request| {
+            let connection = Arc::clone(&self);
+            async move { Ok::<_, io::Error>(connection.respond(request).await) }
+        });
+        let builder = http2::Builder::new(TokioExecutor::new());
+        builder.serve_connection(TokioIo::new(stream), service).await
     }
 
     async fn respond(&self, request: Request<Incoming>) -> Response<Body> {

@@ -2,9 +2,13 @@
 //!
 //! The table of all of them is [`Trap::all`]; docs/TRAPS.md says how downloaders fare.
 
+mod bodies;
 mod conduct;
+mod frames;
 mod framing;
 mod further;
+mod heads;
+mod http2;
 mod names;
 mod ranges;
 mod redirects;
@@ -83,16 +87,33 @@ pub enum Asks {
     Checksum,
     /// The file is to be named by the origin.
     Name,
+    /// HTTP/2 is to be spoken.
+    Http2,
 }
 
 /// How an origin that speaks TLS proves who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Secured {
     Well,
-    OfferingH2,
+    /// It speaks HTTP/2 as well, with so many streams at a time.
+    OfferingH2 {
+        streams: u32,
+    },
+    /// It says that it speaks HTTP/2, and does not.
+    OnlyNamingH2,
     ByNobody,
     TooLate,
     AsAnother,
+}
+
+impl Secured {
+    /// How many streams at a time it allows in HTTP/2, if it speaks that.
+    const fn streams(self) -> Option<u32> {
+        match self {
+            Self::OfferingH2 { streams } => Some(streams),
+            _ => None,
+        }
+    }
 }
 
 /// The usual size: enough for several lanes to take part, and odd.
@@ -112,13 +133,21 @@ impl Trap {
             redirects::TRAPS,
             names::TRAPS,
             further::TRAPS,
+            http2::TRAPS,
+            heads::TRAPS,
+            bodies::TRAPS,
         ];
         tables.into_iter().flatten()
     }
 
     /// Those whose promise shows within a minute.
     pub fn quick() -> impl Iterator<Item = &'static Self> {
-        Self::all().filter(|trap| trap.patience <= Duration::from_secs(60))
+        Self::all().filter(|trap| trap.is_quick())
+    }
+
+    /// Whether its promise shows within a minute.
+    pub fn is_quick(&self) -> bool {
+        self.patience <= Duration::from_secs(60)
     }
 
     /// The one of this name.
@@ -217,7 +246,9 @@ impl Hostile {
         let (strange, stranger) = listen(0)?;
         let certificate = trap.secured.map(certificate).transpose()?;
         let tls = certificate.as_ref().map(|certificate| match trap.secured {
-            Some(Secured::OfferingH2) => certificate.server_config_offering(&["h2", "http/1.1"]),
+            Some(Secured::OfferingH2 { .. } | Secured::OnlyNamingH2) => {
+                certificate.server_config_offering(&["h2", "http/1.1"])
+            }
             _ => certificate.server_config(),
         });
         let tls = tls.transpose()?;
@@ -231,6 +262,7 @@ impl Hostile {
             address,
             stranger,
             rate: trap.rate,
+            streams: trap.secured.and_then(Secured::streams),
             began: Instant::now(),
             answer: trap.answer,
             ledger: Ledger::default(),
@@ -313,7 +345,9 @@ fn listen(port: u16) -> Result<(TcpListener, SocketAddr), Error> {
 
 fn certificate(secured: Secured) -> Result<Certificate, Error> {
     match secured {
-        Secured::Well | Secured::OfferingH2 => Certificate::for_names(["127.0.0.1"]),
+        Secured::Well | Secured::OfferingH2 { .. } | Secured::OnlyNamingH2 => {
+            Certificate::for_names(["127.0.0.1"])
+        }
         Secured::ByNobody => Certificate::unsigned(["127.0.0.1"]),
         Secured::TooLate => Certificate::expired(["127.0.0.1"]),
         Secured::AsAnother => Certificate::for_names(["another.example"]),

@@ -197,7 +197,7 @@ master_process off;
 pid nginx.pid;
 events {{ worker_connections 1000; }}
 http {{
-    log_format requests '$connection\t$request_method $uri\t$http_range\t$status\t$body_bytes_sent';
+    log_format requests '$connection\t$request_method $uri\t$http_range\t$status\t$body_bytes_sent\t$server_protocol';
     access_log access.log requests;
     client_body_temp_path body;
     proxy_temp_path proxied;
@@ -208,7 +208,7 @@ http {{
     sendfile on;
     server {{
         listen 127.0.0.1:{http};
-        listen 127.0.0.1:{tls} ssl;
+        listen 127.0.0.1:{tls} ssl http2;
         ssl_certificate certificate.pem;
         ssl_certificate_key key.pem;
         root "{folder}";
@@ -248,7 +248,7 @@ impl Server {
     }
 
     /// Every request that nginx has answered: the number of its connection, `method path`, range,
-    /// status and bytes sent, with a tab between them. The others write nothing.
+    /// status, bytes sent and version of HTTP, with a tab between them. The others write nothing.
     pub fn requests(&self) -> Vec<String> {
         let log = fs::read_to_string(self.state.path().join("access.log")).unwrap_or_default();
         log.lines().map(str::to_owned).collect()

@@ -21,6 +21,7 @@ pub struct Leader {
 /// What a download is to be; made by [`Leader::builder`].
 #[derive(Clone)]
 #[must_use]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of the caller's")]
 pub struct LeaderBuilder {
     pub(super) url: Url,
     pub(super) mirrors: Vec<Mirror>,
@@ -32,6 +33,7 @@ pub struct LeaderBuilder {
     pub(super) netrc: String,
     pub(super) cookies: String,
     pub(super) helpers_from: u64,
+    pub(super) http2: bool,
     /// That of another download.
     pub(super) client: Option<Client>,
     file: Option<PathBuf>,
@@ -101,6 +103,7 @@ impl Leader {
             netrc: String::new(),
             cookies: String::new(),
             helpers_from: 0,
+            http2: false,
             client: None,
             file: None,
             folder: None,
@@ -324,6 +327,7 @@ impl LeaderBuilder {
             proxies,
             netrc: Netrc::parse(&self.netrc)?,
             cookies: Cookies::parse(&self.cookies)?,
+            http2: self.http2,
             ..Options::default()
         })?)
     }
@@ -351,7 +355,12 @@ impl LeaderBuilder {
 impl Settings {
     /// Asks for the file where it first is.
     pub(crate) async fn probe(&self) -> Result<Probe, haul_fetch::Error> {
-        self.client.probe_any(&self.url, &self.mirrors, self.length).await
+        self.probe_for(self.length).await
+    }
+
+    /// The same, of a file that is known to have this length.
+    pub(crate) async fn probe_for(&self, length: Option<u64>) -> Result<Probe, haul_fetch::Error> {
+        self.client.probe_any(&self.url, &self.mirrors, length).await
     }
 }
 

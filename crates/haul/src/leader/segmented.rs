@@ -31,6 +31,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until, timeout};
+use trouble::Heard;
 
 /// How many lanes the own link may come to use.
 const OWN_LANES: u8 = 8;
@@ -38,6 +39,9 @@ const OWN_LANES: u8 = 8;
 /// How many helpers are at work at a time. More would each add too little to be kept, and cost the
 /// leader more than they bring.
 const AT_WORK: usize = 64;
+
+/// How many lanes the own link may begin with, one for each place that has the file.
+const FIRST_LANES: u8 = 4;
 
 /// Pieces that may wait to be taken in.
 const QUEUE: usize = 64;
@@ -79,6 +83,7 @@ pub(crate) struct Segmented<'a> {
     spots: Spots,
     ending: Ending,
     repair: Repair,
+    heard: Heard,
 }
 
 /// What the own link needs to start.
@@ -134,6 +139,7 @@ impl<'a> Segmented<'a> {
             spots: Spots::start(source, &look),
             ending: Ending::NotYet,
             repair: Repair::default(),
+            heard: Heard::default(),
         };
         job.start_if_enough();
         let mut ticks = interval(Duration::from_millis(250));
@@ -189,6 +195,8 @@ impl<'a> Segmented<'a> {
         if let Some(OwnStart { lanes, most, open_at }) = self.own.take() {
             self.crew.add_own(lanes);
             self.planner.join_own(self.own_since, WorkerId(OWN), most, open_at);
+            let sites = u8::try_from(self.source.sites()).unwrap_or(u8::MAX);
+            self.planner.widen(self.own_since, WorkerId(OWN), sites.min(FIRST_LANES));
         }
         for joined in ready {
             self.join(joined);
@@ -344,6 +352,7 @@ impl<'a> Segmented<'a> {
     async fn tick(&mut self) -> Result<(), Error> {
         self.disk.sync(self.now()).await;
         self.show();
+        self.watch_silence();
         self.check_patience()
     }
 

@@ -8,10 +8,11 @@ use crate::disk::{Stored, Verdict};
 use crate::event::WorkerProgress;
 use crate::{Error, ErrorKind, Retry, Verified, WorkerReport};
 use bytes::Bytes;
-use haul_fetch::{Backoff, Body, Framing};
+use haul_fetch::{Backoff, Body, Framing, Probe, Source, Validator};
 use haul_span::{Span, SpanSet};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, interval};
+use url::Url;
 
 /// How often in a row a stream is begun anew that gets no further than before.
 const TRIES: u32 = 9;
@@ -88,6 +89,8 @@ struct Stream<'a, 'b> {
     at: u64,
     /// The furthest that any stream has come.
     furthest: u64,
+    /// Where what is stored came from: the URL, and what names the version there.
+    site: Site,
     /// Where the last one broke off, and how often in a row.
     broke: (u64, u32),
     /// What the own link has brought, and what of it was of no use.
@@ -103,10 +106,11 @@ struct Stream<'a, 'b> {
 
 impl<'a, 'b> Stream<'a, 'b> {
     fn new(fetch: &'b mut Fetch<'a>) -> Self {
-        let (now, strip) = (Instant::now(), strip(fetch));
+        let (now, strip, site) = (Instant::now(), strip(fetch), Site::of(&fetch.source));
         Self {
             fetch,
             strip,
+            site,
             rate: 0,
             at: 0,
             furthest: 0,
@@ -126,16 +130,14 @@ impl<'a, 'b> Stream<'a, 'b> {
             Some(body) => body,
             None => self.begin(stop).await?,
         };
-        if self.fetch.source.validator().is_none() {
-            // What an earlier stream brought may be of another version.
-            self.wasted += self.fetch.disk.forget_all_but(u32::MAX).await?.bytes();
-            self.fetch.stored = SpanSet::new();
-            self.strip = strip(self.fetch);
+        if self.site.validator.is_none() {
+            self.forget().await?;
         }
         while !self.is_whole() {
             tokio::select! {
                 piece = body.next() => match piece? {
                     Some(bytes) => self.take(bytes).await,
+                    None if self.fetch.source.length().is_some() => return Err(changed()),
                     None => break,
                 },
                 Some(done) = self.fetch.news.recv() => match done {
@@ -154,18 +156,32 @@ impl<'a, 'b> Stream<'a, 'b> {
         Ok(body.framing())
     }
 
-    /// Opens another stream of the same file.
-    async fn begin(&self, stop: &mut Stop) -> Result<Body, Error> {
+    /// Opens another stream of the same file, at its first site that has it.
+    async fn begin(&mut self, stop: &mut Stop) -> Result<Body, Error> {
         let Fetch { settings, source, .. } = &*self.fetch;
-        let probed = tokio::select! {
-            probed = settings.probe() => probed?,
+        let length = source.length();
+        let Probe { source, body } = tokio::select! {
+            probed = settings.probe_for(length) => probed?,
             () = stop.requested() => return Err(interrupted()),
         };
-        let known = (source.length(), source.validator());
-        if (probed.source.length(), probed.source.validator()) != known {
+        let site = Site::of(&source);
+        if site.url != self.site.url {
+            // Sites name their versions each in its own way, so that nothing can be joined.
+            self.fetch.telling.note("another address of the file takes over, from its first byte");
+            self.site = site;
+            self.forget().await?;
+        } else if site != self.site || source.length() != length {
             return Err(changed());
         }
-        Ok(probed.body)
+        Ok(body)
+    }
+
+    /// Forgets what earlier streams brought, which may be of another version.
+    async fn forget(&mut self) -> Result<(), Error> {
+        self.wasted += self.fetch.disk.forget_all_but(u32::MAX).await?.bytes();
+        self.fetch.stored = SpanSet::new();
+        self.strip = strip(self.fetch);
+        Ok(())
     }
 
     /// Stores what is not there yet.
@@ -248,6 +264,19 @@ impl<'a, 'b> Stream<'a, 'b> {
         let workers = vec![own];
         let map = self.strip.as_ref().map(Strip::stretches).unwrap_or_default();
         self.fetch.telling.progress(Snapshot { size, stored, durable, rate, workers, map });
+    }
+}
+
+/// One address of the file, and the version that is there.
+#[derive(PartialEq, Eq)]
+struct Site {
+    url: Url,
+    validator: Option<Validator>,
+}
+
+impl Site {
+    fn of(source: &Source) -> Self {
+        Self { url: source.url().clone(), validator: source.validator() }
     }
 }
 

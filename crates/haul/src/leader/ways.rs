@@ -54,6 +54,13 @@ impl LeaderBuilder {
         self
     }
 
+    /// Speaks HTTP/2 with origins that offer it over TLS: the own link's lanes share a connection
+    /// then. Helpers speak HTTP/1.1 all the same.
+    pub fn http2(mut self) -> Self {
+        self.http2 = true;
+        self
+    }
+
     /// Asks for help only with a file of at least so many bytes.
     pub fn helpers_from(mut self, bytes: u64) -> Self {
         self.helpers_from = bytes;

@@ -21,6 +21,8 @@ pub(super) struct Scene {
     pub(super) stranger: SocketAddr,
     /// The pace of a connection, in bytes per second.
     pub(super) rate: u64,
+    /// How many streams at a time a connection may have in HTTP/2; none if it speaks none.
+    pub(super) streams: Option<u32>,
     pub(super) began: Instant,
     pub(super) answer: fn(&Asked, &Self) -> Reply,
     pub(super) ledger: Ledger,

@@ -67,25 +67,30 @@ pub(super) const TRAPS: &[Trap] = &[
 ];
 
 /// The whole, without ranges.
-fn streamed(scene: &Scene) -> Reply {
+pub(super) fn streamed(scene: &Scene) -> Reply {
     Reply::whole(scene).without("Accept-Ranges")
 }
 
 fn chunked(scene: &Scene, ends: bool) -> Reply {
-    let mut steps = Vec::new();
-    let mut rest = scene.whole();
-    while let Some(chunk) = rest.and_then(|rest| rest.first(60_000)) {
-        steps.push(Step::Bytes(format!("{:x}\r\n", chunk.len()).into()));
-        steps.push(Step::File(scene.payload, chunk));
-        steps.push(Step::Bytes(b"\r\n".to_vec()));
-        rest = Span::new(chunk.end(), scene.size());
-    }
-    if ends {
-        steps.push(Step::Bytes(b"0\r\n\r\n".to_vec()));
-    } else {
+    let mut steps = scene.whole().map_or_else(Vec::new, |span| chunks(scene, span, "", ""));
+    if !ends {
         steps.truncate(steps.len() / 6 * 3);
     }
     streamed(scene).without("Content-Length").with("Transfer-Encoding", "chunked").sending(steps)
+}
+
+/// A part of the file in chunks, three steps for each and one at the end.
+pub(super) fn chunks(scene: &Scene, span: Span, extension: &str, trailers: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut rest = Some(span);
+    while let Some(chunk) = rest.and_then(|rest| rest.first(60_000)) {
+        steps.push(Step::Bytes(format!("{:x}{extension}\r\n", chunk.len()).into()));
+        steps.push(Step::File(scene.payload, chunk));
+        steps.push(Step::Bytes(b"\r\n".to_vec()));
+        rest = span.from(chunk.end());
+    }
+    steps.push(Step::Bytes(format!("0\r\n{trailers}\r\n").into()));
+    steps
 }
 
 /// A gzip member (RFC 1952) of stored blocks (RFC 1951 §3.2.4).

@@ -71,7 +71,7 @@ pub(super) const TRAPS: &[Trap] = &[
     .size((4 << 20) + 7),
 ];
 
-fn named(asked: &Asked, scene: &Scene, parameters: &str) -> Reply {
+pub(super) fn named(asked: &Asked, scene: &Scene, parameters: &str) -> Reply {
     Reply::fair(asked, scene).with("Content-Disposition", format!("attachment; {parameters}"))
 }
 

@@ -125,12 +125,16 @@ pub(super) const TRAPS: &[Trap] = &[
         .refused(2),
 ];
 
-fn range(span: Span, total: impl std::fmt::Display) -> String {
+pub(super) fn range(span: Span, total: impl std::fmt::Display) -> String {
     format!("bytes {}-{}/{total}", span.start(), span.last())
 }
 
 /// A fair answer, but for the Content-Range of later parts.
-fn in_later_parts(asked: &Asked, scene: &Scene, range: impl FnOnce(Span) -> String) -> Reply {
+pub(super) fn in_later_parts(
+    asked: &Asked,
+    scene: &Scene,
+    range: impl FnOnce(Span) -> String,
+) -> Reply {
     let fair = Reply::fair(asked, scene);
     match asked.later_part(scene.size()) {
         Some(span) => fair.with("Content-Range", range(span)),

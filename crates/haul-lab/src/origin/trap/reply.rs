@@ -2,6 +2,7 @@
 
 use super::conduct::{Asked, Scene};
 use crate::Payload;
+use h2::Reason;
 use haul_span::Span;
 
 pub(super) const ETAG: &str = "\"v1\"";
@@ -42,6 +43,12 @@ pub(super) enum Then {
     HangInHead,
     /// A reset, and no head before it.
     Gone,
+    /// HTTP/2 only: the stream is reset for this reason.
+    Break(Reason),
+    /// HTTP/2 only: the same, and no head before it.
+    Refuse(Reason),
+    /// HTTP/2 only: the whole connection is ended for this reason, and no head before it.
+    Dismiss(Reason),
 }
 
 impl Reply {

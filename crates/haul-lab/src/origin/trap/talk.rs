@@ -1,6 +1,7 @@
 //! The sockets of a hostile origin: heads in, whatever its conduct says out.
 
 use super::conduct::{Asked, Scene};
+use super::frames;
 use super::reply::{Reply, Step, Then};
 use crate::Payload;
 use crate::origin::ledger::Seen;
@@ -8,7 +9,7 @@ use haul_span::Span;
 use rustls::ServerConfig;
 use std::future::pending;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -45,7 +46,7 @@ pub(super) async fn serve(doors: Doors, scene: Arc<Scene>, mut stopped: oneshot:
 }
 
 /// One connection; the ledger counts it as open for as long as this lives.
-struct Caller {
+pub(super) struct Caller {
     peer: SocketAddr,
     connection: u64,
     to_stranger: bool,
@@ -69,8 +70,12 @@ impl Caller {
             }
             return;
         };
-        if let Ok(mut stream) = tls.accept(stream).await {
-            // A client that is gone is its own right.
+        let Ok(mut stream) = tls.accept(stream).await else { return };
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        // A client that is gone is its own right.
+        if let (true, Some(streams)) = (http2, self.scene.streams) {
+            let _ = frames::talk(Arc::new(self), stream, streams).await;
+        } else {
             let _ = self.talk(&mut stream).await;
             let _ = stream.shutdown().await;
         }
@@ -79,44 +84,66 @@ impl Caller {
     /// Answers requests until the connection is to end; says how.
     async fn talk<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<Then> {
         while let Some(head) = read_head(stream).await? {
-            let asked = self.asked(&head);
-            let reply = (self.scene.answer)(&asked, &self.scene);
-            let status = reply.status.split(' ').next().and_then(|code| code.parse().ok());
-            self.scene.ledger.answered(Seen { status: status.unwrap_or(0), ..asked.seen });
+            let asked = self.asked(self.seen(&head));
+            let reply = self.reply(&asked);
             if reply.then != Then::Gone {
                 self.send(stream, &reply).await?;
             }
             match reply.then {
                 Then::Next => {}
                 Then::Hang | Then::HangInHead => pending().await,
-                Then::Close | Then::Reset | Then::Gone => return Ok(reply.then),
+                then => return Ok(then),
             }
         }
         Ok(Then::Close)
     }
 
-    fn asked(&self, head: &str) -> Asked {
+    fn seen(&self, head: &str) -> Seen {
         let mut lines = head.lines();
         let mut words = lines.next().unwrap_or_default().split(' ').map(str::to_owned);
-        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let target = if self.to_stranger { format!("/{path}") } else { path };
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let headers = lines
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()));
-        let headers = headers.collect();
-        let seen = Seen { peer: self.peer, method, target, headers, status: 0 };
-        let open = self.scene.ledger.open();
+        Seen { peer: self.peer, method, target, headers: headers.collect(), status: 0 }
+    }
+
+    /// Counts a request and says what the conduct is to know of it.
+    pub(super) fn asked(&self, mut seen: Seen) -> Asked {
+        if self.to_stranger {
+            seen.target = format!("/{}", seen.target);
+        }
         let mut asked = Asked {
             seen,
             number: 0,
             parts_before: 0,
-            open,
+            open: self.scene.ledger.open(),
             connection: self.connection,
             to_stranger: self.to_stranger,
         };
         let is_part = asked.later_part(self.scene.size()).is_some();
         (asked.number, asked.parts_before) = self.scene.memory.note(is_part);
         asked
+    }
+
+    /// What the conduct answers; it is written down.
+    pub(super) fn reply(&self, asked: &Asked) -> Reply {
+        let reply = (self.scene.answer)(asked, &self.scene);
+        let status = reply.status.split(' ').next().and_then(|code| code.parse().ok());
+        self.scene.ledger.answered(Seen { status: status.unwrap_or(0), ..asked.seen.clone() });
+        reply
+    }
+
+    pub(super) const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    pub(super) fn rate(&self) -> u64 {
+        self.scene.rate
+    }
+
+    pub(super) fn sent(&self, bytes: u64) {
+        self.scene.ledger.sent(self.peer.ip(), bytes);
     }
 
     async fn send(&self, stream: &mut (impl AsyncWrite + Unpin), reply: &Reply) -> io::Result<()> {
@@ -137,7 +164,6 @@ impl Caller {
         Ok(())
     }
 
-    /// Sends part of a file at an even pace.
     async fn send_file(
         &self,
         stream: &mut (impl AsyncWrite + Unpin),
@@ -145,18 +171,38 @@ impl Caller {
         span: Span,
         rate: u64,
     ) -> io::Result<()> {
-        let (began, piece) = (Instant::now(), (rate / 100).clamp(1, 64 << 10));
-        let peer: IpAddr = self.peer.ip();
-        let mut rest = Some(span);
-        while let Some(piece) = rest.and_then(|rest| rest.first(piece)) {
+        let mut pace = Pace::of(span, rate);
+        while let Some(piece) = pace.next().await {
             stream.write_all(&payload.bytes(piece)).await?;
             stream.flush().await?;
-            self.scene.ledger.sent(peer, piece.len());
-            rest = span.from(piece.end());
-            let millis = (piece.end() - span.start()).saturating_mul(1000) / rate.max(1);
-            sleep_until(began + Duration::from_millis(millis)).await;
+            self.sent(piece.len());
         }
         Ok(())
+    }
+}
+
+/// A span in pieces that come at an even pace.
+pub(super) struct Pace {
+    span: Span,
+    rest: Option<Span>,
+    began: Instant,
+    /// In bytes per second.
+    rate: u64,
+}
+
+impl Pace {
+    pub(super) fn of(span: Span, rate: u64) -> Self {
+        Self { span, rest: Some(span), began: Instant::now(), rate: rate.max(1) }
+    }
+
+    /// The next piece when it is time for it; `None` when the time of the last one is over.
+    pub(super) async fn next(&mut self) -> Option<Span> {
+        let sent = self.rest.map_or(self.span.len(), |rest| rest.start() - self.span.start());
+        let millis = sent.saturating_mul(1000) / self.rate;
+        sleep_until(self.began + Duration::from_millis(millis)).await;
+        let piece = self.rest?.first((self.rate / 100).clamp(1, 64 << 10))?;
+        self.rest = self.span.from(piece.end());
+        Some(piece)
     }
 }
 

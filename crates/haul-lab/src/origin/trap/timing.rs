@@ -149,7 +149,7 @@ pub(super) const TRAPS: &[Trap] = &[
     .refused(22)
     .patience(60),
     Trap::new(43, "h2-offered", "offers HTTP/2 and HTTP/1.1 in its handshake", Reply::fair)
-        .secured(Secured::OfferingH2),
+        .secured(Secured::OfferingH2 { streams: 100 }),
     Trap::new(46, "unknown-authority", "shows a certificate that it made itself", Reply::fair)
         .secured(Secured::ByNobody)
         .refused(6),
@@ -160,15 +160,24 @@ pub(super) const TRAPS: &[Trap] = &[
         .secured(Secured::AsAnother)
         .refused(6),
     Trap::new(47, "network-drop", "is gone for 6 s after 0.5 s", |asked, scene| {
-        let (from, to) = (Duration::from_millis(500), Duration::from_millis(6500));
-        if (from..to).contains(&scene.since()) {
-            return Reply::status("").then(Then::Gone);
-        }
-        let fair = Reply::fair(asked, scene);
-        if scene.since() < from { fair.cut_after(scene.rate / 2, Then::Reset) } else { fair }
+        gone(asked, scene, Duration::from_secs(6))
     })
     .patience(60),
+    Trap::new(47, "network-drop-long", "is gone for 60 s after 0.5 s", |asked, scene| {
+        gone(asked, scene, Duration::from_secs(60))
+    })
+    .patience(150),
 ];
+
+/// Gone for so long from half a second on, with all connections.
+fn gone(asked: &Asked, scene: &Scene, time: Duration) -> Reply {
+    let from = Duration::from_millis(500);
+    if (from..from + time).contains(&scene.since()) {
+        return Reply::status("").then(Then::Gone);
+    }
+    let fair = Reply::fair(asked, scene);
+    if scene.since() < from { fair.cut_after(scene.rate / 2, Then::Reset) } else { fair }
+}
 
 fn cut(asked: &Asked, scene: &Scene, then: Then) -> Reply {
     let fair = Reply::fair(asked, scene);

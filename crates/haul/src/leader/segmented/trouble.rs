@@ -7,6 +7,19 @@ use crate::leader::single::OWN;
 use crate::{Error, ErrorKind};
 use haul_fetch::Kind;
 use haul_plan::{LeaseId, Setback, WorkerId};
+use std::time::Duration;
+
+/// How long nothing comes before the user is told.
+const SILENCE: Duration = Duration::from_secs(4);
+
+/// When something came last.
+#[derive(Default)]
+pub(super) struct Heard {
+    at: Duration,
+    received: u64,
+    /// The user was told that nothing comes.
+    is_missed: bool,
+}
 
 impl Segmented<'_> {
     pub(super) fn take_failure(
@@ -39,6 +52,24 @@ impl Segmented<'_> {
         for lease in waiting.collect::<Vec<_>>() {
             self.crew.order(OWN, Order::Revoke { lease: lease.0 });
             self.planner.fail(self.now(), WorkerId(OWN), lease, setback);
+        }
+    }
+
+    /// Tells the user when nothing has come for a while, and when something comes again.
+    pub(super) fn watch_silence(&mut self) {
+        let (now, received) = (self.now(), self.planner.received().bytes());
+        let silence = now.saturating_sub(self.heard.at);
+        if received != self.heard.received {
+            if self.heard.is_missed {
+                self.telling.note(format!("bytes come again after {} s", silence.as_secs()));
+            }
+            self.heard = Heard { at: now, received, is_missed: false };
+        } else if let (false, Some(trouble)) = (self.heard.is_missed, &self.trouble)
+            && silence >= SILENCE
+        {
+            let because = trouble.because();
+            self.telling.note(format!("nothing comes at present: {because}; trying on"));
+            self.heard.is_missed = true;
         }
     }
 
