@@ -85,7 +85,7 @@ fn the_first_of_28_answers_in_20_ms_and_all_in_120_ms_with_and_without_losses() 
     }
 }
 
-fn build(lan: LanBuilder) -> Option<Scene> {
+pub(crate) fn build(lan: LanBuilder) -> Option<Scene> {
     if let Some(reason) = lan::missing(&["nft"]) {
         lan::skip_or_fail(&reason);
         return None;
@@ -116,7 +116,7 @@ fn times(events: &[Value], name: &str) -> Vec<f64> {
 }
 
 /// Has a machine's firewall obey a rule of nft's.
-fn filter(host: &Host, rule: &str) {
+pub(crate) fn filter(host: &Host, rule: &str) {
     let table = "add table inet lab; \
          add chain inet lab input { type filter hook input priority 0 ; }";
     let mut nft: Command = host.command("nft");

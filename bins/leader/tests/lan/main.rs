@@ -19,6 +19,7 @@ mod asks;
 mod capped;
 mod efficiency;
 mod footprint;
+mod leads;
 mod losses;
 mod never_slower;
 mod origins;
