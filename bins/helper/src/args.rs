@@ -71,7 +71,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "RATE")]
     pub(crate) limit_rate: Option<ByteRate>,
 
-    /// Hear asks on this address
+    /// Hear asks on this address, and take in leaders that dial it
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = listen, default_value = "0.0.0.0:4285")]
     pub(crate) listen: SocketAddrV4,
 

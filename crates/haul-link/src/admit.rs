@@ -1,4 +1,4 @@
-use crate::{Heard, Interface};
+use crate::{Heard, Interface, PeerId};
 use haul_wire::Ask;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -26,7 +26,8 @@ pub struct Admission {
     asks: Memory<[u8; 16]>,
     sources: Memory<IpAddr>,
     callers: Memory<IpAddr>,
-    offers: Memory<[u8; 16]>,
+    /// By leader too: an ask's number can be read by anyone, but a leader has proved who it is.
+    offers: Memory<(PeerId, [u8; 16])>,
 }
 
 impl Admission {
@@ -53,7 +54,8 @@ impl Admission {
     ) -> bool {
         let Heard { ask, from } = heard;
         let fits = self.ports.contains(&ask.port) && ask.expires > 0;
-        let is_new = || !self.asks.has(now, &ask.id) && !self.offers.has(now, &ask.id);
+        let offered = (PeerId(ask.leader), ask.id);
+        let is_new = || !self.asks.has(now, &ask.id) && !self.offers.has(now, &offered);
         let admitted = fits
             && is_new()
             && !self.sources.has(now, from)
@@ -82,20 +84,21 @@ impl Admission {
         admitted
     }
 
-    /// Whether to take an offer that an ask led to: one for each ask, over whichever connection it
-    /// comes.
-    pub fn admit_offer(&mut self, now: Duration, ask: [u8; 16]) -> bool {
-        let admitted = !self.offers.has(now, &ask);
+    /// Whether to take a leader's offer that an ask led to: one for each ask, over whichever
+    /// connection it comes.
+    pub fn admit_offer(&mut self, now: Duration, leader: PeerId, ask: [u8; 16]) -> bool {
+        let offer = (leader, ask);
+        let admitted = !self.offers.has(now, &offer);
         if admitted {
-            self.offers.note(now, ask);
+            self.offers.note(now, offer);
         }
         admitted
     }
 
-    /// Lets an ask be followed again: what came of it ended for a passing reason.
-    pub fn forget(&mut self, ask: [u8; 16]) {
+    /// Lets a leader's ask be followed again: what came of it ended for a passing reason.
+    pub fn forget(&mut self, leader: PeerId, ask: [u8; 16]) {
         self.asks.forget(&ask);
-        self.offers.forget(&ask);
+        self.offers.forget(&(leader, ask));
     }
 }
 
@@ -222,11 +225,14 @@ mod tests {
         let mut admission = Admission::new(crate::PORTS);
         let at = Duration::from_secs;
         let heard = heard(1, [10, 0, 0, 9], 4285);
-        assert!(admission.admit_offer(at(0), heard.ask.id), "the leader dialled first");
+        let [leader, thief] = [heard.ask.leader, [9; 32]].map(PeerId);
+        let ask = heard.ask.id;
+        assert!(admission.admit_offer(at(0), thief, ask), "it has read the ask, and harms nobody");
+        assert!(admission.admit_offer(at(0), leader, ask), "the leader dialled first");
         assert!(!admission.admit(at(1), &heard, &lan(), |_| false));
-        assert!(!admission.admit_offer(at(2), heard.ask.id));
-        admission.forget(heard.ask.id);
+        assert!(!admission.admit_offer(at(2), leader, ask));
+        admission.forget(leader, ask);
         assert!(admission.admit(at(3), &heard, &lan(), |_| false));
-        assert!(admission.admit_offer(at(4), heard.ask.id));
+        assert!(admission.admit_offer(at(4), leader, ask));
     }
 }

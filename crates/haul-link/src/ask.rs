@@ -109,23 +109,20 @@ pub struct Heard {
     pub from: IpAddr,
 }
 
-/// Answers are spread over this long for each address of a network beyond [`ALL_AT_ONCE`].
-const SPREAD: Duration = Duration::from_micros(100);
-
-/// So many machines may answer at the same moment.
-const ALL_AT_ONCE: u32 = 256;
+/// Answers are spread over so much time for each address of the network.
+const SPREAD: Duration = Duration::from_micros(40);
 
 /// The longest that an answer is put off.
-const LONGEST_SPREAD: Duration = Duration::from_millis(100);
+const LONGEST_SPREAD: Duration = Duration::from_millis(40);
 
 impl Heard {
-    /// How long an answer may be put off at most, so that the machines of a large network do not
-    /// all answer at the same moment: nothing in a network of 256 addresses, up to 100 ms in one of
-    /// 1,256 and more. How many will answer nobody knows, but how many can.
+    /// How long an answer may be put off at most, so that the machines of a network do not all
+    /// answer at the same moment: 10 ms in a network of 256 addresses, and 40 ms in one of 1,000
+    /// and more. How many will answer nobody knows, but how many can. A machine that was asked from
+    /// elsewhere was asked by address, and need not wait.
     pub fn spread(&self, networks: &[Interface]) -> Duration {
         let sizes = networks.iter().filter(|network| network.has(self.from)).map(Interface::size);
-        let crowd = sizes.max().unwrap_or(0).saturating_sub(ALL_AT_ONCE);
-        SPREAD.saturating_mul(crowd).min(LONGEST_SPREAD)
+        SPREAD.saturating_mul(sizes.max().unwrap_or(0)).min(LONGEST_SPREAD)
     }
 }
 
@@ -247,7 +244,7 @@ mod tests {
     fn answers_are_spread_by_how_many_there_can_be() {
         let heard = |last| Heard { ask: ask(), from: [10, 0, 0, last].into() };
         let spread = |prefix| heard(9).spread(&[network(prefix)]).as_millis();
-        assert_eq!([24, 23, 22, 16, 0].map(spread), [0, 25, 76, 100, 100]);
+        assert_eq!([30, 24, 23, 16, 0].map(spread), [0, 10, 20, 40, 40]);
         let far = Heard { ask: ask(), from: [192, 168, 0, 9].into() };
         assert_eq!(far.spread(&[network(16)]), Duration::ZERO, "asked by address");
     }

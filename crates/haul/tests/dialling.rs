@@ -5,10 +5,11 @@
 
 use haul::trust::GroupFile;
 use haul::{
-    Decision, Event, Happening, Helper, HelperBuilder, HelperEvent, Helpers, Home, Leader, Serving,
+    Decision, Event, Happening, Helper, HelperBuilder, HelperEvent, Helpers, Home, Leader,
+    LeaderBuilder, Serving, Transfer,
 };
-use haul_lab::Payload;
-use haul_lab::origin::{Origin, Resource};
+use haul_lab::origin::{Origin, Resource, Shape};
+use haul_lab::{Payload, Rate};
 use haul_link::{Greeting, Group, Identity, LinkError, Me, PeerId, answer, dial, greet};
 use haul_wire::{Answer, Ask, ByeReason, Frame, Offer, Scheme, Verdict};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -35,6 +36,18 @@ async fn a_helper_that_cannot_dial_is_dialled_and_is_asked_first_the_next_time()
     let kept = std::fs::read_to_string(stage.folder.path().join("leader/helpers")).unwrap();
     let id = stage.home("helper").id().unwrap();
     assert_eq!(kept, format!("{id} {at}\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_helper_that_was_lost_is_dialled_again() {
+    let stage = Stage::behind(Shape::by_peer(Rate::mbit(1)));
+    let (serving, at) = listening(stage.helper().ports(1..=1)).await;
+    let mut transfer = stage.leader(at).build().unwrap().start();
+    until_joined(&mut transfer).await;
+    serving.stop().await.unwrap();
+    let SocketAddr::V4(same) = at else { panic!() };
+    let (_serving, _) = listening(stage.helper().ports(1..=1).listen(same)).await;
+    until_joined(&mut transfer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,8 +128,13 @@ struct Stage {
 
 impl Stage {
     fn set() -> Self {
+        Self::behind(Shape::default())
+    }
+
+    /// With an origin that answers in this shape.
+    fn behind(shape: Shape) -> Self {
         let file = Resource::of(Payload::new(7, SIZE));
-        let origin = Origin::builder().serve("/file.bin", file).start().unwrap();
+        let origin = Origin::builder().serve("/file.bin", file).shape(shape).start().unwrap();
         Self { folder: TempDir::new().unwrap(), origin }
     }
 
@@ -133,15 +151,19 @@ impl Stage {
             .ports(1..=u16::MAX)
     }
 
-    /// What a download tells that waits for the machine at this address for some seconds.
-    async fn download(&self, at: SocketAddr) -> Vec<Event> {
-        let leader = Leader::builder(self.origin.url("/file.bin").parse().unwrap())
+    /// A leader that waits for the machine at this address for some seconds.
+    fn leader(&self, at: SocketAddr) -> LeaderBuilder {
+        Leader::builder(self.origin.url("/file.bin").parse().unwrap())
             .folder(self.folder.path())
             .home(self.home("leader"))
             .helpers(Helpers::only([at.to_string()]))
             .ports(0..=0)
-            .min_helpers(1);
-        let mut transfer = leader.build().unwrap().start();
+            .min_helpers(1)
+    }
+
+    /// What its download tells.
+    async fn download(&self, at: SocketAddr) -> Vec<Event> {
+        let mut transfer = self.leader(at).build().unwrap().start();
         let mut events = Vec::new();
         while let Some(event) = transfer.next_event().await {
             events.push(event);
@@ -155,6 +177,15 @@ async fn listening(helper: HelperBuilder) -> (Serving, SocketAddr) {
     match serving.next_event().await {
         Some(HelperEvent::Listening { address }) => (serving, address),
         other => panic!("{other:?}"),
+    }
+}
+
+async fn until_joined(transfer: &mut Transfer) {
+    loop {
+        let event = transfer.next_event().await.expect("the download goes on for long enough");
+        if matches!(event.what, Happening::Joined { .. }) {
+            return;
+        }
     }
 }
 

@@ -55,6 +55,7 @@ fn a_thousand_peers_and_a_flood_of_datagrams_slow_nothing_down() {
     get.until_stored(SIZE / 10);
     let attack = [
         connections(mallory, scene.lan.leader()),
+        connections(mallory, asha),
         datagrams(mallory, scene.lan.leader()),
         datagrams(mallory, asha),
         strangers(mallory, ben),
@@ -81,7 +82,7 @@ fn a_thousand_peers_and_a_flood_of_datagrams_slow_nothing_down() {
     assert!(echo <= ECHO, "{echo}");
 }
 
-/// A thousand connections to the leader's door, which are silent, talk garbage, or begin TLS.
+/// A thousand connections to a machine's door, which are silent, talk garbage, or begin TLS.
 fn connections(from: &Host, to: &Host) -> JoinHandle<()> {
     let door = SocketAddr::from((to.address(), 4285));
     let work = move || {

@@ -118,7 +118,8 @@ impl HelperBuilder {
         self
     }
 
-    /// Hears asks here; port 4285 on every address unless told.
+    /// Hears asks here by UDP, and takes in leaders that dial by TCP; port 4285 on every address
+    /// unless told.
     pub fn listen(mut self, address: SocketAddrV4) -> Self {
         self.listen = address;
         self

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 #[serde(tag = "event", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum HelperEvent {
-    /// Asks are heard from now on.
+    /// Leaders are heard from now on.
     Listening {
         /// Where.
         address: SocketAddr,

@@ -71,13 +71,13 @@ pub(crate) async fn help(call: Call, helping: &Helping) {
 
 async fn meet(call: Call, helping: &Helping) -> Result<(), Ended> {
     let asked = match &call {
-        Call::Ask(heard) => Some(heard.ask.id),
+        Call::Ask(heard) => Some(heard.ask),
         Call::Caller { .. } => None,
     };
     let greeted = greeted(call, helping).await;
     let again = greeted.as_ref().is_err_and(|error| !matches!(error, LinkError::Stranger));
     if let Some(ask) = asked.filter(|_| again) {
-        helping.admission().forget(ask);
+        helping.admission().forget(PeerId(ask.leader), ask.id);
     }
     let Greeted { leader, from, mut greeting } = greeted?;
     let ask = greeting.ask;
@@ -93,7 +93,7 @@ async fn meet(call: Call, helping: &Helping) -> Result<(), Ended> {
         }
     };
     if ended.as_ref().is_err_and(|ended| ended.again) {
-        helping.admission().forget(ask);
+        helping.admission().forget(leader, ask);
     }
     ended
 }
@@ -150,7 +150,7 @@ async fn agree(
         Frame::Offer(offer) => offer,
         other => return Err(unexpected("an offer", &other)),
     };
-    if !helping.admission().admit_offer(helping.gate.steady(), greeting.ask) {
+    if !helping.admission().admit_offer(helping.gate.steady(), leader, greeting.ask) {
         return Err(Ended::with(ByeReason::NotWanted, "it has offered this before"));
     }
     let request = Request {

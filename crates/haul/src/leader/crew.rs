@@ -71,6 +71,12 @@ impl Crew {
         self.members.get(&worker)
     }
 
+    /// How many helpers take part at present.
+    pub(crate) fn helping(&self) -> usize {
+        let is_helper = |member: &&Member| matches!(member.hands, Hands::Helper { .. });
+        self.members.values().filter(is_helper).count()
+    }
+
     /// Whether the machine with this key takes part already.
     pub(crate) fn has(&self, wanted: PeerId) -> bool {
         let is =

@@ -31,20 +31,31 @@ pub(super) struct Guest<'a> {
 }
 
 /// Why a session ended, and what the helper is told.
-struct End {
-    because: String,
+pub(super) struct End {
+    pub(super) because: String,
     farewell: Option<ByeReason>,
+    /// Whether nobody wanted it to end.
+    pub(super) is_broken: bool,
 }
 
 impl End {
     fn wrong(because: impl Into<String>) -> Self {
-        Self { because: because.into(), farewell: Some(ByeReason::Protocol) }
+        Self { farewell: Some(ByeReason::Protocol), ..Self::told(because) }
+    }
+
+    /// Either side has said so, or hears it no more.
+    fn told(because: impl Into<String>) -> Self {
+        Self { because: because.into(), farewell: None, is_broken: false }
     }
 }
 
 impl From<LinkError> for End {
     fn from(error: LinkError) -> Self {
-        Self { because: error.to_string(), farewell: error.farewell() }
+        let is_broken = matches!(
+            error,
+            LinkError::Broken { .. } | LinkError::Closed | LinkError::Silent { .. }
+        );
+        Self { because: error.to_string(), farewell: error.farewell(), is_broken }
     }
 }
 
@@ -54,20 +65,20 @@ impl Guest<'_> {
         mut self,
         session: Session,
         outgoing: mpsc::UnboundedReceiver<Frame>,
-    ) -> String {
+    ) -> End {
         let (reader, writer) = session.granted();
         let proofs = std::mem::take(&mut self.proofs);
         let mut speaking = pin!(self.speak(writer, outgoing));
         let end = tokio::select! {
             end = self.hear(reader, proofs) => end,
-            because = &mut speaking => return because,
+            end = &mut speaking => return end,
         };
         if let Some(reason) = end.farewell {
             // The one who speaks ends with this word, if the helper still hears it.
             let _ = self.replies.send(Frame::Bye { reason });
             let _ = timeout(FAREWELL, speaking).await;
         }
-        end.because
+        end
     }
 
     /// Passes on what the helper says, and reads what it challenges for.
@@ -80,7 +91,8 @@ impl Guest<'_> {
                     match proof.unwrap_or_else(|error| Err(error.to_string())) {
                         Ok(sha256) => drop(self.replies.send(Frame::Proof { sha256 })),
                         Err(because) => {
-                            return End { because, farewell: Some(ByeReason::Unproven) };
+                            let farewell = Some(ByeReason::Unproven);
+                            return End { farewell, ..End::told(because) };
                         }
                     }
                     continue;
@@ -131,7 +143,7 @@ impl Guest<'_> {
             }
             Frame::Pong => return Ok(()),
             Frame::Bye { reason } => {
-                return Err(End { because: reason_text(reason), farewell: None });
+                return Err(End::told(reason_text(reason)));
             }
             other => {
                 let kind = other.kind();
@@ -147,23 +159,23 @@ impl Guest<'_> {
         &self,
         mut writer: FrameWriter,
         mut frames: mpsc::UnboundedReceiver<Frame>,
-    ) -> String {
+    ) -> End {
         loop {
             let frame = tokio::select! {
                 frame = frames.recv() => match frame {
                     Some(frame) => frame,
-                    None => return "the job let it go".into(),
+                    None => return End::told("the job let it go"),
                 },
                 () = self.pinged.notified() => Frame::Pong,
                 () = sleep(Session::PING_AFTER) => Frame::Ping,
             };
             self.ledger().note(&frame);
             if let Err(error) = writer.send(&frame).await {
-                return error.to_string();
+                return error.into();
             }
             if let Frame::Bye { reason } = frame {
                 writer.close().await;
-                return reason_text(reason);
+                return End::told(reason_text(reason));
             }
         }
     }

@@ -4,7 +4,7 @@ use super::builder::Settings;
 use super::discover::Asking;
 use super::door::Door;
 use super::leads;
-use super::peer::{Hosting, News};
+use super::peer::{Hosting, News, PROOFS};
 use super::presence::Presence;
 use super::single::OWN;
 use super::transfer::Telling;
@@ -16,12 +16,12 @@ use haul_link::random;
 use haul_wire::{JobFacts, Offer, Scheme};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 /// Opens the door and asks around, unless the job is to run alone. What keeps helpers away is said
 /// and is no reason to stop: the own link works without them.
-pub(crate) async fn look_for_helpers(
+pub(crate) fn look_for_helpers(
     settings: &Settings,
     telling: &Telling,
     source: &Source,
@@ -36,12 +36,12 @@ pub(crate) async fn look_for_helpers(
     if let Some(why) = settings.alone {
         return telling.note(format!("this download runs alone: {why}"));
     }
-    if let Err(error) = invite(settings, telling, source, length, news, tasks).await {
+    if let Err(error) = invite(settings, telling, source, length, news, tasks) {
         telling.note(format!("nobody can be asked for help: {}", error.because()));
     }
 }
 
-async fn invite(
+fn invite(
     settings: &Settings,
     telling: &Telling,
     source: &Source,
@@ -65,6 +65,7 @@ async fn invite(
         ask,
         ask_port: settings.ask_port,
         presence: Presence::default(),
+        proving: Semaphore::new(PROOFS),
         offer: offer(source, length),
         job: JobFacts {
             url: without_fragment(source),

@@ -1,6 +1,6 @@
 //! The leader's end of a session with one helper.
 
-use super::guest::Guest;
+use super::guest::{End, Guest};
 use super::presence::{Presence, Present};
 use crate::event::{Answer, Happening};
 use crate::trust::{Group, Role, Trust};
@@ -35,6 +35,9 @@ const CHALLENGE_MOST: u64 = 64 << 10;
 /// How many frames a helper may send between its yes and its word that it is ready.
 const PREPARING: u32 = 64;
 
+/// How many parts of the file may be read for helpers at a time: the own link has work to do.
+pub(super) const PROOFS: usize = 8;
+
 /// The answer to a helper's challenge, while it is worked out.
 pub(super) type Proofs = JoinSet<Result<[u8; 32], String>>;
 
@@ -50,6 +53,7 @@ pub(crate) struct Hosting {
     /// Where helpers hear asks unless they are known to do it elsewhere.
     pub(crate) ask_port: u16,
     pub(crate) presence: Presence,
+    pub(crate) proving: Semaphore,
     pub(crate) source: Source,
     pub(crate) offer: Offer,
     pub(crate) job: JobFacts,
@@ -187,7 +191,10 @@ async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting
     hosting.tell(News::Joined(joined)).await;
     let guest =
         Guest { worker, hosting, replies, proofs, ledger: Mutex::default(), pinged: Notify::new() };
-    let because = guest.work_with(greeting.session, outgoing).await;
+    let End { because, is_broken, .. } = guest.work_with(greeting.session, outgoing).await;
+    if is_broken {
+        hosting.presence.forget_answer(address.ip());
+    }
     hosting.tell(News::Said { worker, said: Said::Gone { because } }).await;
 }
 
@@ -309,6 +316,7 @@ impl Hosting {
         if !self.may_be_read(span) {
             return Err("it challenged for more than a challenge may".into());
         }
+        let _turn = self.proving.acquire().await;
         let mut digest = Sha256::new();
         let mut lane = Lane::new(self.source.clone());
         lane.open(span).await.map_err(|error| error.to_string())?;

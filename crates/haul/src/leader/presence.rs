@@ -40,6 +40,11 @@ impl Presence {
         self.faces().answered.insert(address);
     }
 
+    /// Lets a machine be asked and dialled again: it was lost.
+    pub(crate) fn forget_answer(&self, address: IpAddr) {
+        self.faces().answered.remove(&address);
+    }
+
     /// Whether a machine has answered from this address.
     pub(crate) fn has_answered(&self, address: IpAddr) -> bool {
         self.faces().answered.contains(&address)
@@ -87,5 +92,7 @@ mod tests {
         assert_eq!(presence.invited(one), Some((one, 4290).into()));
         assert_eq!(presence.invited(two), None);
         assert!(presence.has_answered(two) && !presence.has_answered(one));
+        presence.forget_answer(two);
+        assert!(!presence.has_answered(two));
     }
 }

@@ -21,7 +21,8 @@ use haul_fetch::ways::Pieces;
 use haul_fetch::{Lane, Source};
 use haul_plan::{Cause, Config, LeaseId, Output, Planner, WorkerId};
 use haul_span::Span;
-use haul_wire::ByeReason;
+use haul_wire::{ByeReason, Frame};
+use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -29,6 +30,10 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 
 /// How many lanes the own link may come to use.
 const OWN_LANES: u8 = 8;
+
+/// How many helpers are at work at a time. More would each add too little to be kept, and cost the
+/// leader more than they bring.
+const AT_WORK: usize = 64;
 
 /// Pieces that may wait to be taken in.
 const QUEUE: usize = 64;
@@ -55,6 +60,8 @@ pub(crate) struct Segmented<'a> {
     durable: u64,
     /// Helpers that wait for enough others, and how many that is.
     waiting: Option<(usize, Vec<Joined>)>,
+    /// Helpers that are ready and step in when another leaves.
+    spare: VecDeque<Joined>,
     /// Machines whose owner has not answered yet.
     undecided: usize,
     own: Option<OwnStart>,
@@ -99,7 +106,7 @@ impl<'a> Segmented<'a> {
         let lanes = Lanes::start(source, most, Some(lane), &say, None);
         let open_at = stored.is_empty().then_some(0);
         let mut tasks = JoinSet::new();
-        look_for_helpers(settings, telling, source, length, tell, &mut tasks).await;
+        look_for_helpers(settings, telling, source, length, tell, &mut tasks);
         let mut job = Self {
             telling,
             source: source.clone(),
@@ -110,6 +117,7 @@ impl<'a> Segmented<'a> {
             crew: Crew::default(),
             durable: 0,
             waiting: Some((settings.min_helpers, Vec::new())),
+            spare: VecDeque::new(),
             undecided: 0,
             own: Some(OwnStart { lanes, most, open_at }),
             own_lanes: most,
@@ -177,7 +185,11 @@ impl<'a> Segmented<'a> {
         }
     }
 
+    /// Lets a helper begin, or wait until there is work for it.
     fn join(&mut self, joined: Joined) {
+        if self.crew.helping() >= AT_WORK {
+            return self.spare.push_back(joined);
+        }
         let Joined { worker, name, address, hears_at, code, peer, lanes, frames } = joined;
         self.telling.tell(Happening::Joined { worker, name: name.clone(), address, code });
         self.crew.add_helper(worker, name, address, hears_at, peer, frames);
@@ -225,6 +237,9 @@ impl<'a> Segmented<'a> {
         let Some(name) = self.crew.get(worker).map(|member| member.name.clone()) else { return };
         if self.crew.dismiss(worker, reason) {
             self.telling.tell(Happening::Lost { worker, name, because });
+            if let Some(next) = self.spare.pop_front() {
+                self.join(next);
+            }
         }
     }
 
@@ -269,7 +284,7 @@ impl<'a> Segmented<'a> {
         self.undecided = self.undecided.saturating_sub(1);
         if self.crew.has(joined.peer) {
             let reason = ByeReason::NotWanted;
-            return drop(joined.frames.send(haul_wire::Frame::Bye { reason }));
+            return drop(joined.frames.send(Frame::Bye { reason }));
         }
         match &mut self.waiting {
             Some((_, ready)) => ready.push(joined),
@@ -297,6 +312,7 @@ impl<'a> Segmented<'a> {
                 if let Some((_, ready)) = &mut self.waiting {
                     ready.retain(|joined| joined.worker != worker);
                 }
+                self.spare.retain(|joined| joined.worker != worker);
                 self.planner.leave(now, WorkerId(worker));
                 self.lose(worker, ByeReason::Done, because);
             }
@@ -341,6 +357,10 @@ impl<'a> Segmented<'a> {
 
     /// Tells everybody that it is over and gives the words time to leave.
     async fn farewell(&mut self, reason: ByeReason, heard: &mut mpsc::Receiver<News>) {
+        for spare in self.spare.drain(..) {
+            // Whoever has gone hears it no more.
+            let _ = spare.frames.send(Frame::Bye { reason });
+        }
         let mut parting = self.crew.dismiss_helpers(reason);
         let parted = async {
             while !parting.is_empty() {
