@@ -43,12 +43,13 @@ const PURE: [(&str, &[&str]); 3] =
     [("haul-span", &[]), ("haul-wire", &["bytes", "postcard", "serde"]), ("haul-plan", &[])];
 
 /// Packages that only some crates may use, by how their names begin.
-const ONLY_IN: [(&str, &[&str]); 10] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
     ("anyhow", &["leader", "helper", "haul-examples", "haul-benches"]),
     ("clap", &["leader", "helper", "haul-examples", "haul-lab"]),
     ("criterion", &["haul-benches"]),
     ("hyper", &["haul-fetch", "haul-web", "haul-lab"]),
     ("indicatif", &["leader", "helper", "haul-examples"]),
+    ("mdns-sd", &["haul-link"]),
     ("pnet", &["haul-scan", "haul-lab"]),
     ("postcard", &["haul-wire", "haul-store"]),
     ("rustls", &["haul-fetch", "haul-link", "haul-lab"]),

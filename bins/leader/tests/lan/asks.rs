@@ -139,7 +139,7 @@ fn a_helper_from_afar_helps_its_group_and_no_stranger() {
     }
 }
 
-fn build(lan: LanBuilder) -> Option<Scene> {
+pub(crate) fn build(lan: LanBuilder) -> Option<Scene> {
     if let Some(reason) = lan::missing(&["nft"]) {
         lan::skip_or_fail(&reason);
         return None;
@@ -170,7 +170,7 @@ fn times(events: &[Value], name: &str) -> Vec<f64> {
 }
 
 /// Has a machine's firewall obey a rule of nft's.
-fn filter(host: &Host, rule: &str) {
+pub(crate) fn filter(host: &Host, rule: &str) {
     let table = "add table inet lab; \
          add chain inet lab input { type filter hook input priority 0 ; }";
     let mut nft: Command = host.command("nft");

@@ -20,6 +20,7 @@ mod capped;
 mod doctor;
 mod efficiency;
 mod footprint;
+mod leads;
 mod losses;
 mod never_slower;
 mod origins;

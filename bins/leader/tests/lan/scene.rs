@@ -64,6 +64,13 @@ impl Scene {
         helper
     }
 
+    /// `helper` on this machine with other arguments, for the helper that runs there.
+    pub(crate) fn owner(&self, host: &Host, arguments: &[&str]) -> Command {
+        let mut command = self.command(host, &program("helper"));
+        command.args(arguments);
+        command
+    }
+
     /// `helper run` at a terminal on this machine, at which nobody answers.
     pub(crate) fn absent_owner(&self, host: &Host) -> AbsentOwner {
         let shown = self.kept.path().join(format!("{}.terminal", host.name()));

@@ -1,11 +1,9 @@
 //! The way with parts: the own link from the first second, and whoever joins.
 
+mod muster;
 mod repair;
 mod spot;
 mod trouble;
-
-use repair::Repair;
-use spot::{Ending, Spots};
 
 use super::crew::Crew;
 use super::former::Former;
@@ -19,41 +17,28 @@ use super::transfer::{Snapshot, Stop, Telling, interrupted};
 use crate::disk::{Disk, Stored};
 use crate::event::Happening;
 use crate::lanes::{Lanes, Order, Word};
-use crate::{Error, ErrorKind, Verified};
+use crate::{Error, Verified};
 use bytes::Bytes;
 use haul_fetch::ways::Pieces;
 use haul_fetch::{Lane, Source};
 use haul_plan::{Cause, Config, LeaseId, Output, Planner, WorkerId};
 use haul_span::Span;
-use haul_wire::{ByeReason, Frame};
+use haul_wire::ByeReason;
+use muster::OwnStart;
+use repair::Repair;
+use spot::{Ending, Spots};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep_until, timeout};
+use tokio::time::{Instant, interval, sleep_until};
 use trouble::Heard;
 
 /// How many lanes the own link may come to use.
 const OWN_LANES: u8 = 8;
 
-/// How many helpers are at work at a time. More would each add too little to be kept, and cost the
-/// leader more than they bring.
-const AT_WORK: usize = 64;
-
-/// How many lanes the own link may begin with, one for each place that has the file.
-const FIRST_LANES: u8 = 4;
-
 /// Pieces that may wait to be taken in.
 const QUEUE: usize = 64;
-
-/// How long a leader that must have helpers waits for the first to be heard of.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long it waits while owners are being asked.
-const PATIENCE_ASKED: Duration = Duration::from_secs(60);
-
-/// How long farewells may take.
-const FAREWELL: Duration = Duration::from_millis(200);
 
 /// A job at work.
 pub(crate) struct Segmented<'a> {
@@ -84,13 +69,6 @@ pub(crate) struct Segmented<'a> {
     ending: Ending,
     repair: Repair,
     heard: Heard,
-}
-
-/// What the own link needs to start.
-struct OwnStart {
-    lanes: Lanes,
-    most: u8,
-    open_at: Option<u64>,
 }
 
 /// Where the plan has led.
@@ -184,36 +162,6 @@ impl<'a> Segmented<'a> {
         Instant::now() + wait
     }
 
-    /// Lets everybody begin once as many machines help as must.
-    fn start_if_enough(&mut self) {
-        let Some((wanted, ready)) = &self.waiting else { return };
-        if ready.len() < *wanted {
-            return;
-        }
-        let ready = self.waiting.take().map(|(_, ready)| ready).unwrap_or_default();
-        self.own_since = self.now();
-        if let Some(OwnStart { lanes, most, open_at }) = self.own.take() {
-            self.crew.add_own(lanes);
-            self.planner.join_own(self.own_since, WorkerId(OWN), most, open_at);
-            let sites = u8::try_from(self.source.sites()).unwrap_or(u8::MAX);
-            self.planner.widen(self.own_since, WorkerId(OWN), sites.min(FIRST_LANES));
-        }
-        for joined in ready {
-            self.join(joined);
-        }
-    }
-
-    /// Lets a helper begin, or wait until there is work for it.
-    fn join(&mut self, joined: Joined) {
-        if self.crew.helping() >= AT_WORK {
-            return self.spare.push_back(joined);
-        }
-        let Joined { worker, name, address, hears_at, code, peer, lanes, frames } = joined;
-        self.telling.tell(Happening::Joined { worker, name: name.clone(), address, code });
-        self.crew.add_helper(worker, name, address, hears_at, peer, frames);
-        self.planner.join(self.now(), WorkerId(worker), lanes);
-    }
-
     /// Does what the planner wants done.
     async fn follow_plan(&mut self) -> Result<Plan, Error> {
         while let Some(output) = self.planner.poll_output() {
@@ -301,19 +249,6 @@ impl<'a> Segmented<'a> {
         }
     }
 
-    fn take_joined(&mut self, joined: Joined) {
-        self.undecided = self.undecided.saturating_sub(1);
-        if self.crew.has(joined.peer) {
-            let reason = ByeReason::NotWanted;
-            return drop(joined.frames.send(Frame::Bye { reason }));
-        }
-        match &mut self.waiting {
-            Some((_, ready)) => ready.push(joined),
-            None => self.join(joined),
-        }
-        self.start_if_enough();
-    }
-
     async fn take_said(&mut self, worker: u32, said: Said) {
         let now = self.now();
         match said {
@@ -363,40 +298,6 @@ impl<'a> Segmented<'a> {
         let size = self.source.length();
         let (durable, map) = (self.durable, self.strip.stretches());
         self.telling.progress(Snapshot { size, stored, durable, rate, workers, map });
-    }
-
-    fn check_patience(&self) -> Result<(), Error> {
-        let Some((wanted, ready)) = &self.waiting else { return Ok(()) };
-        let patience = if self.undecided > 0 { PATIENCE_ASKED } else { PATIENCE };
-        if self.now() < patience {
-            return Ok(());
-        }
-        let because = format!("{} of the {wanted} machines that must help are ready", ready.len());
-        Err(Error::new(ErrorKind::TooFewHelpers, "too few machines help", because).with_remedy(
-            "start `helper run` on more machines of this network, or lower --min-helpers",
-        ))
-    }
-
-    /// Tells everybody that it is over and gives the words time to leave.
-    async fn farewell(&mut self, reason: ByeReason, heard: &mut mpsc::Receiver<News>) {
-        for spare in self.spare.drain(..) {
-            // Whoever has gone hears it no more.
-            let _ = spare.frames.send(Frame::Bye { reason });
-        }
-        let mut parting = self.crew.dismiss_helpers(reason);
-        let parted = async {
-            while !parting.is_empty() {
-                match heard.recv().await {
-                    Some(News::Said { worker, said: Said::Gone { .. } }) => {
-                        parting.retain(|&helper| helper != worker);
-                    }
-                    Some(_) => {}
-                    None => return,
-                }
-            }
-        };
-        // Whoever does not take the word by then finds the connection closed.
-        let _ = timeout(FAREWELL, parted).await;
     }
 
     #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
