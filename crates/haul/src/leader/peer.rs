@@ -163,7 +163,7 @@ async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting
     let _present = match hosting.let_in(peer, address.ip(), greeting.group) {
         Ok(present) => present,
         Err(because) => {
-            let turned_away = Dial::Failed(Unreached::Other(because.to_owned()));
+            let turned_away = Dial::Failed(Unreached::TurnedAway(because));
             hosting.sightings.note_dial(address.ip(), how, turned_away);
             // Whoever has gone already is none the wiser.
             let _ = greeting.session.send(&Frame::Bye { reason: ByeReason::NotWanted }).await;

@@ -294,6 +294,7 @@ impl Attendance {
             Dial::Failed(Unreached::HungUp) => {
                 (Helps::No, "it hung up: it may help its own group only", None)
             }
+            Dial::Failed(Unreached::TurnedAway(because)) => (Helps::No, *because, None),
             Dial::Failed(Unreached::Other(because)) => (Helps::Unreachable, because.as_str(), None),
         };
         Some(Self {

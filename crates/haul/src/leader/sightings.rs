@@ -54,6 +54,8 @@ pub(crate) enum Unreached {
     Version,
     /// It hung up without a word.
     HungUp,
+    /// It was not let in, for this reason.
+    TurnedAway(&'static str),
     /// Something else went wrong.
     Other(String),
 }
