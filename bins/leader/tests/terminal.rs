@@ -63,6 +63,31 @@ fn ctrl_c_on_a_terminal_leaves_what_can_be_gone_on_with() {
 }
 
 #[test]
+fn cancel_asks_and_only_a_yes_removes_anything() {
+    let place = Place::new(8 << 20, 8);
+    place.leave();
+    let part = place.folder.path().join("file.bin.part");
+    let cancel = format!("{} cancel", env!("CARGO_BIN_EXE_leader"));
+    for (name, keys, goes) in [
+        ("enter", &["Enter"][..], false),
+        ("n", &["n", "Enter"], false),
+        ("yonder", &["yonder", "Enter"], false),
+        ("closed", &["C-d"], false),
+        ("y", &["y", "Enter"], true),
+    ] {
+        let Some(screen) = Screen::new(&format!("cancel-{name}"), &place, &cancel) else { return };
+        let shown = screen.wait(|shown| shown.contains("[y/N]"));
+        assert!(shown.contains("Remove") && part.exists(), "{shown}");
+        for key in keys {
+            screen.keys(key);
+        }
+        screen.wait(|shown| shown.contains("END 0"));
+        assert_eq!(part.exists(), !goes, "{name}");
+    }
+    assert!(!part.with_extension("haul").exists());
+}
+
+#[test]
 fn enter_makes_another_link_to_the_page() {
     let place = Place::new(1, 8);
     let ui = format!("{} ui --port 0 --helpers none", env!("CARGO_BIN_EXE_leader"));
@@ -137,6 +162,16 @@ impl Place {
         leader.args(["get", &self.origin.url("/file.bin"), "--no-scan", "--helpers", "none"]);
         leader.args(more).current_dir(self.folder.path());
         Process::spawn(leader.env("HAUL_HOME", self.folder.path().join(".home"))).unwrap()
+    }
+
+    /// Downloads until something of it is durable, and then interrupts.
+    fn leave(&self) {
+        let mut leader = self.run(&["--json"]);
+        let is_durable =
+            |line: &str| line.contains("\"durable\":") && !line.contains("\"durable\":0,");
+        leader.wait_for(PATIENCE, |out, _| out.lines().any(is_durable)).unwrap();
+        leader.interrupt().unwrap();
+        assert!(leader.wait_within(PATIENCE).unwrap().is_some());
     }
 
     fn is_exact(&self) -> bool {
