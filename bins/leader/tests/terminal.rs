@@ -78,8 +78,8 @@ fn cancel_asks_and_only_a_yes_removes_anything() {
         let Some(screen) = Screen::new(&format!("cancel-{name}"), &place, &cancel) else { return };
         let shown = screen.wait(|shown| shown.contains("[y/N]"));
         assert!(shown.contains("Remove") && part.exists(), "{shown}");
-        for keys in keys {
-            screen.keys(keys);
+        for key in keys {
+            screen.keys(key);
         }
         screen.wait(|shown| shown.contains("END 0"));
         assert_eq!(part.exists(), !goes, "{name}");

@@ -6,7 +6,7 @@ use super::door::Door;
 use super::errand::{Errand, Work};
 use super::leads;
 use super::nobody::tell_if_nobody;
-use super::peer::{Hosting, News, PROOFS};
+use super::peer::{Hosting, News};
 use super::presence::Presence;
 use super::search::Search;
 use super::sightings::Sightings;
