@@ -8,7 +8,6 @@ use haul_lab::lan::{Process, skip_or_fail};
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
 use serde_json::json;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -147,11 +146,6 @@ impl Stage {
     pub(crate) fn text(&self, selector: &str) -> String {
         self.browser.text(selector).unwrap()
     }
-}
-
-/// Where the pictures of a test are left.
-pub(crate) fn picture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/pages").join(format!("{name}.png"))
 }
 
 fn origin(payload: Payload) -> Origin {
