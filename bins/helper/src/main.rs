@@ -4,11 +4,14 @@
 
 mod args;
 mod ask;
+#[cfg(feature = "notify")]
+mod notify;
 mod owner;
 mod run;
 // The commands are the same in both programs.
 #[path = "../../leader/src/trust.rs"]
 mod trust;
+mod ui;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};

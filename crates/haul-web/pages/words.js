@@ -85,3 +85,28 @@ export function nameOf(url) {
     return "";
   }
 }
+
+// A length of time that is not measured to parts of a second.
+export function span(seconds) {
+  return seconds < 60 ? `${Math.round(seconds)} s` : time(seconds);
+}
+
+// What a rule of the helper's policy means, by its name.
+const RULES = {
+  "paused": "help was paused",
+  "mode never": "your rules help nobody",
+  "when.hours": "your rules help at other hours",
+  "when.metered": "the connection is metered",
+  "when.vpn": "a VPN is up",
+  "when.battery": "the battery is low",
+  "when.unknown": "something about this machine cannot be told",
+  "limits.largest_share": "so much of one file is enough",
+  "limits.per_job": "so much for one file is enough",
+  "limits.per_day": "so much for one day is enough",
+  "limits.per_30_days": "so much for 30 days is enough",
+};
+
+export function rule(name) {
+  const words = RULES[name] ?? name;
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

@@ -1,4 +1,5 @@
 use crate::past::Past;
+use crate::stream::Replay;
 use bytes::Bytes;
 use haul::{Event, Happening};
 use serde::Serialize;
@@ -63,20 +64,6 @@ impl Record {
         self.push(kind, format_args!("data: {json}\n"));
     }
 
-    /// What was told after `seen`, and the number of the last of it. Whoever has not heard of the
-    /// job at hand also hears how it went so far.
-    pub(crate) fn after(&self, seen: u64) -> (Vec<Bytes>, u64) {
-        let from = self.told.partition_point(|line| line.id <= seen);
-        let mut told = Vec::new();
-        for line in self.told.range(from..) {
-            told.push(line.text.clone());
-            if line.kind == Kind::Begin && !self.past.is_empty() {
-                told.push(format!("event: past\ndata: {}\n\n", self.past.to_json()).into());
-            }
-        }
-        (told, self.last)
-    }
-
     fn push(&mut self, kind: Kind, fields: fmt::Arguments<'_>) {
         let only_last = matches!(kind, Kind::Jobs | Kind::Progress);
         if only_last && let Some(old) = self.told.iter().rposition(|line| line.kind == kind) {
@@ -89,6 +76,21 @@ impl Record {
             let oldest = self.told.iter().position(|line| line.kind == Kind::Other);
             oldest.and_then(|oldest| self.told.remove(oldest));
         }
+    }
+}
+
+impl Replay for Record {
+    /// Whoever has not heard of the job at hand also hears how it went so far.
+    fn after(&self, seen: u64) -> (Vec<Bytes>, u64) {
+        let from = self.told.partition_point(|line| line.id <= seen);
+        let mut told = Vec::new();
+        for line in self.told.range(from..) {
+            told.push(line.text.clone());
+            if line.kind == Kind::Begin && !self.past.is_empty() {
+                told.push(format!("event: past\ndata: {}\n\n", self.past.to_json()).into());
+            }
+        }
+        (told, self.last)
     }
 }
 
