@@ -279,9 +279,9 @@ impl Gate {
         let mut seconds = tokio::time::interval(Duration::from_secs(1));
         for second in 0_u64.. {
             seconds.tick().await;
-            if let Some(changed) = locked(&self.policies).look() {
-                tell(changed);
-            }
+            // Whoever is told asks for the policy, so it must not be held any more.
+            let changed = locked(&self.policies).look();
+            changed.into_iter().for_each(&mut tell);
             locked(&self.jobs)
                 .running
                 .values()

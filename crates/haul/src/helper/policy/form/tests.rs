@@ -137,7 +137,11 @@ fn what_is_written_in_another_way_is_changed_rightly_or_not_at_all() {
             let before = rate();
             match desk.save(&[(name, typed)]) {
                 Ok(()) => {
-                    assert_eq!(desk.field(name).own.as_deref().unwrap_or_default(), typed, "{text}")
+                    assert_eq!(
+                        desk.field(name).own.as_deref().unwrap_or_default(),
+                        typed,
+                        "{text}"
+                    );
                 }
                 Err(Unsaved::File(error)) => {
                     assert!(error.remedy().unwrap().contains("in an editor"), "{error:?}");
