@@ -52,6 +52,7 @@ pub(crate) enum Command {
 }
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Run {
     /// Whom to help besides those you know: ask you every time, nobody, everybody; or nobody at
     /// all. Overrides the policy's mode

@@ -53,10 +53,8 @@ async fn serve(run: Run) -> Result<(), Error> {
     }
     let source = policy(&run, &home);
     let doors = Doors::new(Trust::of(&home));
-    let page = match run.ui {
-        true => Some(ui::open(run.port, &doors, &home, source.clone()).await?),
-        false => None,
-    };
+    let page =
+        if run.ui { Some(ui::open(run.port, &doors, &home, source.clone()).await?) } else { None };
     let terminal = if run.headless { None } else { Terminal::open(&doors) };
     if terminal.is_none() && page.is_none() && matches!(run.accept, None | Some(Accept::Ask)) {
         eprintln!(

@@ -27,9 +27,6 @@ const SOON: Duration = Duration::from_millis(100);
 /// How many helps the page shows of the history.
 const SHOWN: usize = 50;
 
-/// The history is written a moment after a help has ended, so it is read at so many looks then.
-const LOOKS_AT_HISTORY: u8 = 3;
-
 /// The helper's page: a door at which its owner is asked, and a client of the helper's own socket,
 /// so that it can do nothing that the commands of the program cannot.
 pub(crate) struct Lending {
@@ -128,31 +125,26 @@ impl Lending {
 
     /// Tells how the helper is for as long as somebody looks.
     pub(crate) async fn look(&self) -> Infallible {
-        let (mut helping, mut looks) = (Vec::new(), LOOKS_AT_HISTORY);
         loop {
             if self.board.receiver_count() == 0 {
                 self.looked.notified().await;
-                looks = LOOKS_AT_HISTORY;
             }
-            let status = self.show_status().await;
-            let ids = status.iter().flat_map(|status| status.helping.iter().map(|help| help.help));
-            let ids: Vec<u64> = ids.collect();
-            if ids != helping {
-                (helping, looks) = (ids, LOOKS_AT_HISTORY);
-            }
-            if looks > 0 {
-                looks -= 1;
-                self.show_history().await;
-            }
+            let is_there = self.show_status().await;
+            self.show_history().await;
             self.show_policy().await;
-            let pause = if status.is_some() { LOOK } else { SOON };
+            let pause = if is_there { LOOK } else { SOON };
             // It is over at once for whoever begins to look.
             let _ = timeout(pause, self.looked.notified()).await;
         }
     }
 
-    async fn show_status(&self) -> Option<Status> {
-        self.command(Command::Status).await.inspect_err(|error| self.tell_trouble(error)).ok()
+    /// Returns whether the helper answers.
+    async fn show_status(&self) -> bool {
+        let status = self.command(Command::Status).await;
+        if let Err(error) = &status {
+            self.tell_trouble(error);
+        }
+        status.is_ok()
     }
 
     async fn show_history(&self) {
