@@ -3,6 +3,7 @@
 import * as draw from "/draw.js";
 import { begin } from "/entry.js";
 import * as form from "/form.js";
+import * as left from "/left.js";
 import * as list from "/list.js";
 import { alone, blank, limit, past, take } from "/job.js";
 import { percent, rate, remedy, size, time, times, verdict } from "/words.js";
@@ -17,6 +18,7 @@ let frame = 0;
 
 const HEARD = {
   jobs: showJobs,
+  left: left.show,
   begin: (about) => {
     job = blank(about);
     // What comes at once is shown at once, and what comes later when the browser paints.

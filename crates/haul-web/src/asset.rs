@@ -29,6 +29,7 @@ const LEADER: &Files = &[
     ("/draw.js", Asset { kind: JS, text: include_str!("../pages/draw.js") }),
     ("/form.js", Asset { kind: JS, text: include_str!("../pages/form.js") }),
     ("/list.js", Asset { kind: JS, text: include_str!("../pages/list.js") }),
+    ("/left.js", Asset { kind: JS, text: include_str!("../pages/left.js") }),
 ];
 
 const HELPER: &Files = &[

@@ -38,6 +38,14 @@ struct Again {
     url: Option<String>,
 }
 
+/// What a former run left and is to go on, and from where if not from where it began.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Left {
+    left: String,
+    url: Option<String>,
+}
+
 /// What a file is to be learned of.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +84,7 @@ impl Face for Leading {
         "/api/jobs/cancel",
         "/api/jobs/resume",
         "/api/jobs/forget",
+        "/api/left/resume",
         "/api/probe",
     ];
 
@@ -107,6 +116,10 @@ impl Face for Leading {
             "/api/jobs/forget" => {
                 let Which { job } = read(body).await?;
                 self.jobs.forget(job)
+            }
+            "/api/left/resume" => {
+                let Left { left, url } = read(body).await?;
+                self.jobs.resume_left(&left, url.as_deref())
             }
             _ => {
                 let wanted: Wanted = read(body).await?;

@@ -36,6 +36,7 @@ mod gate;
 mod helper;
 mod jobs;
 mod leading;
+mod left;
 mod lending;
 mod name;
 mod page;
@@ -50,5 +51,5 @@ mod stream;
 
 pub use error::Error;
 pub use helper::{HelperPage, HelperPageBuilder};
-pub use page::{LeaderPage, LeaderPageBuilder};
+pub use page::{Begun, LeaderPage, LeaderPageBuilder};
 pub use server::Links;

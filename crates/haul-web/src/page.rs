@@ -1,12 +1,14 @@
 use crate::Error;
 use crate::jobs::{Jobs, Template};
 use crate::leading::Leading;
+use crate::name::FileName;
 use crate::server::{Links, Server};
-use haul::{Leader, LeaderBuilder, Url};
+use haul::{Event, Home, Leader, LeaderBuilder, Url};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tokio::sync::watch;
 
 /// The leader's page, open on a port of 127.0.0.1. Dropping it stops the download at work and
 /// leaves it resumable.
@@ -20,12 +22,32 @@ pub struct LeaderPageBuilder {
     folder: PathBuf,
     port: u16,
     template: Box<Template>,
+    home: Option<Home>,
+}
+
+/// A download that the program began on its page.
+#[derive(Clone)]
+pub struct Begun(watch::Receiver<Option<Event>>);
+
+impl Begun {
+    /// Waits until it has ended, or ended once more after it was resumed, and gives its last event;
+    /// `None` when the page is gone.
+    pub async fn ended(&mut self) -> Option<Event> {
+        self.0.changed().await.ok()?;
+        self.0.borrow_and_update().clone()
+    }
+
+    /// The last event of it, if it has ended.
+    pub fn last(&self) -> Option<Event> {
+        self.0.borrow().clone()
+    }
 }
 
 impl LeaderPage {
     /// A page on a free port that saves files in `folder` and nowhere else.
     pub fn builder(folder: impl Into<PathBuf>) -> LeaderPageBuilder {
-        LeaderPageBuilder { folder: folder.into(), port: 0, template: Box::new(Leader::builder) }
+        let template = Box::new(Leader::builder);
+        LeaderPageBuilder { folder: folder.into(), port: 0, template, home: None }
     }
 
     /// Where it listens.
@@ -42,6 +64,14 @@ impl LeaderPage {
     /// A way to make further links while it is served.
     pub fn links(&self) -> Links {
         self.server.links()
+    }
+
+    /// Begins a download that is on the page from its beginning. It is saved under `name`, in the
+    /// page's folder, and as it was told for the rest.
+    pub fn begin(&self, leader: LeaderBuilder, name: &str) -> Result<Begun, Error> {
+        let parsed = FileName::parse(name);
+        let parsed = parsed.map_err(|because| Error::Name { name: name.to_owned(), because })?;
+        self.server.site.face.jobs.give(leader, parsed).map(Begun).map_err(Error::Job)
     }
 
     /// Serves it until `stop` is ready, then stops the download at work and waits for its end.
@@ -75,13 +105,20 @@ impl LeaderPageBuilder {
         self
     }
 
+    /// Shows what former runs with this home left in the page's folder, and goes on with it.
+    pub fn home(mut self, home: Home) -> Self {
+        self.home = Some(home);
+        self
+    }
+
     /// Opens it; browsers can connect when this returns, and are answered once it is served.
     pub async fn open(self) -> Result<LeaderPage, Error> {
         let folder = match usable(&self.folder) {
             Ok(folder) => folder,
             Err(source) => return Err(Error::Folder { path: self.folder, source }),
         };
-        let face = Leading::new(Jobs::new(folder, self.template));
+        let face = Leading::new(Jobs::new(folder, self.template, self.home));
+        face.jobs.look_for_left();
         Ok(LeaderPage { server: Server::open(self.port, face).await? })
     }
 }
@@ -102,7 +139,7 @@ fn usable(folder: &PathBuf) -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use haul::{Deliverer, Event, Happening, Stretch, WorkerProgress};
+    use haul::{Deliverer, Happening, Stretch, WorkerProgress};
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpStream;
     use std::sync::{Arc, mpsc};
