@@ -1,7 +1,7 @@
 // The question to the owner: who wants help, with what, and at what cost.
 
 import { post } from "/program.js";
-import { remedy, size, span } from "/words.js";
+import { remedy, sentence, size, span } from "/words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -151,6 +151,6 @@ async function answer(word, code) {
 }
 
 function trouble(text) {
-  $("ask-trouble").textContent = text && text.charAt(0).toUpperCase() + text.slice(1);
+  $("ask-trouble").textContent = sentence(text);
   $("ask-trouble").hidden = text === "";
 }

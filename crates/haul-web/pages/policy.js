@@ -1,7 +1,7 @@
 // The owner's rules as a form. What is typed is judged by the program, as the file is.
 
 import { post } from "/program.js";
-import { remedy } from "/words.js";
+import { remedy, sentence } from "/words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -171,7 +171,7 @@ function showFaults(faults) {
   for (const control of controls()) {
     const because = faults[control.dataset.field] ?? "";
     const wrong = $(`${control.id}-wrong`);
-    wrong.textContent = because;
+    wrong.textContent = because && `${sentence(because)}.`;
     wrong.hidden = because === "";
     if (because) control.setAttribute("aria-invalid", "true");
     else control.removeAttribute("aria-invalid");

@@ -62,7 +62,12 @@ const REMEDIES = {
 };
 
 export function remedy(failure) {
-  return REMEDIES[failure.code] ?? failure.try ?? "Try it again later.";
+  return REMEDIES[failure.code] ?? sentence(failure.try ?? "Try it again later.");
+}
+
+// As it stands at the beginning of a sentence.
+export function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 // A name and its extension; `file.tar.gz` ends in `tar.gz`.
@@ -107,6 +112,5 @@ const RULES = {
 };
 
 export function rule(name) {
-  const words = RULES[name] ?? name;
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  return sentence(RULES[name] ?? name);
 }

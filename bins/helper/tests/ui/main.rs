@@ -14,5 +14,6 @@ mod ask;
 mod lending;
 mod load;
 mod looks;
+mod managed;
 mod policy;
 mod stage;
