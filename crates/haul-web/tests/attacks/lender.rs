@@ -243,15 +243,15 @@ async fn hear(page: &Served, session: &Session, until: &str) -> String {
     let mut stream = TcpStream::connect(page.address).await.unwrap();
     let head = crate::client::head("GET", "/api/events", &page.inside(session));
     stream.write_all(head.as_bytes()).await.unwrap();
-    let mut heard = String::new();
+    let mut told = String::new();
     let mut bytes = [0; 4096];
-    while !heard.contains(until) {
+    while !told.contains(until) {
         let read = timeout(Duration::from_secs(20), stream.read(&mut bytes)).await;
-        let read = read.unwrap_or_else(|_| panic!("only {heard}")).unwrap();
-        assert_ne!(read, 0, "{heard}");
-        heard.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        let read = read.unwrap_or_else(|_| panic!("only {told}")).unwrap();
+        assert_ne!(read, 0, "{told}");
+        told.push_str(&String::from_utf8_lossy(&bytes[..read]));
     }
-    heard
+    told
 }
 
 #[tokio::test]
