@@ -1,5 +1,6 @@
 //! What a former run left is on the page, and goes on from there.
 
+use crate::looks::looks;
 use crate::stage::Stage;
 use haul_lab::Rate;
 use haul_lab::lan::Process;
@@ -52,6 +53,8 @@ fn a_link_whose_secret_part_was_not_kept_is_asked_for() {
     stage.browser.open(&stage.link).unwrap();
     stage.browser.find("#left input").unwrap().fill(&url).unwrap();
     assert!(!stage.text("#left").contains("token"), "{}", stage.text("#left"));
+    looks().at(&stage.browser, "leader-left").unwrap();
+    stage.browser.find("#left input").unwrap().fill(&url).unwrap();
     stage.origin.set_rate(OWN, Rate::mbit(800));
     stage.browser.press("\u{e007}").unwrap();
     stage.wait_phase("done");

@@ -69,6 +69,6 @@ fn the_report_is_accessible_in_light_and_in_dark() {
     looks.at(&stage.browser, "report").unwrap();
 }
 
-fn looks() -> Looks {
+pub(crate) fn looks() -> Looks {
     Looks::new(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"))
 }

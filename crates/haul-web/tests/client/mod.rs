@@ -28,6 +28,7 @@ impl Served {
         let folder = TempDir::new().unwrap();
         let home = Home::at(folder.path().join(".home"));
         let page = LeaderPage::builder(folder.path())
+            .home(home.clone())
             .template(move |url| {
                 Leader::builder(url).home(home.clone()).helpers(Helpers::None).no_scan()
             })
