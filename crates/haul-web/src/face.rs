@@ -7,9 +7,6 @@ use tokio::sync::watch;
 
 /// What a page is besides being guarded: what it shows and what it does.
 pub(crate) trait Face: Send + Sync + 'static {
-    /// Where it may be asked how things are.
-    const SHOWN: &'static [&'static str];
-
     /// Where it may be told to change something, or to ask somebody.
     const CHANGES: &'static [&'static str];
 
@@ -19,8 +16,8 @@ pub(crate) trait Face: Send + Sync + 'static {
     /// A file of the page, which anybody may read.
     fn asset(path: &str) -> Option<Asset>;
 
-    /// How things are, at a path of [`Self::SHOWN`].
-    fn show(&self, path: &str) -> Response<Body>;
+    /// How things are, at the paths where that may be asked.
+    fn show(&self, path: &str) -> Option<Response<Body>>;
 
     /// Does what the body says, at a path of [`Self::CHANGES`].
     fn change(

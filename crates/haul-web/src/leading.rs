@@ -76,8 +76,6 @@ impl Leading {
 }
 
 impl Face for Leading {
-    const SHOWN: &'static [&'static str] = &["/api/jobs"];
-
     const CHANGES: &'static [&'static str] = &[
         "/api/jobs",
         "/api/jobs/pause",
@@ -94,8 +92,8 @@ impl Face for Leading {
         Asset::of_leader(path)
     }
 
-    fn show(&self, _path: &str) -> Response<Body> {
-        reply::json(StatusCode::OK, &self.jobs.list())
+    fn show(&self, path: &str) -> Option<Response<Body>> {
+        (path == "/api/jobs").then(|| reply::json(StatusCode::OK, &self.jobs.list()))
     }
 
     async fn change(&self, path: &str, body: Incoming) -> Result<Response<Body>, Refusal> {

@@ -247,8 +247,6 @@ fn ask<'a>(prompt: &'a Prompt, status: Option<&Status>) -> Ask<'a> {
 }
 
 impl Face for Lending {
-    const SHOWN: &'static [&'static str] = &[];
-
     const CHANGES: &'static [&'static str] =
         &["/api/answer", "/api/pause", "/api/resume", "/api/end", "/api/limit", "/api/policy"];
 
@@ -258,8 +256,9 @@ impl Face for Lending {
         Asset::of_helper(path)
     }
 
-    fn show(&self, _path: &str) -> Response<Body> {
-        reply::done()
+    /// All of it is told by events.
+    fn show(&self, _path: &str) -> Option<Response<Body>> {
+        None
     }
 
     async fn change(&self, path: &str, body: Incoming) -> Result<Response<Body>, Refusal> {

@@ -55,14 +55,18 @@ impl<F: Face> Site<F> {
             return self.gate.enter(&token);
         }
         self.gate.check_session(head)?;
+        if head.method == Method::GET
+            && let Some(shown) = self.face.show(path)
+        {
+            return Ok(shown);
+        }
         match (&head.method, path) {
             (&Method::GET, EVENTS) => self.listen(head),
-            (&Method::GET, shown) if F::SHOWN.contains(&shown) => Ok(self.face.show(shown)),
             (&Method::POST, change) if F::CHANGES.contains(&change) => {
                 self.face.change(change, body).await
             }
             (_, SESSION | EVENTS) => no_method(),
-            (_, known) if F::SHOWN.contains(&known) || F::CHANGES.contains(&known) => no_method(),
+            (_, change) if F::CHANGES.contains(&change) => no_method(),
             _ => Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such page", "open /")),
         }
     }
