@@ -92,8 +92,17 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) group_only: bool,
 
-    /// Never ask on this terminal: whoever would be asked about is refused
+    /// Open a page on which you are asked in a browser, see what is lent, pause and stop it, and
+    /// set your rules
     #[arg(long)]
+    pub(crate) ui: bool,
+
+    /// Serve that page on this port of 127.0.0.1; 4302 if it is free, or else any, unless told
+    #[arg(long, value_name = "PORT", requires = "ui")]
+    pub(crate) port: Option<u16>,
+
+    /// Ask neither on this terminal nor on a page: whoever would be asked about is refused
+    #[arg(long, conflicts_with = "ui")]
     pub(crate) headless: bool,
 
     /// Print one JSON event a line on standard output, and nothing else

@@ -44,17 +44,28 @@ impl Terminal {
         Some(Self { door: doors.open(), lines })
     }
 
-    /// Shows every prompt and passes on what is typed, for as long as it is polled.
-    pub(crate) async fn serve(mut self) {
+    /// Shows every prompt and passes on what is typed, for as long as it is polled; `idle` is told
+    /// of every line that is typed while nothing is asked.
+    pub(crate) async fn serve(mut self, idle: impl Fn()) {
         let mut open = None;
         loop {
             let Some(prompt) = open.take() else {
-                open = self.door.changed().await;
+                open = self.wait(&idle).await;
                 continue;
             };
             forget_what_was_typed(&mut self.lines);
             eprintln!("{}", question(&prompt.request));
             open = self.ask(&prompt).await;
+        }
+    }
+
+    /// Waits until a prompt is open, or none is.
+    async fn wait(&mut self, idle: &impl Fn()) -> Option<Prompt> {
+        loop {
+            tokio::select! {
+                next = self.door.changed() => return next,
+                Some(_) = self.lines.recv() => idle(),
+            }
         }
     }
 

@@ -4,6 +4,8 @@
 
 mod args;
 mod ask;
+#[cfg(feature = "notify")]
+mod notify;
 mod owner;
 mod run;
 // These commands are the same in both programs.
@@ -11,6 +13,7 @@ mod run;
 mod doctor;
 #[path = "../../leader/src/trust.rs"]
 mod trust;
+mod ui;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};

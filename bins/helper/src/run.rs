@@ -1,9 +1,11 @@
 use crate::args::{Accept, Run};
 use crate::ask::{Terminal, in_words};
+use crate::ui;
 use haul::doors::Doors;
 use haul::policy::{Mode, PolicySource};
 use haul::trust::Trust;
 use haul::{Answer, Error, Failed, Helper, HelperBuilder, HelperEvent, Home, Serving};
+use haul_web::HelperPage;
 use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -49,34 +51,58 @@ async fn serve(run: Run) -> Result<(), Error> {
     if run.policy.is_none() {
         PolicySource::write_template(&home)?;
     }
+    let source = policy(&run, &home);
     let doors = Doors::new(Trust::of(&home));
+    let page =
+        if run.ui { Some(ui::open(run.port, &doors, &home, source.clone()).await?) } else { None };
     let terminal = if run.headless { None } else { Terminal::open(&doors) };
-    if terminal.is_none() && matches!(run.accept, None | Some(Accept::Ask)) {
+    if terminal.is_none() && page.is_none() && matches!(run.accept, None | Some(Accept::Ask)) {
         eprintln!(
             "there is no terminal to ask on: whoever you would be asked about is refused; \
-             `helper run --help` tells of --accept"
+             `helper run --help` tells of --accept and --ui"
         );
     }
-    let mut serving = helper(run, home)?.consent(doors).build()?.start();
-    let asking = async {
-        match terminal {
-            Some(terminal) => terminal.serve().await,
-            None => std::future::pending().await,
-        }
-    };
+    #[cfg(feature = "notify")]
+    let _word = tokio::spawn(crate::notify::tell(&doors, page.as_ref().map(HelperPage::address)));
+    let mut serving = helper(run, home, source)?.consent(doors).build()?.start();
     tokio::select! {
         () = follow(&mut serving, json) => {}
-        () = asking => {}
+        () = ask(terminal, page) => {}
     }
     serving.stop().await
 }
 
-fn helper(run: Run, home: Home) -> Result<HelperBuilder, Error> {
-    let source = match run.policy {
+/// Asks at the doors that there are, for as long as it is polled.
+async fn ask(terminal: Option<Terminal>, page: Option<HelperPage>) {
+    let links = page.as_ref().map(HelperPage::links);
+    let at_terminal = async {
+        match terminal {
+            // What is typed while nothing is asked wants another link.
+            Some(terminal) => terminal.serve(|| ui::show_link(links.as_ref())).await,
+            None => std::future::pending().await,
+        }
+    };
+    let on_page = async {
+        match page {
+            Some(page) => page.serve(std::future::pending()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::join!(at_terminal, on_page);
+}
+
+/// The owner's rules, under what was said for this run.
+fn policy(run: &Run, home: &Home) -> PolicySource {
+    let source = match &run.policy {
         Some(path) => PolicySource::file(path),
-        None => PolicySource::of_home(&home),
+        None => PolicySource::of_home(home),
     };
     let source = run.accept.map(mode).into_iter().fold(source, PolicySource::mode);
+    let source = run.limit_rate.into_iter().fold(source, PolicySource::limit_rate);
+    run.allow_net.iter().copied().fold(source, PolicySource::allow_net)
+}
+
+fn helper(run: Run, home: Home, source: PolicySource) -> Result<HelperBuilder, Error> {
     let mut helper = Helper::builder().listen(run.listen).policy(source).home(home);
     if run.no_announce {
         helper = helper.no_announce();
@@ -84,15 +110,12 @@ fn helper(run: Run, home: Home) -> Result<HelperBuilder, Error> {
     if run.group_only {
         helper = helper.group_only();
     }
-    if let Some(rate) = run.limit_rate {
-        helper = helper.limit_rate(rate);
-    }
     if let Some(path) = run.ca_cert {
         let pem = fs::read(&path)
             .map_err(|error| Error::usage(format!("{}: {error}", path.display())))?;
         helper = helper.extra_roots(pem);
     }
-    Ok(run.allow_net.into_iter().fold(helper, HelperBuilder::allow_net))
+    Ok(helper)
 }
 
 fn mode(accept: Accept) -> Mode {

@@ -175,6 +175,26 @@ async fn the_owner_is_heard_through_a_flood_of_asks() {
     });
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_helper_takes_a_changed_policy_and_keeps_the_last_good_one() {
+    let _turn = TURN.lock().await;
+    let helper = Helper::start("per_day = \"3G\"\n");
+    let becomes = |is: &dyn Fn(&haul::control::Status) -> bool| {
+        let began = Instant::now();
+        while !is(&helper.status()) {
+            assert!(began.elapsed() < PATIENCE, "{:?}", helper.status());
+            thread::sleep(Duration::from_millis(50));
+        }
+    };
+    write_policy(helper.home.path(), "always", "per_day = \"9G\"\n");
+    becomes(&|status| status.per_day == 9 << 30);
+    write_policy(helper.home.path(), "always", "per_dya = \"1G\"\n");
+    becomes(&|status| status.policy_error.is_some());
+    assert_eq!(helper.status().per_day, 9 << 30);
+    write_policy(helper.home.path(), "always", "per_day = \"2G\"\n");
+    becomes(&|status| status.per_day == 2 << 30 && status.policy_error.is_none());
+}
+
 /// Sends asks that nobody follows, for the port is none of a leader.
 fn flood(helper: &str, over: &AtomicBool) {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

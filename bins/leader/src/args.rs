@@ -156,6 +156,11 @@ pub(crate) struct Get {
     /// Print nothing but errors and the path of the file
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    /// Show the download on the page of `leader ui`, on which it can be paused and gone on with;
+    /// the page stays until Ctrl-C
+    #[arg(long, conflicts_with_all = ["input", "json", "overwrite", "auto_rename", "report"])]
+    pub(crate) ui: bool,
 }
 
 #[derive(clap::Args)]

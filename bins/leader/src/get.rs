@@ -5,6 +5,7 @@ use crate::list::{self, Entry};
 use crate::pipe;
 use crate::report::{self, Story};
 use crate::tell;
+use crate::ui;
 use crate::ways::{Secrets, address};
 use haul::{Error, Event, Failed, Happening, Leader, LeaderBuilder, Report, Transfer, Verified};
 use std::fs;
@@ -24,7 +25,9 @@ pub(crate) fn run(get: Box<Get>, verbose: u8) -> ExitCode {
         }
     };
     let json = get.json;
-    let ended = if pipe::is_wanted(&get) {
+    let ended = if get.ui {
+        runtime.block_on(ui::get(&get))
+    } else if pipe::is_wanted(&get) {
         runtime.block_on(pipe::download(*get, verbose))
     } else {
         runtime.block_on(fetch(*get, verbose))

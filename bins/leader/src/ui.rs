@@ -1,7 +1,10 @@
-use crate::args::Ui;
-use haul::{Leader, LeaderBuilder, Url};
-use haul_web::{Error, LeaderPage, LeaderPageBuilder, Links};
+use crate::args::{Get, Ui};
+use crate::get::{only, print_text, verdict};
+use haul::{ErrorKind, Happening, Home, Leader, LeaderBuilder, Url};
+use haul_web::{Begun, Error, LeaderPage, LeaderPageBuilder, Links};
+use std::ffi::OsStr;
 use std::io::{IsTerminal, stdin};
+use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::thread;
 use tokio::signal;
@@ -31,13 +34,75 @@ pub(crate) fn run(ui: Ui) -> ExitCode {
 
 async fn serve(ui: Ui) -> Result<(), Error> {
     let page = open(&ui).await?;
+    show_link(&page);
+    page.serve(interrupted()).await;
+    Ok(())
+}
+
+/// Downloads a file on the page, and serves that until it is interrupted. How the download ended
+/// is how the program ends.
+pub(crate) async fn get(get: &Get) -> Result<ExitCode, haul::Error> {
+    let leader = only(get).await?;
+    let (dir, name) = place(get, &leader).await?;
+    let Get { helpers, no_scan, interface, .. } = get;
+    let (helpers, no_scan, interface) = (helpers.clone(), *no_scan, interface.clone());
+    let page = open(&Ui { dir, port: None, helpers, no_scan, interface }).await.map_err(told)?;
+    let begun = page.begin(leader, &name).map_err(told)?;
+    show_link(&page);
+    tokio::select! {
+        () = page.serve(interrupted()) => {}
+        () = tell_ends(begun.clone()) => {}
+    }
+    Ok(match begun.last().map(|event| event.what) {
+        Some(Happening::Done(_)) => ExitCode::SUCCESS,
+        Some(Happening::Failed(failed)) => ExitCode::from(failed.code),
+        _ => ExitCode::from(ErrorKind::Interrupted.code()),
+    })
+}
+
+/// The folder and the name that the file is to have; the origin is asked for a name that was not
+/// said.
+async fn place(get: &Get, leader: &LeaderBuilder) -> Result<(PathBuf, String), haul::Error> {
+    let dir = get.dir.clone().unwrap_or_else(|| PathBuf::from("."));
+    let Some(output) = &get.output else {
+        let probed = leader.clone().build()?.probe().await?;
+        return Ok((dir, probed.name));
+    };
+    let path = dir.join(output);
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default().to_owned();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    Ok((folder.unwrap_or(Path::new(".")).to_owned(), name))
+}
+
+/// Says how the download ended, each time it does.
+async fn tell_ends(mut begun: Begun) {
+    while let Some(end) = begun.ended().await {
+        match end.what {
+            Happening::Done(report) => {
+                eprintln!("{}; Ctrl-C ends the page", verdict(&report));
+                print_text(&report.path.display().to_string());
+            }
+            Happening::Failed(failed) => {
+                eprintln!("{}: {}; the page can go on with it", failed.error, failed.because);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn told(error: Error) -> haul::Error {
+    match error {
+        Error::Job(error) => error,
+        other => haul::Error::usage(format!("{other}; {}", other.remedy())),
+    }
+}
+
+fn show_link(page: &LeaderPage) {
     eprintln!("Open {} in a browser on this machine; Ctrl-C ends it.", page.link());
     if stdin().is_terminal() {
         eprintln!("The link opens one browser; press Enter for another link.");
         make_links(page.links());
     }
-    page.serve(interrupted()).await;
-    Ok(())
 }
 
 async fn open(ui: &Ui) -> Result<LeaderPage, Error> {
@@ -58,7 +123,9 @@ fn page(ui: &Ui) -> LeaderPageBuilder {
         let leader = if no_scan { leader.no_scan() } else { leader };
         interface.iter().fold(leader, LeaderBuilder::interface)
     };
-    LeaderPage::builder(ui.dir.clone()).template(template)
+    let page = LeaderPage::builder(ui.dir.clone()).template(template);
+    // Without a home nothing was left that could be known.
+    Home::of_user().into_iter().fold(page, LeaderPageBuilder::home)
 }
 
 /// Shows another link for every line that is typed. The thread ends with the program.

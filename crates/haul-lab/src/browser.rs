@@ -3,7 +3,10 @@
 //! Each [`Browser`] has a driver, a browser and a profile of its own, all of which end with it. It
 //! finds no host by name, so that no page under test reaches past this machine unnoticed.
 
+mod looks;
 mod wire;
+
+pub use looks::Looks;
 
 use crate::Error;
 use crate::lan::{Process, is_installed};

@@ -1,10 +1,11 @@
 // The leader's page. What others named (files, machines, errors) is shown through textContent only.
 
 import * as draw from "/draw.js";
+import { begin } from "/entry.js";
 import * as form from "/form.js";
+import * as left from "/left.js";
 import * as list from "/list.js";
 import { alone, blank, limit, past, take } from "/job.js";
-import { enter, listen, tokenOf } from "/program.js";
 import { percent, rate, remedy, size, time, times, verdict } from "/words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -13,67 +14,11 @@ let job = null;
 let jobs = [];
 let frame = 0;
 
-// ---- being let in
-
-async function enterBy(link) {
-  const token = tokenOf(link);
-  if (token) await enter(token);
-  return token !== null;
-}
-
-async function enterByAddress() {
-  const { hash } = location;
-  if (!hash) return;
-  history.replaceState(null, "", "/");
-  // A used link is of no harm in a browser that is in already; whether it is shows next.
-  await enterBy(hash).catch(() => {});
-}
-
-const AWAY = {
-  away: [
-    "The program does not answer",
-    "It was stopped, or is just starting. This page tries again by itself; a download that was " +
-      "under way goes on where it was, once it is submitted again.",
-  ],
-  out: [
-    "This page needs the program's link",
-    "The program was started again, or this is another browser. Open the link that the program " +
-      "shows in its window, or paste it here; pressing Enter in that window makes a new one.",
-  ],
-};
-
-function showState(state) {
-  $("away").hidden = state === "in";
-  $("link-form").hidden = state !== "out";
-  $("submit").disabled = state !== "in";
-  if (state === "in") return;
-  const [what, remedy] = AWAY[state];
-  // A message that stays the same is not read out again.
-  if ($("away-what").textContent !== what) {
-    [$("away-what").textContent, $("away-try").textContent] = [what, remedy];
-  }
-}
-
-async function connect(event) {
-  event.preventDefault();
-  const link = $("link").value;
-  try {
-    if (!tokenOf(link)) throw { because: "that is not a link that the program shows" };
-    const at = new URL(link).origin;
-    if (at !== location.origin && /^http:\/\/(127\.0\.0\.1|localhost):\d+$/.test(at)) {
-      return location.assign(link);
-    }
-    await enterBy(link);
-    $("link").value = "";
-  } catch (failure) {
-    $("away-try").textContent = `It did not work: ${failure.because ?? "that is no link"}.`;
-  }
-}
-
 // ---- what is heard
 
 const HEARD = {
   jobs: showJobs,
+  left: left.show,
   begin: (about) => {
     job = blank(about);
     // What comes at once is shown at once, and what comes later when the browser paints.
@@ -287,10 +232,16 @@ function nearbyText() {
 
 // ---- all together
 
+const AWAY = [
+  "The program does not answer",
+  "It was stopped, or is just starting. This page tries again by itself; a download that was " +
+    "under way goes on where it was, once it is submitted again.",
+];
+
 form.setUp();
-$("link-form").addEventListener("submit", connect);
-window.addEventListener("hashchange", enterByAddress);
 window.addEventListener("resize", () => job && showPictures());
-showState("in");
-await enterByAddress();
-listen({ state: showState, heard: (kind, value) => HEARD[kind]?.(value) });
+begin({
+  away: AWAY,
+  state: (is) => ($("submit").disabled = is !== "in"),
+  heard: (kind, value) => HEARD[kind]?.(value),
+});

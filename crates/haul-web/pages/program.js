@@ -43,13 +43,14 @@ export function tokenOf(link) {
 // Hears all that happens, for ever, and comes back after every break.
 //
 // `state` is told "in", "out" (the program does not know this browser) or "away". A hidden page
-// lets its stream go, because browsers open only six connections to a server.
-export async function listen({ state, heard }) {
+// lets its stream go, because browsers open only six connections to a server, unless it has to be
+// watchful.
+export async function listen({ state, heard, watchful }) {
   const last = { id: "0", key: "" };
   for (;;) {
-    await shown();
+    if (!watchful) await shown();
     const stop = new AbortController();
-    const hide = () => document.hidden && stop.abort();
+    const hide = () => document.hidden && !watchful && stop.abort();
     document.addEventListener("visibilitychange", hide);
     try {
       await follow(last, stop.signal, state, heard);

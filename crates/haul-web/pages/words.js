@@ -63,7 +63,12 @@ const REMEDIES = {
 };
 
 export function remedy(failure) {
-  return REMEDIES[failure.code] ?? failure.try ?? "Try it again later.";
+  return REMEDIES[failure.code] ?? sentence(failure.try ?? "Try it again later.");
+}
+
+// As it stands at the beginning of a sentence.
+export function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 // A name and its extension; `file.tar.gz` ends in `tar.gz`.
@@ -85,4 +90,28 @@ export function nameOf(url) {
   } catch {
     return "";
   }
+}
+
+// A length of time that is not measured to parts of a second.
+export function span(seconds) {
+  return seconds < 60 ? `${Math.round(seconds)} s` : time(seconds);
+}
+
+// What a rule of the helper's policy means, by its name.
+const RULES = {
+  "paused": "help was paused",
+  "mode never": "your rules help nobody",
+  "when.hours": "your rules help at other hours",
+  "when.metered": "the connection is metered",
+  "when.vpn": "a VPN is up",
+  "when.battery": "the battery is low",
+  "when.unknown": "something about this machine cannot be told",
+  "limits.largest_share": "so much of one file is enough",
+  "limits.per_job": "so much for one file is enough",
+  "limits.per_day": "so much for one day is enough",
+  "limits.per_30_days": "so much for 30 days is enough",
+};
+
+export function rule(name) {
+  return sentence(RULES[name] ?? name);
 }

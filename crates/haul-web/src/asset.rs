@@ -10,33 +10,65 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// All of them, each under its path. Nothing on the disk is ever served.
-const ASSETS: [(&str, Asset); 10] = [
-    ("/", Asset { kind: HTML, text: include_str!("../pages/index.html") }),
+/// The files of a page, each under its path, its HTML first. Nothing on the disk is ever served.
+type Files = [(&'static str, Asset)];
+
+/// What both pages have.
+const SHARED: &Files = &[
     ("/page.css", Asset { kind: CSS, text: include_str!("../pages/page.css") }),
-    ("/page.js", Asset { kind: JS, text: include_str!("../pages/page.js") }),
+    ("/entry.js", Asset { kind: JS, text: include_str!("../pages/entry.js") }),
     ("/program.js", Asset { kind: JS, text: include_str!("../pages/program.js") }),
     ("/words.js", Asset { kind: JS, text: include_str!("../pages/words.js") }),
+    ("/icon.svg", Asset { kind: SVG, text: include_str!("../pages/icon.svg") }),
+];
+
+const LEADER: &Files = &[
+    ("/", Asset { kind: HTML, text: include_str!("../pages/index.html") }),
+    ("/page.js", Asset { kind: JS, text: include_str!("../pages/page.js") }),
     ("/job.js", Asset { kind: JS, text: include_str!("../pages/job.js") }),
     ("/draw.js", Asset { kind: JS, text: include_str!("../pages/draw.js") }),
     ("/form.js", Asset { kind: JS, text: include_str!("../pages/form.js") }),
     ("/list.js", Asset { kind: JS, text: include_str!("../pages/list.js") }),
-    ("/icon.svg", Asset { kind: SVG, text: include_str!("../pages/icon.svg") }),
+    ("/left.js", Asset { kind: JS, text: include_str!("../pages/left.js") }),
+];
+
+const HELPER: &Files = &[
+    ("/", Asset { kind: HTML, text: include_str!("../pages/helper.html") }),
+    ("/helper.js", Asset { kind: JS, text: include_str!("../pages/helper.js") }),
+    ("/ask.js", Asset { kind: JS, text: include_str!("../pages/ask.js") }),
+    ("/lending.js", Asset { kind: JS, text: include_str!("../pages/lending.js") }),
+    ("/policy.js", Asset { kind: JS, text: include_str!("../pages/policy.js") }),
 ];
 
 impl Asset {
-    /// What stands under `path`.
-    pub(crate) fn at(path: &str) -> Option<Self> {
-        ASSETS.iter().find(|(known, _)| *known == path).map(|(_, asset)| *asset)
+    /// What stands under `path` of the leader's page.
+    pub(crate) fn of_leader(path: &str) -> Option<Self> {
+        find(LEADER, path)
     }
+
+    /// What stands under `path` of the helper's page.
+    pub(crate) fn of_helper(path: &str) -> Option<Self> {
+        find(HELPER, path)
+    }
+}
+
+fn find(page: &Files, path: &str) -> Option<Asset> {
+    page.iter().chain(SHARED).find(|(known, _)| *known == path).map(|(_, asset)| *asset)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PAGES: [&Files; 2] = [LEADER, HELPER];
+
+    fn files(page: &Files) -> impl Iterator<Item = &(&'static str, Asset)> {
+        page.iter().chain(SHARED)
+    }
+
     fn of(kind: &str) -> impl Iterator<Item = &'static str> {
-        ASSETS.iter().filter(move |(_, asset)| asset.kind == kind).map(|(_, asset)| asset.text)
+        let all = LEADER.iter().chain(HELPER).chain(SHARED);
+        all.filter(move |(_, asset)| asset.kind == kind).map(|(_, asset)| asset.text)
     }
 
     #[test]
@@ -74,7 +106,7 @@ mod tests {
 
     #[test]
     fn nothing_is_fetched_from_elsewhere() {
-        for (path, asset) in ASSETS {
+        for (path, asset) in LEADER.iter().chain(HELPER).chain(SHARED) {
             let text = asset.text.replace("http://www.w3.org/2000/svg", "");
             for foreign in
                 ["src=\"http", "href=\"http", "from \"http", "url(http", "@import", "//cdn"]
@@ -85,21 +117,25 @@ mod tests {
     }
 
     #[test]
-    fn every_file_that_the_page_names_is_there_and_every_file_is_named() {
-        let named = |path: &str| ASSETS.iter().any(|(_, asset)| asset.text.contains(path));
-        for (path, _) in &ASSETS[1..] {
-            assert!(named(&format!("\"{path}\"")), "{path}");
-        }
-        let links = ASSETS.iter().flat_map(|(_, asset)| asset.text.split('"'));
-        let files =
-            links.filter(|link| link.starts_with('/') && link.contains('.') && !link.contains(' '));
-        for path in files {
-            assert!(Asset::at(path).is_some(), "{path}");
+    fn every_file_that_a_page_names_is_there_and_every_file_is_named() {
+        for page in PAGES {
+            let named = |path: &str| files(page).any(|(_, asset)| asset.text.contains(path));
+            for (path, _) in files(page).skip(1) {
+                assert!(named(&format!("\"{path}\"")), "{path}");
+            }
+            let links = files(page).flat_map(|(_, asset)| asset.text.split('"'));
+            let is_file =
+                |link: &&str| link.starts_with('/') && link.contains('.') && !link.contains(' ');
+            for path in links.filter(is_file) {
+                assert!(find(page, path).is_some(), "{path}");
+            }
         }
     }
 
     #[test]
-    fn the_page_weighs_less_than_150_kib() {
-        assert!(ASSETS.iter().map(|(_, asset)| asset.text.len()).sum::<usize>() < 150 << 10);
+    fn every_page_weighs_less_than_150_kib() {
+        for page in PAGES {
+            assert!(files(page).map(|(_, asset)| asset.text.len()).sum::<usize>() < 150 << 10);
+        }
     }
 }

@@ -13,6 +13,15 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A download cannot begin as it was told.
+    Job(haul::Error),
+    /// A file cannot have this name.
+    Name {
+        /// The name.
+        name: String,
+        /// Why not.
+        because: &'static str,
+    },
     /// The port cannot be listened on. Another port, or 0 for any, may do.
     Port {
         /// Where it was to listen.
@@ -26,8 +35,10 @@ pub enum Error {
 
 impl Error {
     /// What to try.
-    pub const fn remedy(&self) -> &'static str {
+    pub fn remedy(&self) -> &str {
         match self {
+            Self::Job(error) => error.remedy().unwrap_or("see --help"),
+            Self::Name { .. } => "give the file a plain name, such as image.iso",
             Self::Folder { .. } => "name a folder that exists and that you may write to",
             Self::Port { .. } => "choose another port, or 0 for any that is free",
             Self::Random => "restart the machine: its source of random numbers is broken",
@@ -41,6 +52,10 @@ impl fmt::Display for Error {
             Self::Folder { path, source } => {
                 write!(f, "files cannot be saved in {}: {source}", path.display())
             }
+            Self::Job(error) => write!(f, "the download cannot begin: {error}"),
+            Self::Name { name, because } => {
+                write!(f, "the file cannot be called {name:?}: {because}")
+            }
             Self::Port { address, source } => write!(f, "cannot listen on {address}: {source}"),
             Self::Random => f.write_str("the system gives no random numbers"),
         }
@@ -51,7 +66,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Folder { source, .. } | Self::Port { source, .. } => Some(source),
-            Self::Random => None,
+            Self::Job(error) => Some(error),
+            Self::Name { .. } | Self::Random => None,
         }
     }
 }

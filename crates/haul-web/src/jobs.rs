@@ -1,20 +1,23 @@
+use crate::left;
 use crate::name::FileName;
 use crate::queue::{Job, Order, Queue, Stop};
 use crate::record::Record;
 use crate::reply::Refusal;
-use haul::{Error, Event, Failed, Happening, Leader, LeaderBuilder, Transfer, Url};
+use haul::{Error, Event, Failed, Happening, Home, Leader, LeaderBuilder, Transfer, Url};
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 /// The downloads that the page asks for: one works at a time, and the others wait.
 pub(crate) struct Jobs {
     folder: PathBuf,
     template: Box<Template>,
+    /// Where it is known what former runs left.
+    home: Option<Home>,
     record: watch::Sender<Record>,
     desk: Mutex<Desk>,
 }
@@ -47,6 +50,7 @@ struct List<'a> {
 struct Desk {
     queue: Queue,
     at_work: Option<AtWork>,
+    given: Option<Given>,
     /// Nothing begins any more.
     closed: bool,
 }
@@ -56,10 +60,19 @@ struct AtWork {
     task: JoinHandle<()>,
 }
 
+/// The download that the program itself asked for.
+struct Given {
+    id: u32,
+    /// How it begins, unless it goes on from another URL: what was said for the one, such as a
+    /// password, is not for the other.
+    leader: Option<LeaderBuilder>,
+    ended: watch::Sender<Option<Event>>,
+}
+
 impl Jobs {
-    pub(crate) fn new(folder: PathBuf, template: Box<Template>) -> Self {
+    pub(crate) fn new(folder: PathBuf, template: Box<Template>, home: Option<Home>) -> Self {
         let (record, _) = watch::channel(Record::default());
-        let jobs = Self { folder, template, record, desk: Mutex::default() };
+        let jobs = Self { folder, template, home, record, desk: Mutex::default() };
         jobs.tell_list(&jobs.desk());
         jobs
     }
@@ -78,7 +91,53 @@ impl Jobs {
     ///
     /// What an earlier one left under the same name is gone on with, since a page has no `-c`.
     pub(crate) fn add(self: &Arc<Self>, wanted: &Wanted) -> Result<(), Refusal> {
-        let order = order(wanted)?;
+        self.order(order(wanted)?)
+    }
+
+    /// Puts a download of the program's own at the end of the line; tells each time it has ended.
+    pub(crate) fn give(
+        self: &Arc<Self>,
+        leader: LeaderBuilder,
+        name: FileName,
+    ) -> Result<watch::Receiver<Option<Event>>, Error> {
+        let url = leader.url().clone();
+        let order = Order { url, name, checksum: None, limit: None };
+        self.saved(leader.clone(), &order)?;
+        let (ended, told) = watch::channel(None);
+        let full = |_| Error::usage("too many downloads wait already");
+        let given = self.change(|desk| {
+            let (id, leader) = (desk.queue.add(order)?, Some(leader));
+            desk.given = Some(Given { id, leader, ended });
+            Ok(())
+        });
+        given.map(|()| told).map_err(full)
+    }
+
+    /// Goes on with what a former run left, from another URL of the same file if one is given.
+    pub(crate) fn resume_left(
+        self: &Arc<Self>,
+        id: &str,
+        url: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let url = url.map(parse).transpose()?;
+        let Some(home) = &self.home else {
+            let because = "this page does not know what was left";
+            return Err(Refusal::new(StatusCode::CONFLICT, because, "submit its link"));
+        };
+        self.order(left::order(home, &self.folder, id, url)?)
+    }
+
+    /// Looks what former runs left, and tells the page.
+    pub(crate) fn look_for_left(self: &Arc<Self>) {
+        let jobs = Arc::clone(self);
+        spawn_blocking(move || {
+            let Some(home) = &jobs.home else { return };
+            let left = left::all(home, &jobs.folder, |name| jobs.desk().queue.names(name));
+            jobs.record.send_modify(|record| record.left(&left));
+        });
+    }
+
+    fn order(self: &Arc<Self>, order: Order) -> Result<(), Refusal> {
         self.leader(&order).map_err(|error| Refusal::from(&error))?;
         self.change(|desk| desk.queue.add(order).map(drop))
     }
@@ -102,7 +161,14 @@ impl Jobs {
             let leader = (self.template)(url.clone()).build();
             leader.map_err(|error| Refusal::from(&error))?;
         }
-        self.change(|desk| desk.queue.resume(id, url))
+        self.change(|desk| {
+            let elsewhere = url.is_some();
+            desk.queue.resume(id, url)?;
+            if let Some(given) = desk.given.as_mut().filter(|given| given.id == id && elsewhere) {
+                given.leader = None;
+            }
+            Ok(())
+        })
     }
 
     /// Takes a download that has ended off the list.
@@ -148,6 +214,7 @@ impl Jobs {
         change(&mut desk)?;
         self.tell_list(&desk);
         self.begin_next(&mut desk);
+        self.look_for_left();
         Ok(())
     }
 
@@ -156,7 +223,12 @@ impl Jobs {
             let Some((id, order)) = desk.queue.begin_next() else { return };
             self.tell_list(desk);
             self.record.send_modify(|record| record.begin(id, order.name.as_str()));
-            match self.leader(&order) {
+            let given = desk.given.as_ref().filter(|given| given.id == id);
+            let begun = match given.and_then(|given| given.leader.clone()) {
+                Some(leader) => self.saved(leader, &order),
+                None => self.leader(&order),
+            };
+            match begun {
                 Ok(leader) => desk.at_work = Some(Arc::clone(self).start(id, leader)),
                 Err(error) => self.conclude(desk, id, &failed(&error)),
             }
@@ -200,12 +272,20 @@ impl Jobs {
 
     fn conclude(&self, desk: &mut Desk, id: u32, last: &Event) {
         desk.queue.end(id, &last.what);
+        if let Some(given) = desk.given.as_ref().filter(|given| given.id == id) {
+            given.ended.send_replace(Some(last.clone()));
+        }
         self.tell_list(desk);
         self.record.send_modify(|record| record.tell(last));
     }
 
     fn leader(&self, order: &Order) -> Result<Leader, Error> {
-        let mut wanted = (self.template)(order.url.clone()).folder(&self.folder);
+        self.saved((self.template)(order.url.clone()), order)
+    }
+
+    /// A download that is saved where it was ordered to be.
+    fn saved(&self, leader: LeaderBuilder, order: &Order) -> Result<Leader, Error> {
+        let mut wanted = leader.folder(&self.folder);
         if let Some(checksum) = &order.checksum {
             wanted = wanted.checksum(checksum);
         }

@@ -1,7 +1,9 @@
 //! The pages of the leader and the helper, served on loopback.
 //!
 //! A [`LeaderPage`] is a small web server on 127.0.0.1 through which a browser on this machine
-//! starts a download and watches it. The page, its style and its script are part of the program.
+//! starts a download and watches it. A [`HelperPage`] is one on which a helper's owner is asked,
+//! sees what is lent, and sets the rules. The pages, their style and their scripts are part of the
+//! program.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), haul_web::Error> {
@@ -26,9 +28,16 @@
 //!   shown as text.
 
 mod asset;
+mod board;
+mod body;
 mod error;
+mod face;
 mod gate;
+mod helper;
 mod jobs;
+mod leading;
+mod left;
+mod lending;
 mod name;
 mod page;
 mod past;
@@ -36,9 +45,12 @@ mod queue;
 mod record;
 mod reply;
 mod secret;
+mod server;
 mod site;
 mod stream;
 
 pub use error::Error;
-pub use page::{LeaderPage, LeaderPageBuilder, Links};
+pub use helper::{HelperPage, HelperPageBuilder};
+pub use page::{Begun, LeaderPage, LeaderPageBuilder};
 pub use past::{Moment, Past};
+pub use server::Links;

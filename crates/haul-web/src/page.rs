@@ -1,47 +1,19 @@
 use crate::Error;
-use crate::gate::Gate;
 use crate::jobs::{Jobs, Template};
-use crate::site::Site;
-use haul::{Leader, LeaderBuilder, Url};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
+use crate::leading::Leading;
+use crate::name::FileName;
+use crate::server::{Links, Server};
+use haul::{Event, Home, Leader, LeaderBuilder, Url};
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::sleep;
-
-/// How many connections may be open at a time; those beyond are closed at once.
-const CONNECTIONS: usize = 64;
-
-/// How long a client may take to send a request's head.
-const HEAD_TIME: Duration = Duration::from_secs(10);
-
-/// The longest head that is read, in bytes.
-const LONGEST_HEAD: usize = 16 << 10;
-
-/// How long to wait after a connection could not be accepted, for want of descriptors mostly.
-const PAUSE: Duration = Duration::from_millis(100);
+use tokio::sync::watch;
 
 /// The leader's page, open on a port of 127.0.0.1. Dropping it stops the download at work and
 /// leaves it resumable.
 pub struct LeaderPage {
-    listener: TcpListener,
-    address: SocketAddr,
-    site: Arc<Site>,
-}
-
-/// Makes links that open a [`LeaderPage`].
-#[derive(Clone)]
-pub struct Links {
-    site: Arc<Site>,
+    server: Server<Leading>,
 }
 
 /// What a [`LeaderPage`] is to be.
@@ -50,68 +22,69 @@ pub struct LeaderPageBuilder {
     folder: PathBuf,
     port: u16,
     template: Box<Template>,
+    home: Option<Home>,
+}
+
+/// A download that the program began on its page.
+#[derive(Clone)]
+pub struct Begun(watch::Receiver<Option<Event>>);
+
+impl Begun {
+    /// Waits until it has ended, or ended once more after it was resumed, and gives its last event;
+    /// `None` when the page is gone.
+    pub async fn ended(&mut self) -> Option<Event> {
+        self.0.changed().await.ok()?;
+        self.0.borrow_and_update().clone()
+    }
+
+    /// The last event of it, if it has ended.
+    pub fn last(&self) -> Option<Event> {
+        self.0.borrow().clone()
+    }
 }
 
 impl LeaderPage {
     /// A page on a free port that saves files in `folder` and nowhere else.
     pub fn builder(folder: impl Into<PathBuf>) -> LeaderPageBuilder {
-        LeaderPageBuilder { folder: folder.into(), port: 0, template: Box::new(Leader::builder) }
+        let template = Box::new(Leader::builder);
+        LeaderPageBuilder { folder: folder.into(), port: 0, template, home: None }
     }
 
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address
     }
 
     /// The link that opens it, once: whoever has it may use the page, so it belongs in no log.
     /// When it has been used, only the address of the page is left of it.
     pub fn link(&self) -> String {
-        self.site.gate.link()
+        self.server.site.gate.link()
     }
 
     /// A way to make further links while it is served.
     pub fn links(&self) -> Links {
-        Links { site: Arc::clone(&self.site) }
+        self.server.links()
+    }
+
+    /// Begins a download that is on the page from its beginning. It is saved under `name`, in the
+    /// page's folder, and as it was told for the rest.
+    pub fn begin(&self, leader: LeaderBuilder, name: &str) -> Result<Begun, Error> {
+        let parsed = FileName::parse(name);
+        let parsed = parsed.map_err(|because| Error::Name { name: name.to_owned(), because })?;
+        self.server.site.face.jobs.give(leader, parsed).map(Begun).map_err(Error::Job)
     }
 
     /// Serves it until `stop` is ready, then stops the download at work and waits for its end.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let mut connections = JoinSet::new();
-        let mut stop = pin!(stop);
-        loop {
-            while connections.try_join_next().is_some() {}
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                () = &mut stop => break,
-            };
-            match accepted {
-                Ok((stream, _)) if connections.len() < CONNECTIONS => {
-                    connections.spawn(speak(stream, Arc::clone(&self.site)));
-                }
-                Ok(_) => tracing::debug!("a connection too many was closed"),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
-        // Nobody may start another download while the last one ends.
-        connections.shutdown().await;
-        self.site.jobs.end().await;
-    }
-}
-
-impl Links {
-    /// A new link, for a browser that has not been let in yet. It opens the page once; an older
-    /// link that nobody has used opens it no more.
-    pub fn fresh(&self) -> Result<String, Error> {
-        self.site.gate.renew()
+        self.server.serve(stop).await;
+        // Nobody is left who could start another download while the last one ends.
+        self.server.site.face.jobs.end().await;
     }
 }
 
 impl Drop for LeaderPage {
     fn drop(&mut self) {
-        self.site.jobs.close();
+        self.server.site.face.jobs.close();
     }
 }
 
@@ -132,18 +105,21 @@ impl LeaderPageBuilder {
         self
     }
 
+    /// Shows what former runs with this home left in the page's folder, and goes on with it.
+    pub fn home(mut self, home: Home) -> Self {
+        self.home = Some(home);
+        self
+    }
+
     /// Opens it; browsers can connect when this returns, and are answered once it is served.
     pub async fn open(self) -> Result<LeaderPage, Error> {
         let folder = match usable(&self.folder) {
             Ok(folder) => folder,
             Err(source) => return Err(Error::Folder { path: self.folder, source }),
         };
-        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let failed = |source| Error::Port { address: wanted, source };
-        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let site = Site::new(Gate::new(address.port())?, Jobs::new(folder, self.template));
-        Ok(LeaderPage { listener, address, site: Arc::new(site) })
+        let face = Leading::new(Jobs::new(folder, self.template, self.home));
+        face.jobs.look_for_left();
+        Ok(LeaderPage { server: Server::open(self.port, face).await? })
     }
 }
 
@@ -160,29 +136,16 @@ fn usable(folder: &PathBuf) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-async fn speak(stream: TcpStream, site: Arc<Site>) {
-    // Without it an event may wait for the acknowledgement of the one before it.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(async |request| Ok::<_, Infallible>(site.respond(request).await));
-    let ended = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .max_buf_size(LONGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use haul::{Deliverer, Event, Happening, Stretch, WorkerProgress};
+    use haul::{Deliverer, Happening, Stretch, WorkerProgress};
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpStream;
-    use std::sync::mpsc;
+    use std::sync::{Arc, mpsc};
     use std::thread;
+    use std::time::Duration;
+    use tokio::time::sleep;
 
     /// As many as a large job may have.
     const WORKERS: u32 = 64;
@@ -198,7 +161,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let cost = runtime.block_on(async {
             let page = LeaderPage::builder(folder.path()).open().await.unwrap();
-            let (site, link) = (Arc::clone(&page.site), page.link());
+            let (site, link) = (Arc::clone(&page.server.site), page.link());
             tokio::spawn(page.serve(std::future::pending()));
             let (ready, heard) = mpsc::channel();
             let tabs = thread::spawn(move || watch_in_two_tabs(&link, &ready));
@@ -207,11 +170,11 @@ mod tests {
             }
             let before = time_on_core();
             for update in 0..UPDATES {
-                site.jobs.tell(1, &progress(update));
+                site.face.jobs.tell(1, &progress(update));
                 sleep(Duration::from_millis(5)).await;
             }
             let cost = time_on_core().saturating_sub(before) / UPDATES;
-            site.jobs.tell(1, &Event { at: Duration::ZERO, what: last() });
+            site.face.jobs.tell(1, &Event { at: Duration::ZERO, what: last() });
             while !tabs.is_finished() {
                 sleep(Duration::from_millis(1)).await;
             }

@@ -74,6 +74,11 @@ impl Queue {
         &self.jobs
     }
 
+    /// Whether any download on the list has this name.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.jobs.iter().any(|job| job.name == name)
+    }
+
     pub(crate) fn add(&mut self, order: Order) -> Result<u32, Refusal> {
         if self.jobs.iter().filter(|job| job.is_open()).count() >= MOST_OPEN {
             return Err(conflict("too many downloads wait already", "wait for some to end"));

@@ -1,4 +1,5 @@
 use crate::past::Past;
+use crate::stream::Replay;
 use bytes::Bytes;
 use haul::{Event, Happening};
 use serde::Serialize;
@@ -34,6 +35,7 @@ struct Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Jobs,
+    Left,
     Begin,
     Progress,
     Other,
@@ -47,9 +49,15 @@ impl Record {
         self.push(Kind::Jobs, format_args!("event: jobs\ndata: {json}\n"));
     }
 
+    /// Tells what former runs left.
+    pub(crate) fn left(&mut self, jobs: &impl Serialize) {
+        let json = serde_json::to_string(jobs).unwrap_or_default();
+        self.push(Kind::Left, format_args!("event: left\ndata: {json}\n"));
+    }
+
     /// Forgets the job before and tells that another begins.
     pub(crate) fn begin(&mut self, job: u32, save_as: &str) {
-        self.told.retain(|line| line.kind == Kind::Jobs);
+        self.told.retain(|line| matches!(line.kind, Kind::Jobs | Kind::Left));
         self.past = Past::default();
         let about = serde_json::json!({ "job": job, "save_as": save_as });
         self.push(Kind::Begin, format_args!("event: begin\ndata: {about}\n"));
@@ -66,9 +74,24 @@ impl Record {
         self.push(kind, format_args!("data: {json}\n"));
     }
 
-    /// What was told after `seen`, and the number of the last of it. Whoever has not heard of the
-    /// job at hand also hears how it went so far.
-    pub(crate) fn after(&self, seen: u64) -> (Vec<Bytes>, u64) {
+    fn push(&mut self, kind: Kind, fields: fmt::Arguments<'_>) {
+        let only_last = matches!(kind, Kind::Jobs | Kind::Left | Kind::Progress);
+        if only_last && let Some(old) = self.told.iter().rposition(|line| line.kind == kind) {
+            self.told.remove(old);
+        }
+        self.last += 1;
+        let text = format!("id: {}\n{fields}\n", self.last).into();
+        self.told.push_back(Line { id: self.last, kind, text });
+        if self.told.len() > MOST + 4 {
+            let oldest = self.told.iter().position(|line| line.kind == Kind::Other);
+            oldest.and_then(|oldest| self.told.remove(oldest));
+        }
+    }
+}
+
+impl Replay for Record {
+    /// Whoever has not heard of the job at hand also hears how it went so far.
+    fn after(&self, seen: u64) -> (Vec<Bytes>, u64) {
         let from = self.told.partition_point(|line| line.id <= seen);
         let mut told = Vec::new();
         for line in self.told.range(from..) {
@@ -78,20 +101,6 @@ impl Record {
             }
         }
         (told, self.last)
-    }
-
-    fn push(&mut self, kind: Kind, fields: fmt::Arguments<'_>) {
-        let only_last = matches!(kind, Kind::Jobs | Kind::Progress);
-        if only_last && let Some(old) = self.told.iter().rposition(|line| line.kind == kind) {
-            self.told.remove(old);
-        }
-        self.last += 1;
-        let text = format!("id: {}\n{fields}\n", self.last).into();
-        self.told.push_back(Line { id: self.last, kind, text });
-        if self.told.len() > MOST + 3 {
-            let oldest = self.told.iter().position(|line| line.kind == Kind::Other);
-            oldest.and_then(|oldest| self.told.remove(oldest));
-        }
     }
 }
 
@@ -158,12 +167,14 @@ mod tests {
     fn a_talkative_job_keeps_its_beginning_its_progress_and_its_last_thousand_events() {
         let mut record = Record::default();
         record.list(&[1]);
+        record.left(&[1]);
         record.begin(1, "a");
         record.tell(&progress(1));
         (0..5000).for_each(|text| record.tell(&note(text)));
         let kept = texts(&record, 0);
-        assert_eq!(kept.len(), MOST + 4);
-        assert!(kept[0].contains("jobs") && kept[1].contains("begin") && kept[2].contains("past"));
-        assert!(kept[4].contains("\"4000\"") && kept[MOST + 3].contains("\"4999\""));
+        assert_eq!(kept.len(), MOST + 5);
+        assert!(kept[0].contains("jobs") && kept[1].contains("left"));
+        assert!(kept[2].contains("begin") && kept[3].contains("past"));
+        assert!(kept[5].contains("\"4000\"") && kept[MOST + 4].contains("\"4999\""));
     }
 }

@@ -9,6 +9,7 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A whole text, or a stream of events.
 pub(crate) type Body = Either<Full<Bytes>, Channel<Bytes>>;
@@ -51,13 +52,25 @@ struct Told {
     error: String,
     because: String,
     r#try: String,
+    /// What is wrong with single fields of a form, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<String, String>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, because: &str, remedy: &str) -> Self {
         let error = "the request was refused".to_owned();
         let (because, r#try) = (because.to_owned(), remedy.to_owned());
-        Self { status, told: Told { code: None, error, because, r#try } }
+        let fields = BTreeMap::new();
+        Self { status, told: Told { code: None, error, because, r#try, fields } }
+    }
+
+    /// A form that cannot be as it is.
+    pub(crate) fn of_fields(fields: BTreeMap<String, String>) -> Self {
+        let (because, remedy) = ("some fields cannot be so", "correct the fields that say why");
+        let mut refusal = Self::new(StatusCode::UNPROCESSABLE_ENTITY, because, remedy);
+        refusal.told.fields = fields;
+        refusal
     }
 
     pub(crate) fn forbidden(because: &str) -> Self {
@@ -66,11 +79,11 @@ impl Refusal {
     }
 }
 
-/// A download that cannot begin as it was asked for.
+/// What the library will not do, such as a download that cannot begin as it was asked for.
 impl From<&haul::Error> for Refusal {
     fn from(error: &haul::Error) -> Self {
         let Failed { code, error, because, r#try, .. } = Failed::from(error);
-        let told = Told { code: Some(code), error, because, r#try };
+        let told = Told { code: Some(code), error, because, r#try, fields: BTreeMap::new() };
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, told }
     }
 }
@@ -97,6 +110,11 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body>
     // What is told here are plain records, which JSON can always write.
     let text = serde_json::to_vec(value).unwrap_or_default();
     of(status, "application/json", Either::Left(Full::from(text)))
+}
+
+/// The answer to a change that was made, or has begun.
+pub(crate) fn done() -> Response<Body> {
+    json(StatusCode::ACCEPTED, &serde_json::json!({}))
 }
 
 /// The answer that hands out both secrets of a session.

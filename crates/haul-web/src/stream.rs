@@ -1,4 +1,3 @@
-use crate::record::Record;
 use bytes::Bytes;
 use http_body_util::channel::{Channel, SendError, Sender};
 use std::time::Duration;
@@ -8,12 +7,18 @@ use tokio::time::timeout;
 /// How often a silent stream shows that it lives, and learns whether anybody listens.
 const BEAT: Duration = Duration::from_secs(15);
 
+/// What can be told again to whoever comes late, or comes back.
+pub(crate) trait Replay: Send + Sync + 'static {
+    /// What was told after the event `seen`, and the number of the last of it.
+    fn after(&self, seen: u64) -> (Vec<Bytes>, u64);
+}
+
 /// The body of server-sent events that tells all after the event `seen`, and goes on.
 ///
 /// A reader that is slow hears only the last of the progress that it missed, so that nothing piles
 /// up. `place` is given back when the stream ends.
 pub(crate) fn start(
-    record: watch::Receiver<Record>,
+    record: watch::Receiver<impl Replay>,
     seen: u64,
     place: OwnedSemaphorePermit,
 ) -> Channel<Bytes> {
@@ -27,7 +32,7 @@ pub(crate) fn start(
 }
 
 async fn tell(
-    mut record: watch::Receiver<Record>,
+    mut record: watch::Receiver<impl Replay>,
     mut seen: u64,
     mut sender: Sender<Bytes>,
 ) -> Result<(), SendError> {

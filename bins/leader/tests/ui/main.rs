@@ -9,7 +9,9 @@
 mod neighbours;
 
 mod access;
+mod given;
 mod journeys;
+mod left;
 mod looks;
 mod speed;
 mod stage;

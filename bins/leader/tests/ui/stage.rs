@@ -8,7 +8,7 @@ use haul_lab::lan::{Process, skip_or_fail};
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -96,6 +96,27 @@ impl Stage {
         self.program = Some(program);
     }
 
+    /// Starts `leader get --ui` with these arguments, and opens its page.
+    pub(crate) fn get(&mut self, arguments: &[&str]) {
+        let mut get = Command::new(LEADER);
+        get.args(["get", "--ui", "--no-scan", "--helpers", &self.asked]).args(arguments);
+        get.arg("--dir").arg(self.folder.path()).env("HAUL_HOME", self.home.path());
+        let mut program = Process::spawn(&mut get).unwrap();
+        program.wait_for(SOON, |_, said| link(said).is_some()).unwrap();
+        self.link = link(&program.stderr()).unwrap();
+        self.program = Some(program);
+        self.browser.open(&self.link).unwrap();
+        self.browser.wait("document.querySelector('#folder').textContent").unwrap();
+    }
+
+    /// Ends the program as Ctrl-C does; gives what it wrote to stdout and how it ended.
+    pub(crate) fn end(&mut self) -> (String, Option<i32>) {
+        let mut program = self.program.take().unwrap();
+        program.interrupt().unwrap();
+        let status = program.wait_within(SOON).unwrap().unwrap();
+        (program.stdout(), status.code())
+    }
+
     /// Ends the program as Ctrl-C does; gives the port that it had.
     pub(crate) fn stop(&mut self) -> u16 {
         let mut program = self.program.take().unwrap();
@@ -144,14 +165,14 @@ impl Stage {
         assert_eq!(self.payload.first_difference(self.folder.path().join(name)).unwrap(), None);
     }
 
+    /// The home of the programs.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     pub(crate) fn text(&self, selector: &str) -> String {
         self.browser.text(selector).unwrap()
     }
-}
-
-/// Where the pictures of a test are left.
-pub(crate) fn picture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/pages").join(format!("{name}.png"))
 }
 
 fn origin(payload: Payload) -> Origin {

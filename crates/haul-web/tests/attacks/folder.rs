@@ -2,8 +2,9 @@
 
 use crate::JOB;
 use crate::client::Served;
-use haul_lab::Payload;
-use haul_lab::origin::{Origin, Resource};
+use haul::{Happening, Helpers, Home, Leader};
+use haul_lab::origin::{Origin, Resource, Shape};
+use haul_lab::{Payload, Rate};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
@@ -178,4 +179,34 @@ async fn ended(page: &Served, session: &crate::client::Session) -> String {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_left_in_another_folder_is_not_gone_on_with() {
+    let page = Served::new().await;
+    let session = page.enter().await;
+    let other = tempfile::TempDir::new().unwrap();
+    let home = Home::at(page.path(".home"));
+    let served = Origin::builder().serve("/file", Resource::of(Payload::new(1, 4 << 20)));
+    let origin = served.shape(Shape::by_peer(Rate::mbit(8))).start().unwrap();
+    let leader = Leader::builder(origin.url("/file").parse().unwrap());
+    let leader = leader.home(home.clone()).folder(other.path()).helpers(Helpers::None).no_scan();
+    let mut transfer = leader.build().unwrap().start();
+    while let Some(event) = transfer.next_event().await {
+        if matches!(event.what, Happening::Progress { stored, .. } if stored > 1 << 20) {
+            transfer.cancel();
+        }
+    }
+    assert!(transfer.finish().await.is_err());
+    let id = home.left_jobs().unwrap().remove(0).id;
+    for left in [id.as_str(), "", "..", "../jobs", &id[1..], "zzzzzz"] {
+        let url = origin.url("/file");
+        for body in
+            [format!(r#"{{"left":"{left}"}}"#), format!(r#"{{"left":"{left}","url":"{url}"}}"#)]
+        {
+            let answer = page.post("/api/left/resume", &session, &body).await;
+            assert_eq!(answer.status, 409, "{left} {answer:?}");
+        }
+    }
+    assert!(!other.path().join("file").exists() && !page.path("file").exists());
 }

@@ -15,6 +15,7 @@
 mod client;
 mod floods;
 mod folder;
+mod lender;
 mod malformed;
 mod rebinding;
 mod session;

@@ -3,7 +3,7 @@
 use crate::JOB;
 use crate::client::{Served, Session, with, without};
 
-const ROUTES: [(&str, &str); 8] = [
+const ROUTES: [(&str, &str); 9] = [
     ("GET", "/api/jobs"),
     ("GET", "/api/events"),
     ("POST", "/api/jobs"),
@@ -11,6 +11,7 @@ const ROUTES: [(&str, &str); 8] = [
     ("POST", "/api/jobs/cancel"),
     ("POST", "/api/jobs/resume"),
     ("POST", "/api/jobs/forget"),
+    ("POST", "/api/left/resume"),
     ("POST", "/api/probe"),
 ];
 

@@ -1,7 +1,10 @@
 //! A client that sends exactly what it is told to, as a browser or as an attacker.
 
+use haul::doors::Doors;
+use haul::policy::PolicySource;
+use haul::trust::Trust;
 use haul::{Helpers, Home, Leader};
-use haul_web::{LeaderPage, Links};
+use haul_web::{HelperPage, LeaderPage, Links};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -25,6 +28,7 @@ impl Served {
         let folder = TempDir::new().unwrap();
         let home = Home::at(folder.path().join(".home"));
         let page = LeaderPage::builder(folder.path())
+            .home(home.clone())
             .template(move |url| {
                 Leader::builder(url).home(home.clone()).helpers(Helpers::None).no_scan()
             })
@@ -35,6 +39,19 @@ impl Served {
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(page.serve(async { drop(stopped.await) }));
         Self { address, link, links, folder, stop, task }
+    }
+
+    /// The page of a helper, which asks at these doors, and whose home is the folder.
+    pub async fn helper() -> (Self, Doors) {
+        let folder = TempDir::new().unwrap();
+        let home = Home::at(folder.path());
+        PolicySource::write_template(&home).unwrap();
+        let doors = Doors::new(Trust::of(&home));
+        let page = HelperPage::builder(&doors, &home).open().await.unwrap();
+        let (address, link, links) = (page.address(), page.link(), page.links());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(page.serve(async { drop(stopped.await) }));
+        (Self { address, link, links, folder, stop, task }, doors)
     }
 
     /// Stops the page, waits until it has ended, and gives the folder.

@@ -190,6 +190,11 @@ mod tests {
             spent: Spent::default(),
             per_day: 1,
             per_30_days: 1,
+            per_job: 1,
+            largest_share: 100,
+            rate: None,
+            limit: None,
+            fastest: None,
             helping: Vec::new(),
         }
     }

@@ -10,7 +10,7 @@ pub use super::history::Helped;
 pub(crate) use server::{Asked, Server};
 
 use super::history;
-use super::policy::{Battery, Fact, Mode, Spent};
+use super::policy::{Battery, Fact, Mode, Percent, Spent};
 use crate::{Error, ErrorKind, Home};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -31,6 +31,17 @@ pub enum Command {
     },
     /// Help again.
     Resume,
+    /// End one help that is under way, at once, and wait for asks as before.
+    End {
+        /// Its number in [`Status::helping`].
+        help: u64,
+    },
+    /// Receive no faster than this for others, all of them together and whatever the policy allows
+    /// besides, until nobody is helped any more.
+    Limit {
+        /// Bytes a second, no less than 1024; as the policy says if not said.
+        rate: Option<u64>,
+    },
     /// End at once, and the program with it.
     Stop,
 }
@@ -66,6 +77,18 @@ pub struct Status {
     pub per_day: u64,
     /// The most that may be received in 30 days.
     pub per_30_days: u64,
+    /// The most that may be received for one job.
+    #[serde(default)]
+    pub per_job: u64,
+    /// The largest part of one file that is fetched, in percent.
+    #[serde(default)]
+    pub largest_share: u8,
+    /// How fast all help together may be at this moment, in bytes a second; none without a limit.
+    pub rate: Option<u64>,
+    /// What of that the owner has said for the help under way, by [`Command::Limit`].
+    pub limit: Option<u64>,
+    /// The fastest that this machine was seen to receive, in bytes a second, if it was seen.
+    pub fastest: Option<u64>,
     /// Who is being helped.
     pub helping: Vec<Helping>,
 }
@@ -85,14 +108,41 @@ pub enum State {
 /// A help that is under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Helping {
+    /// Its number, by which it can be ended.
+    #[serde(default)]
+    pub help: u64,
     /// The name that the leader gives itself.
     pub leader: String,
     /// The host that the file comes from.
     pub host: String,
     /// Bytes that were received from there.
     pub bytes: u64,
+    /// Bytes in the last second.
+    #[serde(default)]
+    pub rate: u64,
     /// For how many seconds.
     pub seconds: u64,
+}
+
+/// What helping with a file takes of the owner's link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// Bytes at the most.
+    pub bytes: u64,
+    /// For how many seconds, if the link is as fast as it was seen to be and nobody else helps.
+    pub seconds: Option<u64>,
+}
+
+impl Status {
+    /// What helping with a file of `size` bytes would cost at the most, by the limits in force.
+    pub fn cost(&self, size: u64) -> Cost {
+        let share = Percent::new(self.largest_share).map_or(size, |share| share.of(size));
+        let today = self.per_day.saturating_sub(self.spent.today);
+        let month = self.per_30_days.saturating_sub(self.spent.last_30_days);
+        let bytes = share.min(self.per_job).min(today).min(month);
+        let rate = self.rate.into_iter().chain(self.fastest).min();
+        Cost { bytes, seconds: rate.map(|rate| bytes.div_ceil(rate.max(1))) }
+    }
 }
 
 /// How a request is written.
@@ -162,4 +212,70 @@ fn exchange(home: &Home, command: Command) -> io::Result<Reply> {
 
 fn path(home: &Home) -> PathBuf {
     home.folder().join("run").join("helper.sock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    fn status() -> Status {
+        Status {
+            v: 1,
+            state: State::Waiting,
+            paused_until: None,
+            mode: Mode::Ask,
+            policy: None,
+            policy_error: None,
+            managed: Vec::new(),
+            refuses: None,
+            metered: Fact::No,
+            vpn: Fact::No,
+            battery: Battery::Mains,
+            spent: Spent { today: GIB, last_30_days: 2 * GIB },
+            per_day: 5 * GIB,
+            per_30_days: 20 * GIB,
+            per_job: 2 * GIB,
+            largest_share: 50,
+            rate: None,
+            limit: None,
+            fastest: None,
+            helping: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_narrowest_limit_tells_what_a_help_costs() {
+        let cost = |change: fn(&mut Status)| {
+            let mut status = status();
+            change(&mut status);
+            status.cost(3 * GIB).bytes
+        };
+        assert_eq!(cost(|_| {}), 3 * GIB / 2, "the share of the file");
+        assert_eq!(cost(|status| status.per_job = GIB), GIB);
+        assert_eq!(cost(|status| status.per_day = GIB + 7), 7, "what is left of the day");
+        assert_eq!(cost(|status| status.per_30_days = 2 * GIB + 9), 9);
+        assert_eq!(cost(|status| status.per_day = 1), 0, "more was spent than now may be");
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_slower_of_limit_and_link_and_unknown_without_both() {
+        let seconds = |rate, fastest| Status { rate, fastest, ..status() }.cost(GIB).seconds;
+        assert_eq!(seconds(None, None), None);
+        assert_eq!(seconds(Some(1 << 20), None), Some(512));
+        assert_eq!(seconds(Some(1 << 20), Some(1 << 19)), Some(1024));
+        assert_eq!(seconds(None, Some(u64::MAX)), Some(1));
+    }
+
+    #[test]
+    fn what_a_helper_of_another_version_leaves_out_is_unknown() {
+        let mut told = serde_json::to_value(status()).unwrap();
+        let fields = told.as_object_mut().unwrap();
+        for new in ["per_job", "largest_share", "rate", "limit", "fastest"] {
+            fields.remove(new);
+        }
+        let read: Status = serde_json::from_value(told).unwrap();
+        assert_eq!((read.per_job, read.rate), (0, None));
+    }
 }

@@ -1,12 +1,13 @@
 //! The doors to a person: a terminal, a page, or whatever else shows the open prompt.
 
 use super::consent::{ConsentPolicy, Decision, Request};
-use super::gate::locked;
+use super::gate::{DECISION, locked};
 use crate::trust::{Trust, Unpaired};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
 /// The one queue of prompts, which any number of doors may watch and answer; the first answer
@@ -38,6 +39,14 @@ pub struct Prompt {
     pub id: u64,
     /// What is asked.
     pub request: Request,
+    shown: Instant,
+}
+
+impl Prompt {
+    /// How long the answer is still waited for; no answer is a no.
+    pub fn left(&self) -> Duration {
+        DECISION.saturating_sub(self.shown.elapsed())
+    }
 }
 
 /// What a person says.
@@ -86,6 +95,11 @@ impl Doors {
         Door { hall: Arc::clone(&self.0), shown: self.0.shown.subscribe() }
     }
 
+    /// Somebody who sees every prompt and is no door: nobody counts as reachable because of it.
+    pub fn watch(&self) -> Onlooker {
+        Onlooker(self.0.shown.subscribe())
+    }
+
     /// Answers a prompt, through whichever door.
     pub fn answer(&self, prompt: u64, reply: &Reply) -> Replied {
         self.0.answer(prompt, reply)
@@ -96,8 +110,8 @@ impl Doors {
             return Decision::No;
         }
         let (answer, answered) = oneshot::channel();
-        let prompt =
-            Prompt { id: self.0.next.fetch_add(1, Ordering::Relaxed), request: request.clone() };
+        let id = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let prompt = Prompt { id, request: request.clone(), shown: Instant::now() };
         // A prompt that is no longer wanted is taken away by dropping this.
         let _open = Open::show(&self.0, Waiting { prompt, answer });
         answered.await.unwrap_or(Decision::No)
@@ -168,6 +182,22 @@ impl Drop for Open<'_> {
         if waiting.take_if(|open| open.prompt.id == self.id).is_some() {
             drop(waiting);
             self.hall.shown.send_replace(None);
+        }
+    }
+}
+
+/// Sees what is asked, and answers nothing.
+#[derive(Debug)]
+pub struct Onlooker(watch::Receiver<Option<Prompt>>);
+
+impl Onlooker {
+    /// Waits until another prompt opens; `None` when nobody can ask any more. Cancel safe.
+    pub async fn next(&mut self) -> Option<Prompt> {
+        loop {
+            self.0.changed().await.ok()?;
+            if let Some(prompt) = self.0.borrow_and_update().clone() {
+                return Some(prompt);
+            }
         }
     }
 }
@@ -259,6 +289,21 @@ mod tests {
         let (_folder, doors) = doors();
         drop(doors.open());
         assert_eq!(doors.decide(&request()).await, Decision::No);
+    }
+
+    #[tokio::test]
+    async fn an_onlooker_sees_what_is_asked_and_makes_nobody_reachable() {
+        let (_folder, doors) = doors();
+        let mut onlooker = doors.watch();
+        assert!(!doors.asks_a_person());
+        let door = doors.open();
+        let asked = asked(&doors);
+        let prompt = onlooker.next().await.unwrap();
+        assert!(prompt.left() > Duration::from_secs(40));
+        door.answer(prompt.id, &Reply::No);
+        assert_eq!(asked.await.unwrap(), Decision::No);
+        drop((door, doors));
+        assert_eq!(onlooker.next().await, None);
     }
 
     #[tokio::test]

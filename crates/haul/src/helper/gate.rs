@@ -31,6 +31,8 @@ pub(crate) struct Gate {
     pub(crate) jobs: Mutex<Jobs>,
     pub(crate) traffic: Mutex<Traffic>,
     pub(crate) pause: Mutex<Pause>,
+    /// How fast help may be besides what the policy says, in bytes a second, while there is any.
+    limit: Mutex<Option<u64>>,
     consent: Arc<dyn ConsentPolicy>,
     machine: Arc<dyn Machine>,
     trust: Trust,
@@ -89,6 +91,7 @@ impl Gate {
             accounts: Mutex::new(accounts),
             jobs: Mutex::default(),
             traffic: Mutex::default(),
+            limit: Mutex::default(),
             consent,
             machine,
             trust,
@@ -222,6 +225,12 @@ impl Gate {
 
     /// How fast one job may be at this moment, in bytes a second; none without a limit.
     pub(crate) fn rate(&self) -> Option<u64> {
+        let jobs = locked(&self.jobs).running.len().max(1) as u64;
+        self.whole_rate().map(|rate| (rate / jobs).max(1))
+    }
+
+    /// How fast all jobs together may be.
+    pub(crate) fn whole_rate(&self) -> Option<u64> {
         let in_force = self.in_force();
         let policy = &in_force.policy;
         let mut traffic = locked(&self.traffic);
@@ -234,8 +243,34 @@ impl Gate {
         };
         let calm = bytes(policy.rate);
         let rate = if busy { slower(calm, bytes(policy.rate_while_busy)) } else { calm };
-        let jobs = locked(&self.jobs).running.len().max(1) as u64;
-        rate.map(|rate| (rate / jobs).max(1))
+        slower(rate, self.limit())
+    }
+
+    /// The fastest that this machine was seen to receive, in bytes a second.
+    pub(crate) fn fastest(&self) -> Option<u64> {
+        locked(&self.traffic).fastest()
+    }
+
+    pub(crate) fn limit(&self) -> Option<u64> {
+        *locked(&self.limit)
+    }
+
+    /// Is no faster than this until nobody is helped any more.
+    pub(crate) fn set_limit(&self, rate: Option<u64>) {
+        let jobs = locked(&self.jobs);
+        let limit = rate.filter(|_| !jobs.running.is_empty()).map(|rate| rate.max(LEAST_LIMIT));
+        *locked(&self.limit) = limit;
+    }
+
+    /// Notes that a job has ended; what was said for those under way is over with the last.
+    pub(crate) fn forget(&self, id: u64) {
+        let mut jobs = locked(&self.jobs);
+        if let Some(job) = jobs.running.remove(&id) {
+            jobs.received += job.purse.received();
+        }
+        if jobs.running.is_empty() {
+            *locked(&self.limit) = None;
+        }
     }
 
     /// Pauses help, at once, or resumes it; kept for the next helper with this home.
@@ -245,6 +280,13 @@ impl Gate {
             self.end_all(Rule::Paused.name());
         }
         pause.keep(&self.home)
+    }
+
+    /// Ends one help, if it is still under way, as [`Self::end_all`] does.
+    pub(crate) fn end(&self, help: u64, why: &str) {
+        if let Some(job) = locked(&self.jobs).running.get(&help) {
+            job.end(why);
+        }
     }
 
     /// Ends every help at once: nothing more is received from any origin when this returns.
@@ -258,9 +300,13 @@ impl Gate {
         let mut seconds = tokio::time::interval(Duration::from_secs(1));
         for second in 0_u64.. {
             seconds.tick().await;
-            if let Some(changed) = locked(&self.policies).look() {
-                tell(changed);
-            }
+            // Whoever is told asks for the policy, so it must not be held any more.
+            let changed = locked(&self.policies).look();
+            changed.into_iter().for_each(&mut tell);
+            locked(&self.jobs)
+                .running
+                .values()
+                .for_each(|job| job.speed.tick(job.purse.received()));
             let own = self.received();
             locked(&self.traffic).read(Instant::now(), self.machine.received(), own);
             if second % SENSE_EVERY == 0 {
@@ -359,3 +405,6 @@ const SENSE_EVERY: u64 = 5;
 
 /// A part of a rate is not taken below this, in bytes a second.
 const SLOWEST: u64 = 64 << 10;
+
+/// No slower than the slowest rate that a policy takes, in bytes a second.
+const LEAST_LIMIT: u64 = 1024;

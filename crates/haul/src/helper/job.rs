@@ -8,6 +8,7 @@ use super::policy::{InForce, Rule};
 use super::purse::Purse;
 use super::surroundings::surroundings;
 use haul_fetch::{Client, Denied, Guard};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -19,6 +20,7 @@ pub(crate) struct Job {
     pub(crate) request: Request,
     pub(crate) began: Instant,
     pub(crate) purse: Arc<Purse>,
+    pub(crate) speed: Speed,
     /// Why it ended, once it has.
     ended: watch::Sender<Option<String>>,
     booked: Mutex<Bookings>,
@@ -28,6 +30,25 @@ pub(crate) struct Job {
 struct Bookings {
     total: u64,
     last: Option<Booked>,
+}
+
+/// How much was received in the last second.
+#[derive(Debug, Default)]
+pub(crate) struct Speed {
+    before: AtomicU64,
+    last: AtomicU64,
+}
+
+impl Speed {
+    /// To be called once a second with all that was received.
+    pub(crate) fn tick(&self, received: u64) {
+        let before = self.before.swap(received, Ordering::Relaxed);
+        self.last.store(received.saturating_sub(before), Ordering::Relaxed);
+    }
+
+    pub(crate) fn last_second(&self) -> u64 {
+        self.last.load(Ordering::Relaxed)
+    }
 }
 
 impl Job {
@@ -65,6 +86,7 @@ impl Permit {
             request: request.clone(),
             began: Instant::now(),
             purse: Arc::new(Purse::new(reserve, admits)),
+            speed: Speed::default(),
             ended: watch::Sender::new(None),
             booked: Mutex::default(),
         });
@@ -186,10 +208,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let Self { gate, job, .. } = self;
         job.end("the session ended");
-        let mut jobs = locked(&gate.jobs);
-        jobs.running.remove(&self.id);
-        jobs.received += job.purse.received();
-        drop(jobs);
+        gate.forget(self.id);
         if let Some(last) = locked(&job.booked).last.take() {
             let left = Booked { bytes: job.purse.left(), ..last };
             locked(&gate.accounts).close(left, job.purse.owed());

@@ -5,6 +5,7 @@
 
 mod decide;
 mod file;
+mod form;
 mod hosts;
 mod hours;
 mod moment;
@@ -13,6 +14,7 @@ mod written;
 
 pub use decide::{Battery, Fact, Facts, LEAST_HELP, Rule, Ruling, Spent, Verdict};
 pub use file::PolicyError;
+pub use form::{PolicyField, Shape, Unsaved};
 pub use hosts::HostPattern;
 pub use hours::Hours;
 pub(crate) use moment::DAY;

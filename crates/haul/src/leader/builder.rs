@@ -140,6 +140,11 @@ impl Leader {
 }
 
 impl LeaderBuilder {
+    /// Where the file is.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Saves the file here. A relative path is taken from the folder, if one is given.
     pub fn save_as(mut self, file: impl Into<PathBuf>) -> Self {
         self.file = Some(file.into());

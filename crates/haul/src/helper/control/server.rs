@@ -127,8 +127,16 @@ fn obey(command: Command, gate: &Gate) -> (Reply, Asked) {
         Command::Status => Ok(Asked::Nothing),
         Command::Pause { seconds } => gate.set_pause(pause_of(seconds)).map(|()| Asked::Nothing),
         Command::Resume => gate.set_pause(Pause::Off).map(|()| Asked::Nothing),
+        Command::End { help } => {
+            gate.end(help, STOPPED);
+            Ok(Asked::Nothing)
+        }
+        Command::Limit { rate } => {
+            gate.set_limit(rate);
+            Ok(Asked::Nothing)
+        }
         Command::Stop => {
-            gate.end_all("stopped by the owner");
+            gate.end_all(STOPPED);
             Ok(Asked::Stop)
         }
     };
@@ -151,11 +159,13 @@ fn status(gate: &Gate) -> Status {
     let pause = *locked(&gate.pause);
     let helping: Vec<Helping> = locked(&gate.jobs)
         .running
-        .values()
-        .map(|job| Helping {
+        .iter()
+        .map(|(&help, job)| Helping {
+            help,
             leader: job.request.leader.clone(),
             host: job.request.host.clone(),
             bytes: job.purse.received(),
+            rate: job.speed.last_second(),
             seconds: job.began.elapsed().as_secs(),
         })
         .collect();
@@ -187,6 +197,14 @@ fn status(gate: &Gate) -> Status {
         spent: gate.spent(),
         per_day: in_force.policy.per_day,
         per_30_days: in_force.policy.per_30_days,
+        per_job: in_force.policy.per_job,
+        largest_share: in_force.policy.largest_share.get(),
+        rate: gate.whole_rate(),
+        limit: gate.limit(),
+        fastest: gate.fastest(),
         helping,
     }
 }
+
+/// Why a help ended that its owner ended.
+const STOPPED: &str = "stopped by the owner";

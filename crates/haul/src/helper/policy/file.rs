@@ -181,6 +181,11 @@ impl PolicyError {
         Self { path: path.to_owned(), place: Some((line, column)), because }
     }
 
+    /// What is wrong, without where.
+    pub(crate) fn because(&self) -> &str {
+        &self.because
+    }
+
     /// The line with the fault, counted from 1.
     pub fn line(&self) -> Option<usize> {
         self.place.map(|(line, _)| line)

@@ -113,6 +113,30 @@ impl PolicySource {
         self.own.as_ref().map(|own| own.path.as_path())
     }
 
+    /// The owner's file, and the text that it has or would begin with; none if there is no file to
+    /// this policy.
+    pub(super) fn own_text(&self) -> Result<Option<(&Path, String)>, PolicyError> {
+        let Some(OwnFile { path, named }) = &self.own else { return Ok(None) };
+        let text = read_file(path, *named)?;
+        Ok(Some((path, text.unwrap_or_else(|| TEMPLATE.to_owned()))))
+    }
+
+    /// The organisation's file, and its text if there is one.
+    pub(super) fn managed_text(&self) -> Result<(&Path, Option<String>), PolicyError> {
+        Ok((&self.managed, read_file(&self.managed, false)?))
+    }
+
+    /// The fields about which something else was said for this run.
+    pub(super) fn said_fields(&self) -> Vec<&'static str> {
+        let Said { mode, networks, rate } = &self.said;
+        let said = [
+            (mode.is_some(), "mode"),
+            (!networks.is_empty(), "networks.allow"),
+            (rate.is_some(), "limits.rate"),
+        ];
+        said.into_iter().filter(|(said, _)| *said).map(|(_, name)| name).collect()
+    }
+
     fn read(&self) -> Result<InForce, PolicyError> {
         let mut policy = self.base.clone();
         if let Some(OwnFile { path, named }) = &self.own
@@ -258,7 +282,7 @@ fn read_file(path: &Path, demanded: bool) -> Result<Option<String>, PolicyError>
 const LARGEST: u64 = 1 << 20;
 
 /// The first policy file: every field, explained, at its default.
-const TEMPLATE: &str = include_str!("template.toml");
+pub(super) const TEMPLATE: &str = include_str!("template.toml");
 
 #[cfg(test)]
 mod tests;
