@@ -7,7 +7,7 @@ use bytes::Bytes;
 use haul::{Happening, Helpers, Home, Leader, Transfer};
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
-use haul_link::{Identity, Me, PeerId, Session, answer, secure};
+use haul_link::{Greeting, Identity, LinkError, Me, PeerId, Session, answer, secure};
 use haul_span::Span;
 use haul_wire::{Answer, Ask, Frame, Verdict};
 use std::io::Write;
@@ -25,6 +25,9 @@ const SIZE: u64 = 64 << 20;
 
 /// How many a leader puts to work at a time.
 const AT_WORK: usize = 64;
+
+/// For how long either side of a handshake waits for the other.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Nobody that answers may have to wait for longer.
 const SOON: Duration = Duration::from_secs(60);
@@ -99,15 +102,26 @@ async fn answer_at_once(socket: UdpSocket, payload: Payload) -> (Duration, Durat
     (last(|end| end.0), last(|end| end.1))
 }
 
-/// A session of a helper that is at an address of its own.
+/// A session of a helper that is at an address of its own. It comes again, as helpers do, if a
+/// machine that is busy with other things keeps it waiting for too long; it may not be refused.
 async fn greeted(at: u16, leader: SocketAddr, expected: PeerId) -> Session {
+    loop {
+        let began = Instant::now();
+        match greeting(at, leader, expected).await {
+            Ok(greeting) => return greeting.session,
+            Err(error) => assert!(began.elapsed() >= PATIENCE, "refused: {error}"),
+        }
+    }
+}
+
+async fn greeting(at: u16, leader: SocketAddr, expected: PeerId) -> Result<Greeting, LinkError> {
     let [high, low] = at.to_be_bytes();
     let tcp = TcpSocket::new_v4().unwrap();
     tcp.bind((Ipv4Addr::new(127, 1, high, low), 0).into()).unwrap();
     let tcp = tcp.connect(leader).await.unwrap();
     let me = Identity::ephemeral();
-    let secured = secure(&me, tcp, Some(expected)).await.unwrap();
-    answer(secured, Me { id: me.id(), name: "one of many", group: None }).await.unwrap().session
+    let secured = secure(&me, tcp, Some(expected)).await?;
+    answer(secured, Me { id: me.id(), name: "one of many", group: None }).await
 }
 
 /// Says yes, and delivers what it is granted until the leader says farewell.
