@@ -69,12 +69,12 @@ impl FromStr for Helpers {
         }
         let (auto, machines): (Vec<&str>, Vec<&str>) =
             text.split(',').map(str::trim).partition(|&word| word == "auto");
+        if machines.contains(&"none") {
+            return Err(unclear("`none` stands alone".to_owned()));
+        }
         let helpers = match (auto.is_empty(), machines.is_empty()) {
             (false, true) => Self::Auto,
             (false, false) => Self::also(machines),
-            (true, _) if machines.contains(&"none") => {
-                return Err(unclear("`none` stands alone".to_owned()));
-            }
             (true, _) => Self::only(machines),
         };
         helpers.places()?;
