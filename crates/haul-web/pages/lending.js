@@ -6,7 +6,7 @@ import { percent, rate, remedy, rule, size, span } from "/words.js";
 const $ = (id) => document.getElementById(id);
 
 const QUARTER = 15 * 60;
-const SLOWEST = 1024;
+const SLOWEST = 16 * 1024;
 
 let status = null;
 let say = () => {};
@@ -112,7 +112,7 @@ const DEEDS = {
   slower: [
     "Slower",
     "Half as fast as now",
-    () => ({ path: "/api/limit", value: { rate: Math.max(SLOWEST, Math.floor((status.limit ?? speed()) / 2)) } }),
+    () => ({ path: "/api/limit", value: { rate: half() } }),
   ],
   faster: ["Full speed", "As fast as your rules let it", () => ({ path: "/api/limit", value: { rate: null } })],
   quarter: [
@@ -123,6 +123,12 @@ const DEEDS = {
   pause: ["Pause", "Help nobody until you resume", () => ({ path: "/api/pause", value: { seconds: null } })],
   resume: ["Resume", "Help again", () => ({ path: "/api/resume", value: {} })],
 };
+
+// A second in which nothing came tells nothing of how fast it is.
+function half() {
+  const usual = status.helping.reduce((sum, help) => sum + help.bytes / Math.max(1, help.seconds), 0);
+  return Math.max(SLOWEST, Math.floor((status.limit ?? Math.max(speed(), usual)) / 2));
+}
 
 function deeds() {
   if (status.state === "paused") return ["resume"];
