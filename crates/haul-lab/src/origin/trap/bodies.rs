@@ -143,7 +143,7 @@ fn on_to(asked: &Asked, scene: &Scene, location: &str, paths: &[&str]) -> Reply 
     if asked.path() == "/file.bin" {
         return Reply::redirect(location);
     }
-    if !paths.contains(&asked.path()) {
+    if !paths.iter().any(|path| path.eq_ignore_ascii_case(asked.path())) {
         scene.memory.blame("it asked for another address than it was sent to");
     }
     Reply::fair(asked, scene)
