@@ -86,10 +86,14 @@ impl Lane {
             match open.next(span.len()).await {
                 Ok(Some(piece)) => {
                     self.at += piece.len() as u64;
+                    if open.brought() == piece.len() as u64 {
+                        self.source.note_body(open.seat(), None);
+                    }
                     return Ok(Some(piece));
                 }
                 Ok(None) => self.rest(),
                 Err(error) => {
+                    self.source.note_body(open.seat(), Some(&error));
                     let others_may = open.seat().is_some_and(|seat| seat.fail(&error));
                     self.state = State::Rest(None);
                     if !others_may {

@@ -27,6 +27,8 @@ pub(crate) struct Open {
     digest: Option<Digest>,
     /// Came from the origin and is not checked yet.
     held: BytesMut,
+    /// Where the response begins.
+    start: u64,
     /// The offset of the next byte to hand out.
     at: u64,
     /// Where the response must end; unknown for a file of unknown length.
@@ -52,6 +54,7 @@ impl Open {
             ready: Bytes::new(),
             digest: None,
             held: BytesMut::new(),
+            start: at,
             at,
             end,
             unsure: head::is_ambiguous(response.headers()),
@@ -85,6 +88,11 @@ impl Open {
 
     pub(crate) fn framing(&self) -> Framing {
         self.framing
+    }
+
+    /// How many bytes it has handed out.
+    pub(crate) fn brought(&self) -> u64 {
+        self.at - self.start
     }
 
     /// Whether the byte at `offset` comes next.
@@ -161,7 +169,14 @@ impl Open {
             return Ok(None);
         }
         let Some(mut data) = self.frame().await? else {
-            return if left.is_none() { Ok(None) } else { Err(self.cut(None)) };
+            return match left {
+                None => Ok(None),
+                // One that ends well and brought nothing is no part, whatever its head says.
+                Some(_) if here == self.start => {
+                    Err(Error::NoRange { host: self.conn.host().to_owned() })
+                }
+                Some(_) => Err(self.cut(None)),
+            };
         };
         if let Some(left) = left
             && data.len() as u64 > left

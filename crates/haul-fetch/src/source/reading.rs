@@ -8,6 +8,7 @@ use crate::host::{DIGESTED_PART, Host};
 use crate::open::Open;
 use crate::request::{Location, Wanted};
 use crate::validator::Version;
+use crate::ways::Seat;
 use crate::{Digest, Error, Fault, Retry};
 use haul_span::Span;
 use hyper::HeaderMap;
@@ -25,7 +26,9 @@ impl Source {
         loop {
             let part = span.first(host.longest_part()).unwrap_or(span);
             let read = self.read_part(part, conn.take()).await;
-            self.note_refusal(read.as_ref().err());
+            if let Err(error) = &read {
+                self.note_refusal(error);
+            }
             match read {
                 Err(error) if may_be_too_long(&error) && host.refused_part(part.len()) => {
                     debug!(length = part.len(), "a part was refused; asking for a shorter one");
@@ -86,9 +89,19 @@ impl Source {
         self.client().0.learned.of(&self.found().url)
     }
 
-    /// Counts the answers in a row that show that the origin serves no parts, or none any more.
-    fn note_refusal(&self, error: Option<&Error>) {
-        let Some(error) = error else { return self.0.refusals.store(0, Ordering::Relaxed) };
+    /// Notes what a body brought, if it came from here: a first piece, or an error.
+    pub(crate) fn note_body(&self, seat: Option<&Seat>, error: Option<&Error>) {
+        match error {
+            _ if !seat.is_none_or(Seat::is_at_source) => {}
+            None => self.0.refusals.store(0, Ordering::Relaxed),
+            Some(error @ Error::NoRange { .. }) => self.note_refusal(error),
+            Some(_) => {}
+        }
+    }
+
+    /// Counts the answers, with no part of the file between them, that show that the origin serves
+    /// no parts, or none any more.
+    fn note_refusal(&self, error: &Error) {
         let weight = match error {
             Error::Broken { fault: Fault::Digest, .. } => 0,
             Error::NoRange { .. } | Error::Broken { fault: Fault::Message, .. } => 1,

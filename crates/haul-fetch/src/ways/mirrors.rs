@@ -150,6 +150,11 @@ impl Seat {
         }
     }
 
+    /// Whether it is at the source itself.
+    pub(crate) const fn is_at_source(&self) -> bool {
+        self.site == 0
+    }
+
     /// How long to wait here for the next bytes, if not as long as usual.
     pub(crate) fn patience(&self) -> Option<Duration> {
         self.mirrors.sites.others_stand(self.site).then_some(PATIENCE)

@@ -107,16 +107,18 @@ pub(super) const TRAPS: &[Trap] = &[
     })
     .refused(23),
     Trap::new(93, "redirect-in-utf8", "redirects to an address beyond ASCII", |asked, scene| {
-        on_to(asked, scene, "/na\u{ef}ve file.bin", "/na%C3%AFve%20file.bin")
+        on_to(
+            asked,
+            scene,
+            "/na\u{ef}ve file.bin",
+            &["/na%C3%AFve%20file.bin", "/na\u{ef}ve%20file.bin"],
+        )
     }),
     Trap::new(93, "redirect-with-fragment", "redirects to a part of a page", |asked, scene| {
-        on_to(asked, scene, "/real.bin#top", "/real.bin")
+        on_to(asked, scene, "/real.bin#top", &["/real.bin"])
     }),
     Trap::new(93, "redirect-with-user", "redirects with a user of its own", |asked, scene| {
-        if asked.seen.header("authorization").is_some() {
-            scene.memory.blame("it signed in as somebody whom a server named");
-        }
-        on_to(asked, scene, &format!("http://user:pw@{}/real.bin", scene.address), "/real.bin")
+        on_to(asked, scene, &format!("http://user:pw@{}/real.bin", scene.address), &["/real.bin"])
     }),
     Trap::new(94, "name-of-a-device", "names the file `CON.txt`", |asked, scene| {
         named(asked, scene, "filename=\"CON.txt\"")
@@ -137,11 +139,11 @@ pub(super) const TRAPS: &[Trap] = &[
 ];
 
 /// Sends on to another address, and serves there alone.
-fn on_to(asked: &Asked, scene: &Scene, location: &str, path: &str) -> Reply {
+fn on_to(asked: &Asked, scene: &Scene, location: &str, paths: &[&str]) -> Reply {
     if asked.path() == "/file.bin" {
         return Reply::redirect(location);
     }
-    if asked.path() != path {
+    if !paths.iter().any(|path| path.eq_ignore_ascii_case(asked.path())) {
         scene.memory.blame("it asked for another address than it was sent to");
     }
     Reply::fair(asked, scene)

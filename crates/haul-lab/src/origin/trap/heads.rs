@@ -24,6 +24,19 @@ pub(super) const TRAPS: &[Trap] = &[
         }
         fair.with("Content-Length", 0).sending([])
     }),
+    Trap::new(
+        82,
+        "chunks-of-nothing",
+        "answers later parts with 206 and no chunk",
+        |asked, scene| {
+            let fair = Reply::fair(asked, scene);
+            if asked.later_part(scene.size()).is_none() {
+                return fair;
+            }
+            let reply = fair.without("Content-Length").with("Transfer-Encoding", "chunked");
+            reply.sending([Step::Bytes(b"0\r\n\r\n".to_vec())])
+        },
+    ),
     Trap::new(82, "part-of-nothing", "answers 206 when no range was asked for", |_, scene| Reply {
         status: "206 Partial Content".to_owned(),
         ..Reply::whole(scene)
