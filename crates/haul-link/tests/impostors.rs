@@ -118,7 +118,7 @@ impl Knock {
         );
         match taken {
             Ok(_) => false,
-            Err(LinkError::Broken { .. }) => true,
+            Err(LinkError::Broken { .. } | LinkError::Version) => true,
             Err(other) => panic!("{other}"),
         }
     }
