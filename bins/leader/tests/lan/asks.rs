@@ -127,9 +127,7 @@ fn a_helper_from_afar_helps_its_group_and_no_stranger() {
     asha.ip("route add 10.88.0.0/24 dev lan0").unwrap();
     for (key, helpers) in [(None, 0), (Some("ab".repeat(32)), 1)] {
         if let Some(key) = key {
-            for host in [leader, asha] {
-                fs::write(scene.home(host).join("group.key"), &key).unwrap();
-            }
+            [leader, asha].map(|host| scene.give_key(host, &key));
         }
         let _helper = scene.helper(asha, "always", &[]);
         let get = scene.get(&origin.url("/file.bin"), &["--helpers", "10.77.0.11"]);

@@ -3,8 +3,9 @@
 use crate::common::{LEADER, PATIENCE, Ran, names, program, stored};
 use haul_lab::Payload;
 use haul_lab::lan::{self, Host, Lan, LanBuilder, Nginx, Process};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Write, stderr};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -112,6 +113,16 @@ impl Scene {
         let mut command = host.command(program);
         command.env("HAUL_HOME", self.home(host));
         command
+    }
+
+    /// Gives a machine the key of a group, as only its owner may read it.
+    pub(crate) fn give_key(&self, host: &Host, key: &str) {
+        let home = self.home(host);
+        fs::create_dir_all(&home).unwrap();
+        let mut file = File::options();
+        let mut file =
+            file.write(true).create(true).mode(0o600).open(home.join("group.key")).unwrap();
+        file.write_all(key.as_bytes()).unwrap();
     }
 
     /// Where haul keeps its state on this machine.
