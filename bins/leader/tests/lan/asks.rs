@@ -65,7 +65,7 @@ fn the_first_of_28_answers_in_20_ms_and_all_in_120_ms_with_and_without_losses() 
     let lan = (0..HELPERS).fold(Lan::builder().leader(Link::mbit(10)), |lan, at| {
         lan.helper(format!("h{at}"), Link::mbit(10))
     });
-    let Some(scene) = build(lan) else { return };
+    let Some(scene) = build(lan).map(Scene::ahead) else { return };
     let origin = scene.serve(Payload::new(19, 16 << 20));
     let url = origin.url("/file.bin");
     let _helpers = scene.helpers();
@@ -127,7 +127,8 @@ fn a_helper_from_afar_helps_its_group_and_no_stranger() {
     asha.ip("route add 10.88.0.0/24 dev lan0").unwrap();
     for (key, helpers) in [(None, 0), (Some("ab".repeat(32)), 1)] {
         if let Some(key) = key {
-            [leader, asha].map(|host| scene.give_key(host, &key));
+            scene.give_key(leader, &key);
+            scene.give_key(asha, &key);
         }
         let _helper = scene.helper(asha, "always", &[]);
         let get = scene.get(&origin.url("/file.bin"), &["--helpers", "10.77.0.11"]);
