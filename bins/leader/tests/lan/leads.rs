@@ -73,7 +73,9 @@ fn a_domain_names_helpers_and_those_beyond_the_link_help_whom_they_have_a_key_of
     let url = nginx.url("/file.bin");
     let [asha, ben, chi] = hosts(&scene);
     let of_group = [scene.lan.leader(), ben];
-    of_group.iter().for_each(|host| scene.give_key(host, &"5a".repeat(32)));
+    for host in of_group {
+        scene.give_key(host, &"5a".repeat(32));
+    }
     let aside = ["--listen", ASIDE, "--no-announce"];
     let _helpers = [asha, ben, chi].map(|host| scene.helper(host, "always", &aside));
     let far = |host: &Host| host.internet_address();
