@@ -277,9 +277,7 @@ pub(crate) fn verdict(report: &Report) -> String {
         Verified::Sha256 => "verified by SHA-256",
         Verified::Sha512 => "verified by SHA-512",
         Verified::LengthUnverified => "unverified, not even its length: the origin marks no end",
-        Verified::Sampled => {
-            "sampled: parts of what helpers brought are what the origin sends; nobody states a checksum"
-        }
+        Verified::Sampled => "sampled: parts of what helpers brought match the origin",
         Verified::Unverified => "unverified: nobody states a checksum",
     };
     let time = tell::time(Duration::from_secs_f64(report.seconds));
