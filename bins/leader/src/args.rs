@@ -120,8 +120,8 @@ pub(crate) struct Get {
     pub(crate) limit_rate: Option<ByteRate>,
 
     /// Whom to ask: auto for every machine that is found or in haul's roster, none for nobody, or
-    /// those named, with commas between them: ADDR[:PORT], NAME[:PORT], srv:DOMAIN; `auto,NAME` asks
-    /// both
+    /// those named, with commas between them: addresses or names, with :PORT if need be, and
+    /// srv:DOMAIN; `auto,NAME` asks both
     #[arg(long, value_name = "auto|none|ADDR[:PORT],srv:DOMAIN,...", default_value = "auto")]
     pub(crate) helpers: Helpers,
 
@@ -174,8 +174,8 @@ pub(crate) struct Ui {
     pub(crate) port: Option<u16>,
 
     /// Whom to ask: auto for every machine that is found or in haul's roster, none for nobody, or
-    /// those named, with commas between them: ADDR[:PORT], NAME[:PORT], srv:DOMAIN; `auto,NAME` asks
-    /// both
+    /// those named, with commas between them: addresses or names, with :PORT if need be, and
+    /// srv:DOMAIN; `auto,NAME` asks both
     #[arg(long, value_name = "auto|none|ADDR[:PORT],srv:DOMAIN,...", default_value = "auto")]
     pub(crate) helpers: Helpers,
 
@@ -216,7 +216,8 @@ pub(crate) struct Scan {
 #[derive(clap::Args)]
 pub(crate) struct Machines {
     /// Whom to call: auto for every machine that is found or in haul's roster, or those named, with
-    /// commas between them: ADDR[:PORT], NAME[:PORT], srv:DOMAIN; `auto,NAME` calls both
+    /// commas between them: addresses or names, with :PORT if need be, and srv:DOMAIN; `auto,NAME`
+    /// calls both
     #[arg(long, value_name = "auto|ADDR[:PORT],srv:DOMAIN,...", default_value = "auto")]
     pub(crate) helpers: Helpers,
 
@@ -284,8 +285,8 @@ pub(crate) struct Resume {
     pub(crate) limit_rate: Option<ByteRate>,
 
     /// Whom to ask: auto for every machine that is found or in haul's roster, none for nobody, or
-    /// those named, with commas between them: ADDR[:PORT], NAME[:PORT], srv:DOMAIN; `auto,NAME` asks
-    /// both
+    /// those named, with commas between them: addresses or names, with :PORT if need be, and
+    /// srv:DOMAIN; `auto,NAME` asks both
     #[arg(long, value_name = "auto|none|ADDR[:PORT],srv:DOMAIN,...", default_value = "auto")]
     pub(crate) helpers: Helpers,
 
