@@ -78,7 +78,7 @@ fn helpers_behind_the_leaders_own_uplink_are_released_with_the_figure() {
     let lan = Lan::builder().uplink(Link::mbit(RATE));
     let Some(stage) = Stage::set(24, 4 * SIZE, three_helpers(lan, Link::UNSHAPED)) else { return };
     let _helpers = stage.scene.helpers();
-    let (alone, ran) = (stage.alone(), stage.get().exact(stage.payload));
+    let ran = stage.get().exact(stage.payload);
     let events = ran.events();
     let released = events.iter().filter_map(|event| {
         let because = event["because"].as_str().filter(|because| because.contains(" % and added "));
@@ -87,8 +87,7 @@ fn helpers_behind_the_leaders_own_uplink_are_released_with_the_figure() {
     released.clone().for_each(say);
     assert_eq!(released.count(), 3);
     let told = ran.done()["speedup"].as_f64().unwrap();
-    say(&format!("{:.2} s, alone {alone:.2} s, told ×{told}", ran.seconds));
-    assert!((ran.seconds / alone) <= LIMIT && told <= 1.1, "×{told}");
+    assert!(told <= 1.1, "×{told} by help that came over the same link");
 }
 
 /// A leader and three helpers, each with a link of its own.
