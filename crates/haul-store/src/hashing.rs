@@ -4,15 +4,29 @@ use crate::piece::Piece;
 use bytes::Bytes;
 use haul_span::Span;
 use std::collections::HashMap;
+use std::io;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::{io, thread};
+use std::thread::{self, JoinHandle};
 
-/// Hands bytes to the thread, and takes from it the pieces that they became.
+/// Hands bytes to the thread, and takes from it the pieces that they became. Dropping it waits
+/// until the thread has ended.
 pub(crate) struct Hashing {
     orders: SyncSender<Order>,
     pieces: Receiver<Piece>,
     /// Pieces that were ended and not collected yet.
     awaited: usize,
+    /// Dropped after the orders, the end of which ends the thread.
+    _thread: Joined,
+}
+
+/// A thread that does not outlive this.
+struct Joined(Option<JoinHandle<()>>);
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        // A panic of the thread has been told by then.
+        let _ = self.0.take().map(JoinHandle::join);
+    }
 }
 
 enum Order {
@@ -24,8 +38,9 @@ impl Hashing {
     pub(crate) fn start() -> io::Result<Self> {
         let (orders, given) = sync_channel(ORDERS);
         let (done, pieces) = channel();
-        thread::Builder::new().name("haul-hash".into()).spawn(move || hash(&given, &done))?;
-        Ok(Self { orders, pieces, awaited: 0 })
+        let thread = thread::Builder::new().name("haul-hash".into());
+        let thread = thread.spawn(move || hash(&given, &done))?;
+        Ok(Self { orders, pieces, awaited: 0, _thread: Joined(Some(thread)) })
     }
 
     /// Hashes what follows in the run that starts at `run`; waits if much is not hashed yet.
