@@ -112,7 +112,7 @@ impl Stage {
 
     fn aria2(&self) -> Command {
         let mut command = self.lan.leader().command("aria2c");
-        command.args(["-x16", "-s16", "-k1M", "--quiet", "--file-allocation=none", "--dir"]);
+        command.args(["-x16", "-s16", "--quiet", "--file-allocation=none", "--dir"]);
         command.arg(self.folder.path());
         command.arg(format!("--all-proxy=http://127.0.0.1:{BALANCER}")).arg(&self.url);
         command
