@@ -8,10 +8,10 @@ mod scene;
 use haul::{Event, Happening, Helpers, Home, Leader, Report, Serving};
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
-use haul_link::{FrameReader, FrameWriter, Identity, Me, answer, dial};
+use haul_link::{FrameReader, FrameWriter};
 use haul_span::Span;
-use haul_wire::{Answer, Ask, ByeReason, FailReason, Failure, Frame, Verdict};
-use scene::{job, last_words, lured};
+use haul_wire::{Answer, ByeReason, FailReason, Failure, Frame};
+use scene::{job, last_words, lured, signed_on};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -261,19 +261,7 @@ async fn hostile_leader(stage: &Stage, at: SocketAddr, attack: &Attack) -> Optio
 /// Comes to whoever asks `socket`, says yes, and sends what the attack has once it could be granted
 /// something; the reason with which the leader leaves.
 async fn hostile_helper(socket: &UdpSocket, attack: &Attack) -> Option<ByeReason> {
-    let mut datagram = [0; Ask::LEN];
-    let (_, from) = socket.recv_from(&mut datagram).await.unwrap();
-    let ask = Ask::parse(&datagram).unwrap();
-    let me = Identity::ephemeral();
-    let secured = dial(&me, (from.ip(), ask.port).into(), None).await.unwrap();
-    let me = Me { id: me.id(), name: "mallory", group: None };
-    let mut session = answer(secured, me).await.unwrap().session;
-    session.next().await.unwrap();
-    let yes = Answer { verdict: Verdict::Yes, after: 0, lanes: 2, budget: u64::MAX };
-    session.send(&Frame::Answer(yes)).await.unwrap();
-    session.next().await.unwrap();
-    session.send(&Frame::Ready).await.unwrap();
-    let (reader, writer) = session.granted();
+    let (reader, writer) = signed_on(socket).await;
     attacked(reader, writer, attack).await
 }
 

@@ -2,15 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
 
-use haul::{
-    Decision, Event, Happening, Helper, HelperEvent, Helpers, Home, Leader, Report, Verified,
-};
+mod scene;
+
+use haul::{Event, Happening, Helpers, Home, Leader, Report, Verified};
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
-use haul_link::{FrameReader, FrameWriter, Identity, Me, answer, dial};
+use haul_link::{FrameReader, FrameWriter};
 use haul_span::Span;
-use haul_wire::{Answer, Ask, Frame, Verdict};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use haul_wire::Frame;
+use scene::signed_on;
+use std::net::Ipv4Addr;
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 
@@ -66,15 +67,7 @@ async fn a_helper_that_flips_a_single_bit_is_named_once_the_file_is_right() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_without_a_digest_is_sampled_when_an_honest_helper_had_a_part_in_it() {
     let stage = Stage::set();
-    let helper = Helper::builder()
-        .consent(Decision::Yes)
-        .allow_net("127.0.0.0/8".parse().unwrap())
-        .listen(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
-        .home(Home::at(stage.folder.path().join("helper")))
-        .source_address([127, 0, 0, 11].into())
-        .ports(1..=u16::MAX);
-    let mut serving = helper.build().unwrap().start();
-    let Some(HelperEvent::Listening { address }) = serving.next_event().await else { panic!() };
+    let (_serving, address) = scene::helper(&stage.folder.path().join("helper")).await;
     let (events, report) = stage.download(&[address.to_string()], false).await;
     assert_eq!(stage.payload.first_difference(&report.path).unwrap(), None);
     assert!(report.workers[1].bytes > 0, "{report:?}");
@@ -133,19 +126,7 @@ impl Stage {
 
     /// Comes to whoever asks `socket` and delivers every lease at once, spoiled.
     async fn spoiler(&self, socket: &UdpSocket, spoil: impl Fn(&mut [u8], u64)) {
-        let mut datagram = [0; Ask::LEN];
-        let (_, from) = socket.recv_from(&mut datagram).await.unwrap();
-        let ask = Ask::parse(&datagram).unwrap();
-        let me = Identity::ephemeral();
-        let secured = dial(&me, (from.ip(), ask.port).into(), None).await.unwrap();
-        let me = Me { id: me.id(), name: "mallory", group: None };
-        let mut session = answer(secured, me).await.unwrap().session;
-        session.next().await.unwrap();
-        let yes = Answer { verdict: Verdict::Yes, after: 0, lanes: 2, budget: u64::MAX };
-        session.send(&Frame::Answer(yes)).await.unwrap();
-        session.next().await.unwrap();
-        session.send(&Frame::Ready).await.unwrap();
-        let (mut reader, mut writer) = session.granted();
+        let (mut reader, mut writer) = signed_on(socket).await;
         while let Some((lease, span)) = next_grant(&mut reader).await {
             self.deliver(&mut writer, lease, span, &spoil).await;
         }

@@ -1,4 +1,5 @@
-//! A helper on loopback, and a leader that is played by hand: it says what a test wants it to.
+//! A helper on loopback, and a leader and a helper that are played by hand: they say what a test
+//! wants them to.
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
@@ -8,10 +9,10 @@ use haul::{Decision, Helper, HelperEvent, Home, Serving, Url};
 use haul_lab::Payload;
 use haul_lab::hostile::ask;
 use haul_link::{
-    FrameReader, FrameWriter, Identity, LinkError, Me, Session, accept, greet, random,
+    FrameReader, FrameWriter, Identity, LinkError, Me, Session, accept, answer, dial, greet, random,
 };
 use haul_span::Span;
-use haul_wire::{ByeReason, Frame, JobFacts, Offer, Scheme};
+use haul_wire::{Answer, Ask, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
 use sha2::{Digest, Sha256};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
@@ -75,6 +76,23 @@ pub(crate) async fn hired(
         writer.send(&proof(payload, span)).await.unwrap();
     }
     (reader, writer)
+}
+
+/// A session of a helper that comes to whoever asks `socket`, says yes and is ready for grants.
+pub(crate) async fn signed_on(socket: &UdpSocket) -> (FrameReader, FrameWriter) {
+    let mut datagram = [0; Ask::LEN];
+    let (_, from) = socket.recv_from(&mut datagram).await.unwrap();
+    let ask = Ask::parse(&datagram).unwrap();
+    let me = Identity::ephemeral();
+    let secured = dial(&me, (from.ip(), ask.port).into(), None).await.unwrap();
+    let me = Me { id: me.id(), name: "mallory", group: None };
+    let mut session = answer(secured, me).await.unwrap().session;
+    session.next().await.unwrap();
+    let yes = Answer { verdict: Verdict::Yes, after: 0, lanes: 2, budget: u64::MAX };
+    session.send(&Frame::Answer(yes)).await.unwrap();
+    session.next().await.unwrap();
+    session.send(&Frame::Ready).await.unwrap();
+    session.granted()
 }
 
 /// What a leader that reads this payload answers to a challenge.
