@@ -40,7 +40,7 @@ async fn a_helper_that_cannot_dial_is_dialled_and_is_asked_first_the_next_time()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_helper_that_was_lost_is_dialled_again() {
-    let stage = Stage::behind(Shape::by_peer(Rate::mbit(1)));
+    let stage = Stage::behind(16 << 20, Shape::by_peer(Rate::mbit(1)));
     let (serving, at) = listening(stage.helper().ports(1..=1)).await;
     let mut transfer = stage.leader(at).build().unwrap().start();
     until_joined(&mut transfer).await;
@@ -128,12 +128,12 @@ struct Stage {
 
 impl Stage {
     fn set() -> Self {
-        Self::behind(Shape::default())
+        Self::behind(SIZE, Shape::default())
     }
 
-    /// With an origin that answers in this shape.
-    fn behind(shape: Shape) -> Self {
-        let file = Resource::of(Payload::new(7, SIZE));
+    /// With an origin that serves this many bytes in this shape.
+    fn behind(size: u64, shape: Shape) -> Self {
+        let file = Resource::of(Payload::new(7, size));
         let origin = Origin::builder().serve("/file.bin", file).shape(shape).start().unwrap();
         Self { folder: TempDir::new().unwrap(), origin }
     }
