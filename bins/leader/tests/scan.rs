@@ -171,7 +171,7 @@ fn the_right_interfaces_are_scanned_and_the_others_have_their_reasons_and_carry_
         ("docker0, 172.17.0.1/16: not used", "its name is that of a virtual network"),
         ("pair0, 10.81.0.0/31: not used", "10.81.0.0/31 is not between /16 and /30"),
         ("peer-pair0: not used", "it has no IPv4 address"),
-        ("vpn0, 10.82.0.1/24", "it is a tunnel or leads to one other machine"),
+        ("vpn0, 10.82.0.1/24: not used", "it is a tunnel or leads to one other machine"),
     ] {
         let says = |(what, why): &(String, String)| what.contains(found) && why.contains(because);
         assert!(told.iter().any(says), "{found}: {told:#?}");

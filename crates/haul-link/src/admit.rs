@@ -155,7 +155,12 @@ mod tests {
     }
 
     fn lan() -> Vec<Interface> {
-        vec![Interface { name: "eth0".into(), address: [10, 0, 0, 2].into(), prefix: 24 }]
+        vec![Interface {
+            name: "eth0".into(),
+            address: [10, 0, 0, 2].into(),
+            prefix: 24,
+            point_to_point: false,
+        }]
     }
 
     #[test]
@@ -196,8 +201,12 @@ mod tests {
             let [_, a, b, c] = n.to_be_bytes();
             let mut flood = heard(1, [10, 0, b, c], 4285);
             flood.ask.id[..3].copy_from_slice(&[a, b, c]);
-            let everywhere =
-                [Interface { name: "eth0".into(), address: [10, 0, 0, 2].into(), prefix: 8 }];
+            let everywhere = [Interface {
+                name: "eth0".into(),
+                address: [10, 0, 0, 2].into(),
+                prefix: 8,
+                point_to_point: false,
+            }];
             admission.admit(Duration::from_secs(n.into()), &flood, &everywhere, |_| false);
         }
         assert_eq!((admission.asks.seen.len(), admission.sources.seen.len()), (1024, 1024));

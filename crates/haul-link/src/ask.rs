@@ -237,7 +237,12 @@ mod tests {
     }
 
     fn network(prefix: u8) -> Interface {
-        Interface { name: "lan0".into(), address: [10, 0, 0, 2].into(), prefix }
+        Interface {
+            name: "lan0".into(),
+            address: [10, 0, 0, 2].into(),
+            prefix,
+            point_to_point: false,
+        }
     }
 
     #[test]
@@ -251,8 +256,12 @@ mod tests {
 
     #[tokio::test]
     async fn interfaces_come_and_go_and_asks_are_heard_all_the_while() {
-        let loopback =
-            |last| Interface { name: "lo".into(), address: [127, 0, 0, last].into(), prefix: 8 };
+        let loopback = |last| Interface {
+            name: "lo".into(),
+            address: [127, 0, 0, last].into(),
+            prefix: 8,
+            point_to_point: false,
+        };
         let any = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
         let mut listener = Listener::open(any, &[]).unwrap();
         let at = listener.address().unwrap();

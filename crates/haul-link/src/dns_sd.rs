@@ -202,7 +202,12 @@ mod tests {
     use super::*;
 
     fn lan() -> Interface {
-        Interface { name: "eth0".into(), address: [10, 77, 0, 1].into(), prefix: 24 }
+        Interface {
+            name: "eth0".into(),
+            address: [10, 77, 0, 1].into(),
+            prefix: 24,
+            point_to_point: false,
+        }
     }
 
     fn machines(version: Option<&str>, port: u16, addresses: &[[u8; 4]]) -> Vec<SocketAddr> {

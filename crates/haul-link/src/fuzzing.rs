@@ -43,6 +43,7 @@ pub fn announcement(bytes: &[u8]) {
         name: "eth0".to_owned(),
         address: Ipv4Addr::new(10, 77, 0, last),
         prefix: prefix % 33,
+        point_to_point: false,
     };
     let addresses = rest.as_chunks::<4>().0.iter().map(|&octets| octets.into()).collect();
     let version = ["1", "2", ""].get(usize::from(version)).copied();

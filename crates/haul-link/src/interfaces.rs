@@ -3,18 +3,25 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// Interfaces with these names belong to containers, virtual machines and tunnels; nobody who
 /// could help is behind them.
-const VIRTUAL: [&str; 12] = [
-    "docker",
+const VIRTUAL: [&str; 19] = [
     "br-",
+    "cali",
+    "cilium",
+    "cni",
+    "docker",
+    "flannel",
+    "lxc",
+    "lxdbr",
+    "podman",
+    "tailscale",
+    "tap",
+    "tun",
+    "utun",
+    "vboxnet",
     "veth",
     "virbr",
     "vmnet",
-    "vboxnet",
     "wg",
-    "tun",
-    "tap",
-    "utun",
-    "tailscale",
     "zt",
 ];
 
@@ -27,15 +34,20 @@ pub struct Interface {
     pub address: Ipv4Addr,
     /// The length of the network's prefix, in bits.
     pub prefix: u8,
+    /// Whether it is a tunnel or leads to one other machine, whatever the prefix says.
+    pub point_to_point: bool,
 }
 
 impl Interface {
     /// What the system tells of an address of this machine, if that is one of IPv4.
     pub(crate) fn of(told: &if_addrs::Interface) -> Option<Self> {
         match &told.addr {
-            if_addrs::IfAddr::V4(v4) => {
-                Some(Self { name: told.name.clone(), address: v4.ip, prefix: v4.prefixlen })
-            }
+            if_addrs::IfAddr::V4(v4) => Some(Self {
+                name: told.name.clone(),
+                address: v4.ip,
+                prefix: v4.prefixlen,
+                point_to_point: told.is_p2p(),
+            }),
             if_addrs::IfAddr::V6(_) => None,
         }
     }
@@ -55,7 +67,7 @@ impl Interface {
     /// more than this machine and one other.
     pub fn is_fitting(&self) -> bool {
         let virtual_name = VIRTUAL.iter().any(|prefix| self.name.starts_with(prefix));
-        !self.address.is_loopback() && self.prefix <= 30 && !virtual_name
+        !self.address.is_loopback() && self.prefix <= 30 && !self.point_to_point && !virtual_name
     }
 
     /// How many addresses the network has, as far as a number of 32 bits tells.
@@ -89,7 +101,7 @@ mod tests {
     use super::*;
 
     fn interface(name: &str, address: [u8; 4], prefix: u8) -> Interface {
-        Interface { name: name.into(), address: address.into(), prefix }
+        Interface { name: name.into(), address: address.into(), prefix, point_to_point: false }
     }
 
     #[test]
@@ -107,5 +119,7 @@ mod tests {
         assert!(!interface("lo", [127, 0, 0, 1], 8).is_fitting());
         assert!(!interface("docker0", [172, 17, 0, 1], 16).is_fitting());
         assert!(!interface("eth0", [10, 0, 0, 1], 32).is_fitting());
+        let tunnel = Interface { point_to_point: true, ..interface("vpn0", [10, 8, 0, 2], 24) };
+        assert!(!tunnel.is_fitting());
     }
 }

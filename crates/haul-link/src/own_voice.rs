@@ -56,7 +56,12 @@ mod tests {
     fn a_port_that_is_taken_is_said_to_be() {
         let taken = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
-        let loopback = Interface { name: "lo".into(), address: Ipv4Addr::LOCALHOST, prefix: 8 };
+        let loopback = Interface {
+            name: "lo".into(),
+            address: Ipv4Addr::LOCALHOST,
+            prefix: 8,
+            point_to_point: false,
+        };
         let error = hears_itself(&loopback, port, Duration::ZERO).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }

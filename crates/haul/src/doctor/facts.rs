@@ -301,7 +301,12 @@ pub(crate) mod tests {
 
     #[test]
     fn a_network_of_this_machine_alone_is_led_nowhere_else() {
-        let loopback = Interface { name: "lo".into(), address: Ipv4Addr::LOCALHOST, prefix: 8 };
+        let loopback = Interface {
+            name: "lo".into(),
+            address: Ipv4Addr::LOCALHOST,
+            prefix: 8,
+            point_to_point: false,
+        };
         assert_eq!(led_away(&loopback, std::slice::from_ref(&loopback)), None);
     }
 }
