@@ -4,7 +4,7 @@ use crate::args::Machines;
 use crate::get::print_text;
 use crate::tell;
 use haul::Error;
-use haul::roll_call::{Attendance, Calling, Helps, RollCall};
+use haul::roll_call::{Attendance, Called, Calling, Helps, RollCall};
 use haul::trust::Standing;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::io::{IsTerminal, stderr};
@@ -39,9 +39,14 @@ async fn call(args: Machines) -> Result<(), Error> {
     let json = args.json;
     let mut calling = roll_call(args).start()?;
     if json {
-        while let Some(machine) = calling.next().await {
-            // A machine holds nothing that JSON cannot write.
-            print_text(&serde_json::to_string(&machine).unwrap_or_default());
+        while let Some(called) = calling.next().await {
+            match called {
+                // A machine holds nothing that JSON cannot write.
+                Called::Machine(machine) => {
+                    print_text(&serde_json::to_string(&machine).unwrap_or_default());
+                }
+                Called::Note(text) => eprintln!("{text}"),
+            }
         }
     } else {
         show(&mut calling).await;
@@ -64,7 +69,14 @@ fn roll_call(args: Machines) -> RollCall {
 async fn show(calling: &mut Calling) {
     let bar = spinner();
     let (mut helpers, mut without, mut shut) = (0, Vec::new(), Vec::new());
-    while let Some(machine) = calling.next().await {
+    while let Some(called) = calling.next().await {
+        let machine = match called {
+            Called::Machine(machine) => machine,
+            Called::Note(text) => {
+                bar.suspend(|| eprintln!("{text}"));
+                continue;
+            }
+        };
         helpers += usize::from(machine.name.is_some());
         match machine.helps {
             Helps::Absent | Helps::Silent if is_chance(&machine) => without.push(machine.address),

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use haul::policy::{Mode, PolicySource};
-use haul::roll_call::{Attendance, Helps, RollCall};
+use haul::roll_call::{Attendance, Called, Helps, RollCall};
 use haul::{Decision, Helper, HelperBuilder, HelperEvent, Helpers, Home, Serving};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -26,7 +26,7 @@ async fn each_helper_says_whether_it_would_help_and_no_owner_hears_of_it() {
         asked.push(at.to_string());
         serving.push((name, helper));
     }
-    let told = call(&folder, asked).await;
+    let (told, _) = call(&folder, Helpers::only(asked)).await;
     let helps = |name: &str| {
         let of = |machine: &&Attendance| machine.name.as_deref() == Some(name);
         told.iter().find(of).map(|machine| machine.helps)
@@ -59,7 +59,7 @@ async fn a_machine_without_a_helper_one_that_hangs_up_and_one_that_is_silent_are
         }
     };
     let told = tokio::select! {
-        told = call(&folder, asked.to_vec()) => told,
+        (told, _) = call(&folder, Helpers::only(asked)) => told,
         () = hang_up => unreachable!(),
     };
     let helps: Vec<_> = told.iter().map(|machine| (machine.address, machine.helps)).collect();
@@ -68,16 +68,31 @@ async fn a_machine_without_a_helper_one_that_hangs_up_and_one_that_is_silent_are
     assert!(told.iter().all(|machine| machine.because.is_some() && machine.how == "named"));
 }
 
-/// All that a roll call of these machines tells.
-async fn call(folder: &TempDir, machines: Vec<String>) -> Vec<Attendance> {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_the_roster_that_cannot_be_read_is_told() {
+    let folder = TempDir::new().unwrap();
+    let home = folder.path().join("leader");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::write(home.join("roster"), "asha and ben\n").unwrap();
+    let (_, notes) = call(&folder, Helpers::auto()).await;
+    let [note] = &notes[..] else { panic!("{notes:?}") };
+    assert!(note.contains("roster, line 1"), "{note}");
+}
+
+/// All that a roll call of these machines tells: of whom, and its notes.
+async fn call(folder: &TempDir, machines: Helpers) -> (Vec<Attendance>, Vec<String>) {
     let home = Home::at(folder.path().join("leader"));
-    let roll = RollCall::new().helpers(Helpers::only(machines)).home(home);
+    // Nothing listens for asks to everybody at this port.
+    let roll = RollCall::new().helpers(machines).home(home).no_scan().interface("lo").ask_port(9);
     let mut calling = roll.start().unwrap();
-    let mut told = Vec::new();
-    while let Some(machine) = calling.next().await {
-        told.push(machine);
+    let (mut told, mut notes) = (Vec::new(), Vec::new());
+    while let Some(called) = calling.next().await {
+        match called {
+            Called::Machine(machine) => told.push(machine),
+            Called::Note(text) => notes.push(text),
+        }
     }
-    told
+    (told, notes)
 }
 
 /// A helper at 127.0.0.`last`.

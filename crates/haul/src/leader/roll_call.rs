@@ -5,9 +5,13 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), haul::Error> {
-//! let mut roll = haul::roll_call::RollCall::new().start()?;
-//! while let Some(machine) = roll.next().await {
-//!     println!("{} {:?}", machine.address, machine.helps);
+//! # use haul::roll_call::{Called, RollCall};
+//! let mut roll = RollCall::new().start()?;
+//! while let Some(called) = roll.next().await {
+//!     match called {
+//!         Called::Machine(machine) => println!("{} {:?}", machine.address, machine.helps),
+//!         Called::Note(text) => eprintln!("{text}"),
+//!     }
 //! }
 //! # Ok(())
 //! # }
@@ -15,11 +19,11 @@
 
 use super::errand::Errand;
 use super::invite::Invitation;
-use super::peer::Hosting;
+use super::peer::{Hosting, News};
 use super::search::Search;
 use super::sightings::{Dial, Sight, Unreached};
 use crate::trust::Standing;
-use crate::{Error, Helpers, Home};
+use crate::{Error, Happening, Helpers, Home};
 use haul_link::{LinkError, Session};
 use haul_wire::{ByeReason, Frame, Verdict};
 use serde::Serialize;
@@ -54,12 +58,23 @@ pub struct RollCall {
 /// A roll call under way. Dropping it ends it.
 pub struct Calling {
     told: mpsc::UnboundedReceiver<Attendance>,
+    news: mpsc::Receiver<News>,
     hosting: Arc<Hosting>,
     tasks: JoinSet<()>,
     ends: Instant,
     seen: BTreeSet<String>,
     /// Those that could not be talked to, once the time is over.
     others: Option<IntoIter<Attendance>>,
+}
+
+/// What a roll call tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// A machine that was heard of.
+    Machine(Attendance),
+    /// Why some are not looked for: a name that the DNS does not know, a line of the roster that
+    /// cannot be read.
+    Note(String),
 }
 
 /// A machine that was heard of.
@@ -152,14 +167,14 @@ impl RollCall {
     pub fn start(self) -> Result<Calling, Error> {
         let search = self.search()?;
         let (tell, told) = mpsc::unbounded_channel();
-        // Nobody follows what is found on the way.
-        let (news, _) = mpsc::channel(1);
+        let (tell_news, news) = mpsc::channel(16);
         let mut tasks = JoinSet::new();
-        let invitation = Invitation::prepare(&search, Errand::RollCall(tell), news, &mut tasks)?;
+        let invitation =
+            Invitation::prepare(&search, Errand::RollCall(tell), tell_news, &mut tasks)?;
         let hosting = Arc::clone(&invitation.hosting);
         invitation.send(&mut tasks);
         let ends = Instant::now() + LOOKING;
-        Ok(Calling { told, hosting, tasks, ends, seen: BTreeSet::new(), others: None })
+        Ok(Calling { told, news, hosting, tasks, ends, seen: BTreeSet::new(), others: None })
     }
 
     fn search(self) -> Result<Search, Error> {
@@ -176,13 +191,17 @@ impl RollCall {
 
 impl Calling {
     /// The next machine: first those that answer, as they do, and in the end those that could not
-    /// be talked to; `None` when all were told. Cancel safe.
-    pub async fn next(&mut self) -> Option<Attendance> {
+    /// be talked to, with notes between them; `None` when all were told. Cancel safe.
+    pub async fn next(&mut self) -> Option<Called> {
         while self.others.is_none() {
             tokio::select! {
                 biased;
                 Some(one) = self.told.recv() => if self.is_new(&one) {
-                    return Some(one);
+                    return Some(Called::Machine(one));
+                },
+                // What else is found on the way is told when it has answered, or not.
+                Some(news) = self.news.recv() => if let News::Told(Happening::Note { text }) = news {
+                    return Some(Called::Note(text));
                 },
                 () = sleep_until(self.ends) => {
                     self.tasks.abort_all();
@@ -190,7 +209,7 @@ impl Calling {
                 }
             }
         }
-        self.others.as_mut().and_then(Iterator::next)
+        self.others.as_mut().and_then(Iterator::next).map(Called::Machine)
     }
 
     /// Whether this machine was not told of yet, at another of its addresses.
