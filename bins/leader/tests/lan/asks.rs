@@ -18,6 +18,12 @@ const RUNS: usize = 5;
 const FIRST: f64 = 0.020;
 const ALL: f64 = 0.120;
 
+/// So many packets ask everybody on an interface.
+const PACKETS: usize = 5;
+
+/// Answers are awaited for so long: those who miss all packets are asked again after a second.
+const AWAITED: Duration = Duration::from_millis(500);
+
 /// How long a machine must wait before helpers follow another ask of it.
 const PAUSE: Duration = Duration::from_millis(2200);
 
@@ -28,6 +34,11 @@ const NO_CONNECTIONS: &str =
 /// Of all datagrams to everybody 30 % get lost.
 const LOSSES: &str = "add rule inet lab input ip daddr \
      { 255.255.255.255, 239.255.42.85, 10.77.0.255 } numgen random mod 100 < 30 drop";
+
+/// Counts the asks to everybody that leave the machine for the LAN.
+const COUNTED: &str = "add table inet asks; \
+     add chain inet asks output { type filter hook output priority 0 ; }; \
+     add rule inet asks output oifname lan0 udp dport 4285 counter";
 
 #[test]
 fn a_firewall_on_the_leader_alone_keeps_no_helper_out() {
@@ -61,7 +72,7 @@ fn one_sided(close: impl Fn(&Scene)) {
 }
 
 #[test]
-fn the_first_of_28_answers_in_20_ms_and_all_in_120_ms_with_and_without_losses() {
+fn five_packets_bring_the_first_of_28_in_20_ms_and_all_in_120_ms_with_and_without_losses() {
     let lan = (0..HELPERS).fold(Lan::builder().leader(Link::mbit(10)), |lan, at| {
         lan.helper(format!("h{at}"), Link::mbit(10))
     });
@@ -69,6 +80,7 @@ fn the_first_of_28_answers_in_20_ms_and_all_in_120_ms_with_and_without_losses() 
     let origin = scene.serve(Payload::new(19, 16 << 20));
     let url = origin.url("/file.bin");
     let _helpers = scene.helpers();
+    nft(scene.lan.leader(), COUNTED);
     let without = [(); RUNS].map(|()| answers(&scene, &url));
     scene.lan.helpers().iter().for_each(|host| filter(host, LOSSES));
     let with = [(); RUNS].map(|()| answers(&scene, &url));
@@ -148,14 +160,17 @@ pub(crate) fn build(lan: LanBuilder) -> Option<Scene> {
 
 /// When each helper answered, in seconds since the first ask, of a leader that knows nobody.
 fn answers(scene: &Scene, url: &str) -> Vec<f64> {
+    let leader = scene.lan.leader();
     // It may not be there.
-    let _ = fs::remove_file(scene.home(scene.lan.leader()).join("helpers"));
+    let _ = fs::remove_file(scene.home(leader).join("helpers"));
+    let before = asks_sent(leader);
     let mut get = scene.get(url, &["--no-scan"]);
     get.process.wait_for(PATIENCE, |out, _| out.contains("asked")).unwrap();
-    // After it, helpers follow another ask of the same machine.
-    thread::sleep(PAUSE);
+    thread::sleep(AWAITED);
     let stdout = get.process.stdout();
     get.process.kill().unwrap();
+    assert_eq!(asks_sent(leader) - before, PACKETS);
+    thread::sleep(PAUSE);
     let events: Vec<Value> =
         stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let asked = times(&events, "asked")[0];
@@ -168,12 +183,25 @@ fn times(events: &[Value], name: &str) -> Vec<f64> {
     named.map(|event| event["at"].as_f64().unwrap()).collect()
 }
 
+/// How many asks to everybody have left a machine for the LAN, where [`COUNTED`] holds.
+fn asks_sent(host: &Host) -> usize {
+    let listing = nft(host, "list chain inet asks output");
+    let (_, after) = listing.split_once("packets ").unwrap();
+    after.split(' ').next().unwrap().parse().unwrap()
+}
+
 /// Has a machine's firewall obey a rule of nft's.
 pub(crate) fn filter(host: &Host, rule: &str) {
     let table = "add table inet lab; \
          add chain inet lab input { type filter hook input priority 0 ; }";
+    nft(host, &format!("{table}; {rule}"));
+}
+
+/// What nft says to these commands.
+fn nft(host: &Host, commands: &str) -> String {
     let mut nft: Command = host.command("nft");
-    let mut done = Process::spawn(nft.arg(format!("{table}; {rule}"))).unwrap();
+    let mut done = Process::spawn(nft.arg(commands)).unwrap();
     let status = done.wait_within(PATIENCE).unwrap().unwrap();
     assert!(status.success(), "{}", done.stderr());
+    done.stdout()
 }
