@@ -28,6 +28,7 @@ mod event;
 mod helper;
 mod helpers;
 mod home;
+mod inside;
 mod lanes;
 mod leader;
 mod place;

@@ -19,6 +19,15 @@ pub(crate) enum Came {
     Caller { tcp: TcpStream, from: IpAddr },
 }
 
+impl Came {
+    /// The address of whoever wants something.
+    pub(crate) const fn from(&self) -> IpAddr {
+        match self {
+            Self::Ask(Heard { from, .. }) | Self::Caller { from, .. } => *from,
+        }
+    }
+}
+
 /// Both ways, on whichever networks the machine is in.
 pub(crate) struct Ears {
     asks: Listener,

@@ -9,6 +9,7 @@ use super::gate::{Gate, Posts, locked};
 use super::policy::{Policies, PolicyError};
 use super::refused::Refusals;
 use super::session::{Call, help};
+use crate::inside::Inside;
 use crate::trust::{Group, Role, Trust, group_of, minute};
 use crate::{Error, ErrorKind};
 use haul_link::{Admission, Identity, Interface, PeerId, random};
@@ -22,6 +23,9 @@ use tokio::time::{sleep, timeout};
 
 /// How many leaders may be dialled, taken in or talked to at a time.
 const PENDING: usize = 8;
+
+/// And how many of one address, so that it cannot keep the others out.
+const PENDING_OF_ONE: usize = 4;
 
 /// A helper at work. Dropping it stops it.
 pub struct Serving {
@@ -139,7 +143,7 @@ pub(crate) async fn serve(
         helping.tell(HelperEvent::Note { text });
     }
     helping.tell_of_policy(Ok(()));
-    let mut sessions = JoinSet::new();
+    let (mut sessions, mut inside) = (JoinSet::new(), Inside::with_room_for(PENDING_OF_ONE));
     #[cfg(feature = "dns-sd")]
     let port = ears.address().port();
     let tending = async {
@@ -154,20 +158,29 @@ pub(crate) async fn serve(
     tokio::pin!(tending);
     loop {
         tokio::select! {
-            came = ears.next() => if sessions.len() < PENDING
-                && let Some(answering) = answering(came, ears.networks(), &helping)
-            {
-                sessions.spawn(answering);
-            },
-            Some(_) = sessions.join_next() => {}
-            asked = server.serve_one(&helping.gate) => if asked == Asked::Stop {
-                // So that the leaders can be told; nothing is fetched any more.
-                let all = async { while sessions.join_next().await.is_some() {} };
-                let _ = timeout(FAREWELL, all).await;
-                return Ok(());
-            },
-            () = &mut tending => {}
-        }
+                   came = ears.next() => {
+                       let from = came.from();
+                       if sessions.len() < PENDING && inside.enter(from) {
+                           match answering(came, ears.networks(), &helping) {
+                               Some(answering) => drop(sessions.spawn(async move {
+        answering.await;
+        from
+        })),
+                               None => inside.leave(from),
+                           }
+                       }
+                   },
+                   Some(ended) = sessions.join_next() => if let Ok(from) = ended {
+                       inside.leave(from);
+                   },
+                   asked = server.serve_one(&helping.gate) => if asked == Asked::Stop {
+                       // So that the leaders can be told; nothing is fetched any more.
+                       let all = async { while sessions.join_next().await.is_some() {} };
+                       let _ = timeout(FAREWELL, all).await;
+                       return Ok(());
+                   },
+                   () = &mut tending => {}
+               }
     }
 }
 

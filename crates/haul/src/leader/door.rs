@@ -1,10 +1,10 @@
 //! Where helpers come in.
 
 use super::peer::{Hosting, host};
+use crate::inside::Inside;
 use crate::{Error, ErrorKind};
-use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,15 +54,15 @@ impl Door {
 
     /// Lets machines in until dropped.
     pub(crate) async fn serve(self, hosting: Arc<Hosting>) {
-        let (mut guests, mut inside) = (JoinSet::new(), BTreeMap::<IpAddr, usize>::new());
+        let (mut guests, mut inside) = (JoinSet::new(), Inside::with_room_for(MOST_OF_ONE));
         loop {
             tokio::select! {
                 biased;
                 Some(left) = guests.join_next() => if let Ok(from) = left {
-                    leave(&mut inside, from);
+                    inside.leave(from);
                 },
                 taken = self.listener.accept(), if guests.len() < self.room => match taken {
-                    Ok((tcp, at)) if enter(&mut inside, at.ip()) => {
+                    Ok((tcp, at)) if inside.enter(at.ip()) => {
                         let hosting = Arc::clone(&hosting);
                         guests.spawn(async move {
                             host(tcp, hosting).await;
@@ -106,39 +106,4 @@ fn room() -> usize {
 #[cfg(not(unix))]
 const fn room() -> usize {
     MOST
-}
-
-/// Whether there is room for one more connection from this address.
-fn enter(inside: &mut BTreeMap<IpAddr, usize>, from: IpAddr) -> bool {
-    let count = inside.entry(from).or_default();
-    let room = *count < MOST_OF_ONE;
-    *count += usize::from(room);
-    room
-}
-
-fn leave(inside: &mut BTreeMap<IpAddr, usize>, from: IpAddr) {
-    if let Some(count) = inside.get_mut(&from) {
-        *count -= 1;
-        if *count == 0 {
-            inside.remove(&from);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_cannot_take_all_the_room() {
-        let mut inside = BTreeMap::new();
-        let [one, other] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(IpAddr::from);
-        assert_eq!((0..1000).filter(|_| enter(&mut inside, one)).count(), MOST_OF_ONE);
-        assert!(enter(&mut inside, other));
-        leave(&mut inside, one);
-        assert!(enter(&mut inside, one) && !enter(&mut inside, one));
-        (0..MOST_OF_ONE).for_each(|_| leave(&mut inside, one));
-        leave(&mut inside, other);
-        assert!(inside.is_empty());
-    }
 }
