@@ -13,6 +13,8 @@ use std::io::{self, IoSlice};
 pub(crate) struct Writer {
     /// By start; runs never overlap.
     runs: BTreeMap<u64, Run>,
+    /// How many bytes wait in all of them.
+    waiting: usize,
     hashing: Hashing,
 }
 
@@ -25,7 +27,7 @@ pub(crate) struct Lost {
 
 impl Writer {
     pub(crate) fn new(hashing: Hashing) -> Self {
-        Self { runs: BTreeMap::new(), hashing }
+        Self { runs: BTreeMap::new(), waiting: 0, hashing }
     }
 
     /// Takes bytes in. If the file refuses, none of those lost is held here any more.
@@ -106,16 +108,20 @@ impl Writer {
                 lost
             })?,
         };
+        self.waiting += bytes.len();
         run.waiting.push(bytes);
         if end.is_multiple_of(MIB) {
             return self.finish(file, run);
         }
-        if run.waiting.len >= SEGMENT
-            && let Err(source) = run.flush(file, &self.hashing)
-        {
-            return Err(self.give_up(&run, end, source));
+        if run.waiting.len >= SEGMENT {
+            return self.write_out(file, run);
         }
         self.runs.insert(run.start, run);
+        if self.waiting > WAITING
+            && let Some(fullest) = self.take_fullest()
+        {
+            self.write_out(file, fullest)?;
+        }
         Ok(())
     }
 
@@ -128,23 +134,37 @@ impl Writer {
 
     /// A run of nothing yet; if too many are open, the one with the most to write is ended.
     fn open_run(&mut self, file: &impl DiskFile, at: u64, deliverer: u32) -> Result<Run, Lost> {
-        if self.runs.len() >= RUNS {
-            let fullest = self.runs.values().max_by_key(|run| run.waiting.len);
-            let fullest = fullest.map(|run| run.start);
-            if let Some(run) = fullest.and_then(|start| self.runs.remove(&start)) {
-                self.finish(file, run)?;
-            }
+        if self.runs.len() >= RUNS
+            && let Some(fullest) = self.take_fullest()
+        {
+            self.finish(file, fullest)?;
         }
         Ok(Run { start: at, written: at, deliverer, waiting: Waiting::default() })
     }
 
+    fn take_fullest(&mut self) -> Option<Run> {
+        let fullest = self.runs.values().max_by_key(|run| run.waiting.len)?.start;
+        self.runs.remove(&fullest)
+    }
+
+    /// Writes what waits in a run, which goes on.
+    fn write_out(&mut self, file: &impl DiskFile, mut run: Run) -> Result<(), Lost> {
+        self.empty(file, &mut run)?;
+        self.runs.insert(run.start, run);
+        Ok(())
+    }
+
     fn finish(&mut self, file: &impl DiskFile, mut run: Run) -> Result<(), Lost> {
-        let end = run.end();
-        if let Err(source) = run.flush(file, &self.hashing) {
-            return Err(self.give_up(&run, end, source));
-        }
+        self.empty(file, &mut run)?;
         self.retire(&run);
         Ok(())
+    }
+
+    /// Writes what waits in a run. If the file does not take it, the run ends where the file did.
+    fn empty(&mut self, file: &impl DiskFile, run: &mut Run) -> Result<(), Lost> {
+        let end = run.end();
+        self.waiting -= run.waiting.len;
+        run.flush(file, &self.hashing).map_err(|source| self.give_up(run, end, source))
     }
 
     /// Keeps what the file took of a run; the rest, up to `end`, is lost.
@@ -237,6 +257,7 @@ impl Waiting {
 const SEGMENT: usize = 256 << 10;
 /// A shorter part is copied.
 const COPIED: usize = 16 << 10;
-/// How many runs can be open at once: 25 MiB of bytes that wait, under 32 MiB with what is being
-/// hashed.
-const RUNS: usize = 100;
+/// How many bytes may wait in all: under 32 MiB with what is being hashed.
+const WAITING: usize = 24 << 20;
+/// How many runs may be open: more than there are ever lanes.
+const RUNS: usize = 1024;

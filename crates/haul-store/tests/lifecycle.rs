@@ -47,6 +47,24 @@ fn bytes_in_any_order_become_the_file() {
 }
 
 #[test]
+fn however_many_deliver_at_a_time_no_more_than_24_mib_wait_to_be_written() {
+    const EACH: usize = 192 << 10;
+    let folder = tempdir().unwrap();
+    let bytes = payload(3, 256 * EACH);
+    let mut store = Store::open(target(folder.path()), job(bytes.len())).unwrap();
+    for block in 0..3 {
+        for lane in 0..256 {
+            let at = lane * EACH + block * (64 << 10);
+            store.write(at as u64, &bytes[at..at + (64 << 10)], lane as u32).unwrap();
+        }
+    }
+    let part = fs::read(folder.path().join("file.bin.part")).unwrap();
+    let waits = part.chunks(4096).zip(bytes.chunks(4096)).filter(|(part, sent)| part != sent);
+    assert!(waits.count() * 4096 <= 24 * MIB);
+    assert!(fs::read(store.publish().unwrap()).unwrap() == bytes);
+}
+
+#[test]
 fn a_store_can_be_given_to_a_thread_of_its_own() {
     fn goes_to_a_thread<T: Send + 'static>() {}
     goes_to_a_thread::<Store>();
