@@ -4,12 +4,11 @@ use crate::ui;
 use haul::doors::Doors;
 use haul::policy::{Mode, PolicySource};
 use haul::trust::Trust;
-use haul::{Answer, Error, Failed, Helper, HelperBuilder, HelperEvent, Home, Serving};
+use haul::{Answer, Error, Failed, Helper, HelperBuilder, HelperEvent, Home, Serving, Stops};
 use haul_web::HelperPage;
 use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use tokio::signal;
 
 /// Serves until interrupted.
 pub(crate) fn run(run: Run) -> ExitCode {
@@ -46,6 +45,7 @@ pub(crate) fn ended(done: Result<(), Error>) -> ExitCode {
 }
 
 async fn serve(run: Run) -> Result<(), Error> {
+    let mut stops = Stops::listen();
     let json = run.json;
     let home = Home::of_user()?;
     if run.policy.is_none() {
@@ -66,7 +66,7 @@ async fn serve(run: Run) -> Result<(), Error> {
     let _word = tokio::spawn(crate::notify::tell(&doors, page.as_ref().map(HelperPage::address)));
     let mut serving = helper(run, home, source)?.consent(doors).build()?.start();
     tokio::select! {
-        () = follow(&mut serving, json) => {}
+        () = follow(&mut serving, json, &mut stops) => {}
         () = ask(terminal, page) => {}
     }
     serving.stop().await
@@ -128,8 +128,7 @@ fn mode(accept: Accept) -> Mode {
 }
 
 /// Tells what happens until interrupted.
-async fn follow(serving: &mut Serving, json: bool) {
-    let mut terminate = Termination::new();
+async fn follow(serving: &mut Serving, json: bool, stops: &mut Stops) {
     loop {
         tokio::select! {
             event = serving.next_event() => match event {
@@ -138,36 +137,8 @@ async fn follow(serving: &mut Serving, json: bool) {
                 Some(event) => say(&event),
                 None => return,
             },
-            _ = signal::ctrl_c() => return,
-            () = terminate.requested() => return,
+            () = stops.next() => return,
         }
-    }
-}
-
-/// The signal by which a service is stopped.
-struct Termination {
-    #[cfg(unix)]
-    signal: Option<signal::unix::Signal>,
-}
-
-impl Termination {
-    #[cfg(unix)]
-    fn new() -> Self {
-        Self { signal: signal::unix::signal(signal::unix::SignalKind::terminate()).ok() }
-    }
-
-    #[cfg(not(unix))]
-    fn new() -> Self {
-        Self {}
-    }
-
-    async fn requested(&mut self) {
-        #[cfg(unix)]
-        if let Some(signal) = &mut self.signal {
-            signal.recv().await;
-            return;
-        }
-        std::future::pending::<()>().await;
     }
 }
 

@@ -1,9 +1,9 @@
 //! Many downloads in one run.
 
-use crate::get::{Stops, print_text, verdict};
+use crate::get::{print_text, verdict};
 use crate::tally::Tally;
 use crate::tell;
-use haul::{Error, ErrorKind, Event, Happening, Leader, LeaderBuilder, Report, Transfer};
+use haul::{Error, ErrorKind, Event, Happening, Leader, LeaderBuilder, Report, Stops, Transfer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{IsTerminal, stderr};
@@ -66,7 +66,7 @@ pub(crate) async fn run(items: Vec<Item>, manner: Manner) -> Result<ExitCode, Er
         stop,
         tasks: JoinSet::new(),
     };
-    let mut stops = Stops::new();
+    let mut stops = Stops::listen();
     let mut interrupts = 0;
     batch.start_what_may();
     while !batch.at_work.is_empty() {

@@ -7,13 +7,14 @@ use crate::report::{self, Story};
 use crate::tell;
 use crate::ui;
 use crate::ways::{Secrets, address};
-use haul::{Error, Event, Failed, Happening, Leader, LeaderBuilder, Report, Transfer, Verified};
+use haul::{
+    Error, Event, Failed, Happening, Leader, LeaderBuilder, Report, Stops, Transfer, Verified,
+};
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::{self, ExitCode};
 use std::time::Duration;
-use tokio::signal;
 
 /// Downloads a file and tells about it.
 pub(crate) fn run(get: Box<Get>, verbose: u8) -> ExitCode {
@@ -193,7 +194,7 @@ fn configured(get: &Get, secrets: &Secrets, leader: LeaderBuilder) -> Result<Lea
 /// Passes every event on; the first interrupt stops the job cleanly, the second at once.
 pub(crate) async fn follow(transfer: &mut Transfer, show: &mut dyn FnMut(&Event)) {
     let mut interrupts = 0;
-    let mut stops = Stops::new();
+    let mut stops = Stops::listen();
     loop {
         tokio::select! {
             event = transfer.next_event() => match event {
@@ -207,35 +208,6 @@ pub(crate) async fn follow(transfer: &mut Transfer, show: &mut dyn FnMut(&Event)
                 }
                 transfer.cancel();
             }
-        }
-    }
-}
-
-/// The signals that stop a program: a user's interrupt, and a system's request to end.
-pub(crate) struct Stops {
-    #[cfg(unix)]
-    terminate: Option<signal::unix::Signal>,
-}
-
-impl Stops {
-    pub(crate) fn new() -> Self {
-        Self {
-            #[cfg(unix)]
-            terminate: signal::unix::signal(signal::unix::SignalKind::terminate()).ok(),
-        }
-    }
-
-    pub(crate) async fn next(&mut self) {
-        #[cfg(unix)]
-        if let Some(terminate) = &mut self.terminate {
-            return tokio::select! {
-                _ = signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            };
-        }
-        // Without a way to hear of an interrupt there is none.
-        if signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
         }
     }
 }

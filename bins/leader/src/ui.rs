@@ -1,13 +1,12 @@
 use crate::args::{Get, Ui};
 use crate::get::{only, print_text, verdict};
-use haul::{ErrorKind, Happening, Home, Leader, LeaderBuilder, Url};
+use haul::{ErrorKind, Happening, Home, Leader, LeaderBuilder, Stops, Url};
 use haul_web::{Begun, Error, LeaderPage, LeaderPageBuilder, Links};
 use std::ffi::OsStr;
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::thread;
-use tokio::signal;
 
 /// The port that is tried first: a page that is still open finds the program again on the same.
 const PORT: u16 = 4301;
@@ -34,8 +33,9 @@ pub(crate) fn run(ui: Ui) -> ExitCode {
 
 async fn serve(ui: Ui) -> Result<(), Error> {
     let page = open(&ui).await?;
+    let stops = Stops::listen();
     show_link(&page);
-    page.serve(interrupted()).await;
+    page.serve(interrupted(stops)).await;
     Ok(())
 }
 
@@ -48,9 +48,10 @@ pub(crate) async fn get(get: &Get) -> Result<ExitCode, haul::Error> {
     let (helpers, no_scan, interface) = (helpers.clone(), *no_scan, interface.clone());
     let page = open(&Ui { dir, port: None, helpers, no_scan, interface }).await.map_err(told)?;
     let begun = page.begin(leader, &name).map_err(told)?;
+    let stops = Stops::listen();
     show_link(&page);
     tokio::select! {
-        () = page.serve(interrupted()) => {}
+        () = page.serve(interrupted(stops)) => {}
         () = tell_ends(begun.clone()) => {}
     }
     Ok(match begun.last().map(|event| event.what) {
@@ -141,14 +142,10 @@ fn make_links(links: Links) {
 }
 
 /// Ready at the first interrupt, which ends a download cleanly; the second ends it at once.
-async fn interrupted() {
-    if signal::ctrl_c().await.is_err() {
-        // Without a way to hear interrupts, the system's own way of ending the program stays.
-        std::future::pending::<()>().await;
-    }
-    tokio::spawn(async {
-        if signal::ctrl_c().await.is_ok() {
-            process::exit(7);
-        }
+async fn interrupted(mut stops: Stops) {
+    stops.next().await;
+    tokio::spawn(async move {
+        stops.next().await;
+        process::exit(7);
     });
 }

@@ -40,6 +40,7 @@ mod roster;
 #[cfg(feature = "scan")]
 mod scan;
 mod size;
+mod stops;
 pub mod trust;
 
 pub use error::{Error, ErrorKind, Retry};
@@ -59,4 +60,5 @@ pub use report::{Report, Verified, WorkerReport};
 #[cfg(feature = "scan")]
 pub use scan::{Finding, Host, HostScan};
 pub use size::ByteRate;
+pub use stops::Stops;
 pub use url::Url;
