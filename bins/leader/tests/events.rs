@@ -118,7 +118,7 @@ fn every_kind() -> Vec<Happening> {
     let (worker, name) = (1, "asha".to_owned());
     let address = "[fe80::1]:4285".parse().unwrap();
     let because = "it was stopped".to_owned();
-    let shown = WorkerProgress { worker, name: name.clone(), bytes: 1, rate: 2, lanes: 3 };
+    let shown = WorkerProgress { worker, name: name.clone(), bytes: 1, rate: 2, lanes: 3, held: 0 };
     let map = [Deliverer::Missing, Deliverer::Earlier, Deliverer::Worker(1)];
     let map = map.map(|by| Stretch { cells: 80, by }).to_vec();
     let ip = Some([10, 0, 0, 2].into());

@@ -195,6 +195,7 @@ mod tests {
             bytes: u64::from(update) << 20,
             rate: u64::from(worker * update) << 10,
             lanes: 4,
+            held: 0,
         };
         let cell = |at: u32| Stretch { cells: 1, by: Deliverer::Worker((at + update) % WORKERS) };
         let (workers, map) = ((0..WORKERS).map(worker).collect(), (0..240).map(cell).collect());

@@ -3,6 +3,7 @@
 mod accounts;
 #[cfg(feature = "dns-sd")]
 mod announce;
+mod backpressure;
 mod blocked;
 mod budget;
 mod builder;

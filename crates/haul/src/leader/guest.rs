@@ -139,6 +139,7 @@ impl Guest<'_> {
                 self.ledger().close(lease).map_err(End::wrong)?;
                 Said::Failed { lease, failure }
             }
+            Frame::Held { share } => Said::Held { share },
             Frame::Ping => {
                 self.pinged.notify_one();
                 return Ok(());
