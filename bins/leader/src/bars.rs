@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How often progress is told where there is no terminal.
 const EVERY: Duration = Duration::from_secs(10);
 
+/// From how many hundredths of its time on a helper that waits for the way here is shown as such.
+const HELD: u8 = 50;
+
 pub(crate) struct Bars {
     all: MultiProgress,
     file: Option<ProgressBar>,
@@ -140,8 +143,9 @@ impl Bars {
             bar
         });
         let lanes = if worker.lanes == 1 { "connection" } else { "connections" };
+        let held = if worker.held >= HELD { ", held by the local network" } else { "" };
         bar.set_message(format!(
-            "{:>11}/s  {:>11}  {} {lanes}",
+            "{:>11}/s  {:>11}  {} {lanes}{held}",
             tell::size(worker.rate),
             tell::size(worker.bytes),
             worker.lanes
