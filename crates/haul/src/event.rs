@@ -191,9 +191,9 @@ pub struct WorkerProgress {
     /// Connections at work.
     pub lanes: u8,
     /// How much of its time its data waited until the way to the leader took more, in hundredths:
-    /// 0 to 100, by what the helper says about once a second. Near 100 the local network is
-    /// narrower than what the helper fetches. 0 for the own link, and where nothing was said in
-    /// the last seconds.
+    /// 0 to 100, by what the helper says about once a second, without what waited for the leader's
+    /// own disk. Near 100 the local network is narrower than what the helper fetches. 0 for the own
+    /// link, and where nothing was said in the last 3 s.
     pub held: u8,
 }
 

@@ -3,7 +3,6 @@
 mod accounts;
 #[cfg(feature = "dns-sd")]
 mod announce;
-mod backpressure;
 mod blocked;
 mod budget;
 mod builder;

@@ -1,9 +1,9 @@
 //! The half of a helper at work that speaks to the leader.
 
-use super::backpressure::{Backpressure, pending};
 use super::proof::{Doubt, PROVEN, Proven, Secret, secret_span};
 use super::refused;
 use super::work::Because;
+use crate::backpressure::{Backpressure, pending};
 use crate::lanes::{Place, Word};
 use haul_fetch::{Error, Kind, Retry, Source, Stage};
 use haul_link::{FrameWriter, LinkError, Session, random};
@@ -242,7 +242,8 @@ impl<'a> Mouth<'a> {
     async fn send_data(&mut self, data: Frame) -> Result<(), Pause> {
         let (sent, waited) = pending(self.send(data)).await;
         sent?;
-        match self.backpressure.note(waited, Instant::now()) {
+        self.backpressure.note(waited);
+        match self.backpressure.tell_if_due(Instant::now()) {
             Some(share) => self.send(Frame::Held { share }).await,
             None => Ok(()),
         }

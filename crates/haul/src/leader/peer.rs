@@ -94,7 +94,7 @@ pub(crate) enum Said {
         lease: u32,
         failure: Failure,
     },
-    /// How much of its time the way to this leader held its data, in hundredths.
+    /// How much of its time the way to this leader alone held its data, in hundredths.
     Held {
         share: u8,
     },
