@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How often progress is told where there is no terminal.
 const EVERY: Duration = Duration::from_secs(10);
 
+/// From how many hundredths of its time on a helper that waits for the way here is shown as such.
+const HELD: u8 = 50;
+
 pub(crate) struct Bars {
     all: MultiProgress,
     file: Option<ProgressBar>,
@@ -139,13 +142,7 @@ impl Bars {
             bar.set_prefix(worker.name.clone());
             bar
         });
-        let lanes = if worker.lanes == 1 { "connection" } else { "connections" };
-        bar.set_message(format!(
-            "{:>11}/s  {:>11}  {} {lanes}",
-            tell::size(worker.rate),
-            tell::size(worker.bytes),
-            worker.lanes
-        ));
+        bar.set_message(at_work(worker));
     }
 
     fn drop_bar(&mut self, worker: u32) {
@@ -162,6 +159,13 @@ impl Bars {
             eprintln!("{text}");
         }
     }
+}
+
+fn at_work(worker: &WorkerProgress) -> String {
+    let (rate, bytes) = (tell::size(worker.rate), tell::size(worker.bytes));
+    let lanes = if worker.lanes == 1 { "connection" } else { "connections" };
+    let held = if worker.held >= HELD { ", held by the local network" } else { "" };
+    format!("{rate:>11}/s  {bytes:>11}  {} {lanes}{held}", worker.lanes)
 }
 
 fn offered(name: &str, code: &str, standing: &Standing) -> String {
@@ -193,4 +197,19 @@ fn time_left(bytes: u64, rate: u64) -> Option<String> {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_helper_that_waits_for_the_local_network_is_shown_as_such() {
+        let name = "asha".to_owned();
+        let mut worker =
+            WorkerProgress { worker: 1, name, bytes: 2048, rate: 1024, lanes: 1, held: 49 };
+        assert_eq!(at_work(&worker), "    1.0 KiB/s      2.0 KiB  1 connection");
+        (worker.held, worker.lanes) = (50, 2);
+        assert!(at_work(&worker).ends_with("2 connections, held by the local network"));
+    }
 }

@@ -137,8 +137,14 @@ mod tests {
     fn story() -> Story {
         let mut story = Story::default();
         for at in 1..4_u16 {
-            let own =
-                WorkerProgress { worker: 0, name: "own link".into(), bytes: 3, rate: 5, lanes: 1 };
+            let own = WorkerProgress {
+                worker: 0,
+                name: "own link".into(),
+                bytes: 3,
+                rate: 5,
+                lanes: 1,
+                held: 0,
+            };
             let done = Stretch { cells: at, by: Deliverer::Worker(0) };
             let rest = Stretch { cells: 10 - at, by: Deliverer::Missing };
             let (workers, map) = (vec![own], vec![done, rest]);

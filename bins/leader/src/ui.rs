@@ -125,6 +125,8 @@ fn page(ui: &Ui) -> LeaderPageBuilder {
         interface.iter().fold(leader, LeaderBuilder::interface)
     };
     let page = LeaderPage::builder(ui.dir.clone()).template(template);
+    #[cfg(feature = "notify")]
+    let page = page.on_end(crate::notify::tell);
     // Without a home nothing was left that could be known.
     Home::of_user().into_iter().fold(page, LeaderPageBuilder::home)
 }

@@ -14,8 +14,9 @@ use haul_lab::lan::Process;
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
 use neighbours::Neighbours;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -85,6 +86,25 @@ fn a_download_that_goes_on_is_told_in_the_schema_s_words() {
 }
 
 #[test]
+fn every_line_of_a_list_is_in_the_schema_and_all_but_the_last_say_which_file_it_is() {
+    let place = Place::new();
+    let all_failed = place.run_list(&[("/file.bin", "a"), ("/nothing", "b"), ("/empty.bin", "c")]);
+    assert_eq!((all_failed["done"].as_u64(), all_failed["code"].as_u64()), (Some(2), Some(3)));
+    let all_done = place.run_list(&[("/file.bin", "a"), ("/close.bin", "d")]);
+    assert_eq!(all_done["skipped"].as_u64(), Some(1), "{all_done}");
+}
+
+#[test]
+fn a_list_that_is_stopped_is_told_in_the_schema_s_words() {
+    let place = Place::new();
+    let mut leader = place.start_list(&[("/file.bin", "a"), ("/file.bin", "b")]);
+    leader.wait_for(PATIENCE, |told, _| told.contains("\"progress\"")).unwrap();
+    leader.interrupt().unwrap();
+    let last = Place::events(leader).pop().unwrap();
+    assert_eq!((&last["event"], last["code"].as_u64()), (&json!("failed"), Some(7)), "{last}");
+}
+
+#[test]
 fn every_kind_of_event_has_its_words_and_every_word_its_kind() {
     let schema = schema();
     let mut names = BTreeSet::new();
@@ -94,7 +114,10 @@ fn every_kind_of_event_has_its_words_and_every_word_its_kind() {
         check(&schema, &schema, &event).unwrap();
     }
     let kinds = schema["oneOf"].as_array().unwrap().iter();
-    let defined = kinds.map(|one| one["$ref"].as_str().unwrap().rsplit('/').next().unwrap());
+    let defined = kinds.map(|one| {
+        let place = one["$ref"].as_str().unwrap().trim_start_matches('#');
+        schema.pointer(place).unwrap()["properties"]["event"]["const"].as_str().unwrap()
+    });
     assert_eq!(names, defined.map(str::to_owned).collect());
 }
 
@@ -118,7 +141,7 @@ fn every_kind() -> Vec<Happening> {
     let (worker, name) = (1, "asha".to_owned());
     let address = "[fe80::1]:4285".parse().unwrap();
     let because = "it was stopped".to_owned();
-    let shown = WorkerProgress { worker, name: name.clone(), bytes: 1, rate: 2, lanes: 3 };
+    let shown = WorkerProgress { worker, name: name.clone(), bytes: 1, rate: 2, lanes: 3, held: 0 };
     let map = [Deliverer::Missing, Deliverer::Earlier, Deliverer::Worker(1)];
     let map = map.map(|by| Stretch { cells: 80, by }).to_vec();
     let ip = Some([10, 0, 0, 2].into());
@@ -193,21 +216,51 @@ impl Place {
     }
 
     fn start(&self, arguments: &[&str]) -> Process {
+        self.get(&[&[self.origin.url(arguments[0]).as_str()], &arguments[1..]].concat())
+    }
+
+    /// The last event of a run with a list of paths and of names to save under; each must be in the
+    /// schema, and all others say which of the files they are about.
+    fn run_list(&self, files: &[(&str, &str)]) -> Value {
+        let mut events = Self::events(self.start_list(files));
+        let last = events.pop().unwrap();
+        assert!(last.get("file").is_none(), "{last}");
+        let numbers: BTreeSet<u64> =
+            events.iter().map(|event| event["file"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, (1..=files.len() as u64).collect());
+        last
+    }
+
+    fn start_list(&self, files: &[(&str, &str)]) -> Process {
+        let entry =
+            |(path, name): &(&str, &str)| format!("{}\n out={name}\n", self.origin.url(path));
+        let list = self.folder.path().join("list");
+        fs::write(&list, files.iter().map(entry).collect::<String>()).unwrap();
+        self.get(&["-i", list.to_str().unwrap(), "--helpers", "none", "--continue"])
+    }
+
+    fn get(&self, arguments: &[&str]) -> Process {
         let mut leader = Command::new(env!("CARGO_BIN_EXE_leader"));
-        leader.args(["get", "--json", "--no-scan", &self.origin.url(arguments[0])]);
-        leader.args(&arguments[1..]).current_dir(self.folder.path());
+        leader.args(["get", "--json", "--no-scan"]).args(arguments);
+        leader.current_dir(self.folder.path());
         leader.env("HAUL_HOME", self.folder.path().join(".home"));
         Process::spawn(&mut leader).unwrap()
     }
 
-    fn end(mut leader: Process) -> BTreeSet<String> {
+    fn end(leader: Process) -> BTreeSet<String> {
+        let kind = |event: Value| event["event"].as_str().unwrap().to_owned();
+        Self::events(leader).into_iter().map(kind).collect()
+    }
+
+    /// Every event of a run; each must be in the schema.
+    fn events(mut leader: Process) -> Vec<Value> {
         assert!(leader.wait_within(PATIENCE).unwrap().is_some(), "it goes on and on");
         let schema = schema();
         let told = leader.stdout();
         let events = told.lines().map(|line| {
-            let event: Value = serde_json::from_str(line).unwrap();
+            let event = serde_json::from_str(line).unwrap();
             check(&schema, &schema, &event).unwrap_or_else(|why| panic!("{line}: {why}"));
-            event["event"].as_str().unwrap().to_owned()
+            event
         });
         events.collect()
     }
@@ -215,7 +268,7 @@ impl Place {
 
 fn schema() -> Value {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/events.schema.json");
-    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+    serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
 }
 
 /// Checks a value against a part of the schema `whole` (JSON Schema 2020-12, as far as the file

@@ -11,7 +11,8 @@
 //!
 //! The default route of each machine is its internet side; the origin has no LAN side. Where the LAN
 //! was given an [uplink](LanBuilder::uplink), a gateway stands between the machines and the router,
-//! and all share the one link behind it. The kernel
+//! and all share the one link behind it. A machine's way to the switch is shaped where it was given
+//! a [cable](Host::set_cable). The kernel
 //! shapes with token buckets (`tc tbf`), downloads at the router and uploads at the machine.
 //! Building one takes root, `ip` and `tc`: see [`skip_or_fail`]. Everything is removed when the
 //! [`Lan`] is dropped, and what a killed test left behind when the next one is built.

@@ -65,6 +65,22 @@ fn machines_behind_one_uplink_share_it() {
 }
 
 #[test]
+fn a_cable_of_some_rate_holds_what_comes_over_the_lan_and_nothing_else() {
+    needs_lan!();
+    let lan = Lan::builder().leader(Link::mbit(40)).helper("asha", Link::UNSHAPED).build().unwrap();
+    let (folder, origin) = serve(&lan, Payload::new(8, 4 << 20));
+    let _own = Nginx::serving(folder.path()).start(lan.helper("asha")).unwrap();
+    let on_lan = format!("http://{}/file", lan.helper("asha").address());
+    lan.leader().set_cable(Link::mbit(10)).unwrap();
+    let there = measure(lan.leader(), &on_lan);
+    let from_afar = measure(lan.leader(), &origin.url("/file"));
+    say(&format!("over a cable of 10 Mbit/s: {there:.2}, past it {from_afar:.2} Mbit/s"));
+    assert!((9.0..10.0).contains(&there) && from_afar > 36.0, "{there} {from_afar}");
+    lan.leader().set_cable(Link::UNSHAPED).unwrap();
+    assert!(measure(lan.leader(), &on_lan) > 100.0);
+}
+
+#[test]
 fn nothing_passes_a_stalled_link_until_it_is_given_a_rate() {
     needs_lan!();
     let lan = Lan::builder().leader(Link::mbit(40)).build().unwrap();

@@ -77,7 +77,7 @@ const HEARD = {
       const state = lanes > 0 ? "fetching" : "ready";
       Object.assign(worker(job, id, name), { bytes, rate: fast, lanes, state });
     }
-    remember(job, [job.at, workers.map((one) => [one.worker, one.rate])]);
+    remember(job, [job.at, workers.map((one) => [one.worker, one.rate, one.held])]);
   },
   lost(job, { worker: id, name, because }) {
     Object.assign(worker(job, id, name), { rate: 0, lanes: 0, state: "gone", because });
@@ -147,6 +147,10 @@ function host(address) {
 const total = ([, rates]) => rates.reduce((sum, [, rate]) => sum + rate, 0);
 const own = ([, rates]) => rates.find(([id]) => id === 0)?.[1] ?? 0;
 
+// Every helper's rate times how much of its time the way to this machine holds its bytes. The past
+// does not know that.
+const held = ([, rates]) => rates.reduce((sum, [, rate, share = 0]) => sum + (rate * share) / 100, 0);
+
 function mean(job, value) {
   const recent = job.moments.filter(([at]) => at >= job.at - SECONDS);
   return recent.length ? recent.reduce((sum, one) => sum + value(one), 0) / recent.length : 0;
@@ -180,6 +184,9 @@ export function limit(job) {
     return "Not known: while one link fetches alone, that link and the server look alike.";
   }
   if (job.at - job.joinedAt < SECONDS) return "Not known yet: the help has only begun.";
+  if (mean(job, held) >= 0.5 * helped) {
+    return "Your local network: the helpers fetch faster than it carries their bytes here.";
+  }
   if (job.before !== null && now < 1.1 * job.before) {
     return "The server, or a line that all machines share: help does not make it faster.";
   }

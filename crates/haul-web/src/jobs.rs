@@ -18,12 +18,16 @@ pub(crate) struct Jobs {
     template: Box<Template>,
     /// Where it is known what former runs left.
     home: Option<Home>,
+    on_end: Box<OnEnd>,
     record: watch::Sender<Record>,
     desk: Mutex<Desk>,
 }
 
 /// How every download begins, before the page says where it is saved.
 pub(crate) type Template = dyn Fn(Url) -> LeaderBuilder + Send + Sync;
+
+/// What is told the last event of every download that ended by itself.
+pub(crate) type OnEnd = dyn Fn(&Event) + Send + Sync;
 
 /// What the page sends to have a file downloaded.
 #[derive(Debug, Deserialize)]
@@ -70,9 +74,14 @@ struct Given {
 }
 
 impl Jobs {
-    pub(crate) fn new(folder: PathBuf, template: Box<Template>, home: Option<Home>) -> Self {
+    pub(crate) fn new(
+        folder: PathBuf,
+        template: Box<Template>,
+        home: Option<Home>,
+        on_end: Box<OnEnd>,
+    ) -> Self {
         let (record, _) = watch::channel(Record::default());
-        let jobs = Self { folder, template, home, record, desk: Mutex::default() };
+        let jobs = Self { folder, template, home, on_end, record, desk: Mutex::default() };
         jobs.tell_list(&jobs.desk());
         jobs
     }
@@ -271,7 +280,9 @@ impl Jobs {
     }
 
     fn conclude(&self, desk: &mut Desk, id: u32, last: &Event) {
-        desk.queue.end(id, &last.what);
+        if desk.queue.end(id, &last.what) && !desk.closed {
+            (self.on_end)(last);
+        }
         if let Some(given) = desk.given.as_ref().filter(|given| given.id == id) {
             given.ended.send_replace(Some(last.clone()));
         }

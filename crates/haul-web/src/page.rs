@@ -1,5 +1,5 @@
 use crate::Error;
-use crate::jobs::{Jobs, Template};
+use crate::jobs::{Jobs, OnEnd, Template};
 use crate::leading::Leading;
 use crate::name::FileName;
 use crate::server::{Links, Server};
@@ -23,6 +23,7 @@ pub struct LeaderPageBuilder {
     port: u16,
     template: Box<Template>,
     home: Option<Home>,
+    on_end: Box<OnEnd>,
 }
 
 /// A download that the program began on its page.
@@ -46,8 +47,8 @@ impl Begun {
 impl LeaderPage {
     /// A page on a free port that saves files in `folder` and nowhere else.
     pub fn builder(folder: impl Into<PathBuf>) -> LeaderPageBuilder {
-        let template = Box::new(Leader::builder);
-        LeaderPageBuilder { folder: folder.into(), port: 0, template, home: None }
+        let (template, on_end) = (Box::new(Leader::builder), Box::new(|_: &Event| {}));
+        LeaderPageBuilder { folder: folder.into(), port: 0, template, home: None, on_end }
     }
 
     /// Where it listens.
@@ -111,13 +112,20 @@ impl LeaderPageBuilder {
         self
     }
 
+    /// Tells `told` the last event of every download that ended while the page is open, unless
+    /// somebody paused or cancelled it there. `told` must not block.
+    pub fn on_end(mut self, told: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.on_end = Box::new(told);
+        self
+    }
+
     /// Opens it; browsers can connect when this returns, and are answered once it is served.
     pub async fn open(self) -> Result<LeaderPage, Error> {
         let folder = match usable(&self.folder) {
             Ok(folder) => folder,
             Err(source) => return Err(Error::Folder { path: self.folder, source }),
         };
-        let face = Leading::new(Jobs::new(folder, self.template, self.home));
+        let face = Leading::new(Jobs::new(folder, self.template, self.home, self.on_end));
         face.jobs.look_for_left();
         Ok(LeaderPage { server: Server::open(self.port, face).await? })
     }
@@ -195,6 +203,7 @@ mod tests {
             bytes: u64::from(update) << 20,
             rate: u64::from(worker * update) << 10,
             lanes: 4,
+            held: 0,
         };
         let cell = |at: u32| Stretch { cells: 1, by: Deliverer::Worker((at + update) % WORKERS) };
         let (workers, map) = ((0..WORKERS).map(worker).collect(), (0..240).map(cell).collect());

@@ -162,14 +162,16 @@ impl Queue {
         }
     }
 
-    /// Takes in how a download ended.
-    pub(crate) fn end(&mut self, id: u32, what: &Happening) {
-        let Ok(job) = self.find(id) else { return };
+    /// Takes in how a download ended; says whether it did so by itself, and was not paused or
+    /// cancelled.
+    pub(crate) fn end(&mut self, id: u32, what: &Happening) -> bool {
+        let Ok(job) = self.find(id) else { return false };
         match what {
             Happening::Done(report) => job.finish(report),
             Happening::Failed(failed) => job.fail(failed),
             _ => {}
         }
+        matches!(job.state, State::Done { .. } | State::Failed { .. })
     }
 
     /// Whether an open download has this name.
@@ -251,7 +253,7 @@ mod tests {
         let (one, two) = (queue.add(order("a")).unwrap(), queue.add(order("b")).unwrap());
         assert_eq!(queue.begin_next().unwrap().0, one);
         assert!(queue.begin_next().is_none());
-        queue.end(one, &interrupted());
+        assert!(queue.end(one, &interrupted()), "nobody stopped it");
         assert_eq!(queue.begin_next().unwrap().0, two);
     }
 
@@ -262,7 +264,7 @@ mod tests {
         queue.begin_next();
         assert!(queue.resume(id, None).is_err());
         assert!(queue.stop(id, Stop::Pause).unwrap());
-        queue.end(id, &interrupted());
+        assert!(!queue.end(id, &interrupted()), "somebody paused it");
         assert_eq!(queue.jobs()[0].state, State::Paused);
         queue.resume(id, Some("https://mirror.example/x".parse().unwrap())).unwrap();
         let (again, order) = queue.begin_next().unwrap();

@@ -116,7 +116,14 @@ mod tests {
 
     fn progress(stored: u64) -> Event {
         let (durable, rate, map) = (0, stored, Vec::new());
-        let own = WorkerProgress { worker: 0, name: "own link".into(), bytes: 0, rate, lanes: 1 };
+        let own = WorkerProgress {
+            worker: 0,
+            name: "own link".into(),
+            bytes: 0,
+            rate,
+            lanes: 1,
+            held: 0,
+        };
         let what = Happening::Progress { stored, durable, rate, workers: vec![own], map };
         Event { at: Duration::from_secs(stored), what }
     }

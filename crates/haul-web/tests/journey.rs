@@ -11,8 +11,10 @@
 mod client;
 
 use client::{Served, Session};
+use haul::Happening;
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
+use std::sync::mpsc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -65,6 +67,31 @@ async fn a_paused_download_goes_on_from_another_url_where_it_was() {
     assert_eq!(payload.first_difference(page.path("a.bin")).unwrap(), None);
     let fetched = told.split_once(r#""own link","bytes":"#).unwrap().1.split(',').next().unwrap();
     assert!(fetched.parse::<u64>().unwrap() <= 3 << 20, "all of it was fetched again: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_download_is_told_to_the_program_unless_somebody_stopped_it() {
+    let (told, ends) = mpsc::channel();
+    let page = Served::telling(move |event| told.send(event.what.clone()).unwrap()).await;
+    let payload = Payload::new(6, 4 << 20);
+    let slow = Shape::by_peer(Rate::mbit(8));
+    let origin = Origin::builder().serve("/file.bin", Resource::of(payload)).shape(slow);
+    let origin = origin.start().unwrap();
+    let session = page.enter().await;
+    let mut live = Events::open(&page, &session, None).await;
+    assert_eq!(page.post("/api/jobs", &session, &job(&origin, "a.bin")).await.status, 202);
+    live.until_stored(1 << 20).await;
+    assert_eq!(page.post("/api/jobs/pause", &session, r#"{"job":1}"#).await.status, 202);
+    live.until("failed").await;
+    assert!(ends.try_recv().is_err(), "somebody paused it");
+    origin.set_rate([127, 0, 0, 1].into(), Rate::mbit(800));
+    assert_eq!(page.post("/api/jobs/resume", &session, r#"{"job":1}"#).await.status, 202);
+    live.until("done").await;
+    assert!(matches!(ends.try_recv().unwrap(), Happening::Done(_)));
+    let nothing = job(&origin, "b.bin").replace("/file.bin", "/nothing");
+    assert_eq!(page.post("/api/jobs", &session, &nothing).await.status, 202);
+    live.until("failed").await;
+    assert!(matches!(ends.try_recv().unwrap(), Happening::Failed(failed) if failed.code == 3));
 }
 
 #[tokio::test(flavor = "multi_thread")]

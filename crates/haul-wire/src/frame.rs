@@ -30,6 +30,7 @@ const FAILED: u8 = 22;
 const LANES: u8 = 23;
 const PING: u8 = 24;
 const PONG: u8 = 25;
+const HELD: u8 = 26;
 const BYE: u8 = 31;
 
 /// Everything that leader (L) and helper (H) say to each other.
@@ -124,6 +125,13 @@ pub enum Frame {
     Ping,
     /// The answer to a ping.
     Pong,
+    /// H→L, at most once a second while data is sent: how long the connection to the leader took no
+    /// more of it. Marked optional, so that a leader that does not know the kind skips it.
+    Held {
+        /// The part of the time since the helper last said so, in hundredths: 0 to 100. More is the
+        /// caller's mistake: no reader accepts it.
+        share: u8,
+    },
     /// Either way: the session ends.
     Bye {
         /// Why.
@@ -140,7 +148,8 @@ impl Frame {
         out.put_bytes(0, Header::LEN);
         self.encode_body(out);
         let len = u32::try_from(out.len() - start - Header::LEN).unwrap_or(u32::MAX);
-        let header = Header { len, kind: self.kind(), optional: false, lease: self.lease() };
+        let header =
+            Header { len, kind: self.kind(), optional: self.is_optional(), lease: self.lease() };
         out[start..start + Header::LEN].copy_from_slice(&header.to_bytes());
     }
 
@@ -189,6 +198,7 @@ impl Frame {
             LANES => Self::Lanes { lanes: unpack(kind, &body)? },
             PING => Self::Ping,
             PONG => Self::Pong,
+            HELD => Self::Held { share: unpack_share(kind, &body)? },
             BYE => Self::Bye { reason: unpack(kind, &body)? },
             kind => return Err(WireError::UnknownKind { kind }),
         })
@@ -218,8 +228,14 @@ impl Frame {
             Self::Lanes { .. } => LANES,
             Self::Ping => PING,
             Self::Pong => PONG,
+            Self::Held { .. } => HELD,
             Self::Bye { .. } => BYE,
         }
+    }
+
+    /// Whether a reader that does not know the kind may do without it.
+    const fn is_optional(&self) -> bool {
+        matches!(self, Self::Held { .. })
     }
 
     const fn lease(&self) -> u32 {
@@ -257,6 +273,7 @@ impl Frame {
             }
             Self::Failed { failure, .. } => pack(failure, out),
             Self::Lanes { lanes } => pack(lanes, out),
+            Self::Held { share } => pack(share, out),
             Self::Bye { reason } => pack(reason, out),
             Self::Ready
             | Self::RollCall
@@ -283,6 +300,11 @@ fn unpack<T: DeserializeOwned>(kind: u8, body: &[u8]) -> Result<T, WireError> {
 fn unpack_span(kind: u8, body: &[u8]) -> Result<Span, WireError> {
     let (start, end) = unpack(kind, body)?;
     Span::new(start, end).ok_or(WireError::Malformed { kind })
+}
+
+fn unpack_share(kind: u8, body: &[u8]) -> Result<u8, WireError> {
+    let share = unpack(kind, body)?;
+    if share > 100 { Err(WireError::Malformed { kind }) } else { Ok(share) }
 }
 
 fn decode_data(lease: u32, mut body: Bytes) -> Result<Frame, WireError> {

@@ -113,6 +113,7 @@ fn golden() -> Vec<(Frame, String)> {
         (Frame::Lanes { lanes: 4 }, "00000001 17 00 0000 00000000  04".into()),
         (Frame::Ping, "00000000 18 00 0000 00000000".into()),
         (Frame::Pong, "00000000 19 00 0000 00000000".into()),
+        (Frame::Held { share: 75 }, "00000001 1a 01 0000 00000000  4b".into()),
         (Frame::Bye { reason: ByeReason::Released }, "00000001 1f 00 0000 00000000  03".into()),
     ];
     frames.into_iter().map(|(frame, hex)| (frame, bare(&hex))).collect()
@@ -250,6 +251,22 @@ fn empty_data_and_data_past_the_end_of_offsets_are_malformed() {
         let frame = Frame::Data { lease: 1, offset, bytes: Bytes::from_static(data) };
         let mut bytes = encoded(&frame);
         assert_eq!(Frame::read(&mut bytes, Limit::Granted), Err(WireError::Malformed { kind: 20 }));
+    }
+}
+
+#[test]
+fn a_share_of_more_than_a_hundred_hundredths_is_malformed() {
+    let read = |share| Frame::read(&mut encoded(&Frame::Held { share }), Limit::Granted);
+    assert_eq!(read(100), Ok(Some(Frame::Held { share: 100 })));
+    assert_eq!(read(101), Err(WireError::Malformed { kind: 26 }));
+    assert_eq!(read(u8::MAX), Err(WireError::Malformed { kind: 26 }));
+}
+
+#[test]
+fn only_what_says_how_long_data_was_held_may_be_skipped() {
+    for (frame, _) in golden() {
+        let header = Header::parse(encoded(&frame).first_chunk().unwrap(), Limit::Granted);
+        assert_eq!(header.unwrap().optional, frame.kind() == 26, "{frame:?}");
     }
 }
 

@@ -190,6 +190,11 @@ pub struct WorkerProgress {
     pub rate: u64,
     /// Connections at work.
     pub lanes: u8,
+    /// How much of its time its data waited until the way to the leader took more, in hundredths:
+    /// 0 to 100, by what the helper says about once a second, without what waited for the leader's
+    /// own disk. Near 100 the local network is narrower than what the helper fetches. 0 for the own
+    /// link, and where nothing was said in the last 3 s.
+    pub held: u8,
 }
 
 /// Neighbouring cells of a file's map that are alike.

@@ -20,6 +20,7 @@
 //! [`ConsentPolicy`] and cannot be switched off by one. Nothing is printed and no log subscriber
 //! is installed; all that happens is told by [`Event`]s.
 
+mod backpressure;
 mod checksum;
 mod disk;
 pub mod doctor;

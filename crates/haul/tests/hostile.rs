@@ -59,7 +59,7 @@ fn broken() -> Vec<Attack> {
     ];
     // Every kind with a body, without it.
     attacks.extend(
-        [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 19, 20, 22, 23, 31]
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 19, 20, 22, 23, 26, 31]
             .map(|kind| Attack::raw("a kind without its body", 0, kind, &[])),
     );
     attacks
@@ -80,6 +80,7 @@ fn of_leader() -> Vec<Attack> {
         Attack::frames("done", &[Frame::Done { lease: 1 }]),
         Attack::frames("failed", &[Frame::Failed { lease: 1, failure }]),
         Attack::frames("an answer", &[Frame::Answer(Answer::yes(1, 1))]),
+        Attack::frames("what only a helper knows", &[Frame::Held { share: 1 }]),
         Attack::frames("ready", &[Frame::Ready]),
         Attack::frames("a challenge", &[Frame::Challenge { span: span(0, 9) }]),
         Attack::frames("a roll call at work", &[Frame::RollCall]),
@@ -129,6 +130,11 @@ fn of_helper() -> Vec<Attack> {
         Attack::frames("a challenge past the end", &[Frame::Challenge { span: span(0, SIZE * 2) }]),
         Attack::frames("challenges at once", &vec![Frame::Challenge { span: span(0, 9) }; 9]),
         Attack::frames("100,000 pongs", &vec![Frame::Pong; 100_000]),
+        Attack::frames("more than all of its time", &[Frame::Held { share: 101 }]),
+        Attack::frames(
+            "100,000 words of how long it waits",
+            &vec![Frame::Held { share: 1 }; 100_000],
+        ),
         Attack::frames("100,000 failures", &vec![Frame::Failed { lease: 1, failure }; 100_000]),
     ]
 }

@@ -22,6 +22,7 @@ mod efficiency;
 mod footprint;
 mod leads;
 mod losses;
+mod narrow;
 mod never_slower;
 mod origins;
 mod scene;

@@ -13,5 +13,6 @@ mod given;
 mod journeys;
 mod left;
 mod looks;
+mod narrow;
 mod speed;
 mod stage;

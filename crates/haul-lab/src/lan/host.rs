@@ -66,6 +66,14 @@ impl Host {
         self.up().shape(link.up())
     }
 
+    /// Gives its way to the LAN's switch other rates, also for what is under way. On the origin,
+    /// which has none, nothing happens.
+    pub fn set_cable(&self, link: Link) -> Result<(), Error> {
+        let Some(Lan { port, .. }) = &self.lan else { return Ok(()) };
+        End { namespace: &self.middle.switch, device: port }.shape(link.down())?;
+        End { namespace: &self.namespace, device: "lan0" }.shape(link.up())
+    }
+
     /// Lets nothing pass between it and the internet any more, without a word to either end.
     ///
     /// [`Host::set_link`] ends that.

@@ -9,7 +9,7 @@ const BURST: Duration = Duration::from_millis(4);
 /// The least burst in bytes; below about ten packets the kernel's timer would slow the link.
 const LEAST_BURST: u64 = 16 << 10;
 
-/// What a machine's way to the internet carries, in bits on the wire.
+/// What a machine's way to the internet, or to the LAN's switch, carries, in bits on the wire.
 ///
 /// A queue of 100 kB stands before its slow end, as in a home router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

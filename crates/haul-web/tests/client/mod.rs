@@ -3,7 +3,7 @@
 use haul::doors::Doors;
 use haul::policy::PolicySource;
 use haul::trust::Trust;
-use haul::{Helpers, Home, Leader};
+use haul::{Event, Helpers, Home, Leader};
 use haul_web::{HelperPage, LeaderPage, Links};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +25,11 @@ pub struct Served {
 
 impl Served {
     pub async fn new() -> Self {
+        Self::telling(|_| {}).await
+    }
+
+    /// The same page, which tells the end of every download.
+    pub async fn telling(on_end: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         let folder = TempDir::new().unwrap();
         let home = Home::at(folder.path().join(".home"));
         let page = LeaderPage::builder(folder.path())
@@ -32,6 +37,7 @@ impl Served {
             .template(move |url| {
                 Leader::builder(url).home(home.clone()).helpers(Helpers::None).no_scan()
             })
+            .on_end(on_end)
             .open()
             .await
             .unwrap();

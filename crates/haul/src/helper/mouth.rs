@@ -3,6 +3,7 @@
 use super::proof::{Doubt, PROVEN, Proven, Secret, secret_span};
 use super::refused;
 use super::work::Because;
+use crate::backpressure::{Backpressure, pending};
 use crate::lanes::{Place, Word};
 use haul_fetch::{Error, Kind, Retry, Source, Stage};
 use haul_link::{FrameWriter, LinkError, Session, random};
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 /// How much may be held back while the leader's proof is awaited, in bytes.
 const HELD: usize = 8 << 20;
@@ -37,6 +38,7 @@ pub(super) struct Mouth<'a> {
     late: JoinSet<Frame>,
     heard: Heard,
     proven: Proven,
+    backpressure: Backpressure,
     sent: &'a AtomicU64,
     /// Notes a host that was not reached; says whether the leader has led to too many.
     refuse: &'a (dyn Fn(&str) -> bool + Sync),
@@ -103,7 +105,8 @@ impl<'a> Mouth<'a> {
         refuse: &'a (dyn Fn(&str) -> bool + Sync),
     ) -> Self {
         let (held, late, proven) = (Held::default(), JoinSet::new(), Proven::nothing(PROVEN));
-        Self { writer, source, said, held, late, heard, proven, sent, refuse }
+        let backpressure = Backpressure::since(Instant::now());
+        Self { writer, source, said, held, late, heard, proven, backpressure, sent, refuse }
     }
 
     /// Until the leader has shown the secret, gives nothing but signs of life; then sends what the
@@ -211,7 +214,7 @@ impl<'a> Mouth<'a> {
                     return Err(challenge);
                 }
                 let len = bytes.len() as u64;
-                self.send(Frame::Data { lease, offset, bytes }).await?;
+                self.send_data(Frame::Data { lease, offset, bytes }).await?;
                 self.sent.fetch_add(len, Ordering::Relaxed);
                 self.proven.spend(len);
                 Ok(())
@@ -232,6 +235,17 @@ impl<'a> Mouth<'a> {
                 });
                 Ok(())
             }
+        }
+    }
+
+    /// Sends data, and tells the leader now and then how long that waits for the way to it.
+    async fn send_data(&mut self, data: Frame) -> Result<(), Pause> {
+        let (sent, waited) = pending(self.send(data)).await;
+        sent?;
+        self.backpressure.note(waited);
+        match self.backpressure.tell_if_due(Instant::now()) {
+            Some(share) => self.send(Frame::Held { share }).await,
+            None => Ok(()),
         }
     }
 

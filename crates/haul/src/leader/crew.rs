@@ -8,6 +8,7 @@ use haul_plan::{Planner, WorkerId};
 use haul_wire::{ByeReason, Frame};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// How many bytes a helper may have on the way to the leader.
@@ -15,6 +16,9 @@ pub(crate) const WINDOW: u32 = 8 << 20;
 
 /// Credit is given in steps of at least this, so that it costs few frames.
 const CREDIT_STEP: u64 = 1 << 20;
+
+/// For how long holds what a helper says of the way to the leader, which it says once a second.
+const HELD_FOR: Duration = Duration::from_secs(3);
 
 /// The workers of a job, those that have left included.
 #[derive(Default)]
@@ -35,6 +39,8 @@ pub(crate) struct Member {
     /// Whether its bytes came over the leader's link to the internet.
     on_own_link: bool,
     spoiled: u64,
+    /// How much of its time the way to the leader held its data, in hundredths, and when it said so.
+    held: Option<(u8, Duration)>,
 }
 
 enum Hands {
@@ -146,7 +152,14 @@ impl Crew {
         helpers.into_iter().filter(|&worker| self.dismiss(worker, reason)).collect()
     }
 
-    pub(crate) fn progress(&self, planner: &Planner) -> Vec<WorkerProgress> {
+    /// Notes what a helper says of the way to the leader.
+    pub(crate) fn note_held(&mut self, worker: u32, share: u8, now: Duration) {
+        if let Some(member) = self.members.get_mut(&worker) {
+            member.held = Some((share, now));
+        }
+    }
+
+    pub(crate) fn progress(&self, planner: &Planner, now: Duration) -> Vec<WorkerProgress> {
         let present =
             self.members.iter().filter(|(_, member)| !matches!(member.hands, Hands::Gone));
         let shown = present.map(|(&worker, member)| {
@@ -157,6 +170,7 @@ impl Crew {
                 bytes: member.bytes,
                 rate: whole_bytes(facts.rate),
                 lanes: facts.lanes,
+                held: member.held(now),
             }
         });
         shown.collect()
@@ -199,7 +213,13 @@ impl Crew {
 impl Member {
     fn new(name: String, address: Option<SocketAddr>, hands: Hands) -> Self {
         let on_own_link = matches!(hands, Hands::Own(_));
-        Self { name, address, hands, bytes: 0, wasted: 0, unpaid: 0, on_own_link, spoiled: 0 }
+        let (bytes, wasted, unpaid, spoiled, held) = (0, 0, 0, 0, None);
+        Self { name, address, hands, bytes, wasted, unpaid, on_own_link, spoiled, held }
+    }
+
+    fn held(&self, now: Duration) -> u8 {
+        let said = self.held.filter(|&(_, at)| now.saturating_sub(at) <= HELD_FOR);
+        said.map_or(0, |(share, _)| share)
     }
 }
 
@@ -219,4 +239,27 @@ fn frame_of(order: Order) -> Frame {
 )]
 pub(crate) fn whole_bytes(rate: haul_plan::Rate) -> u64 {
     rate.bytes_per_second() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    #[test]
+    fn what_a_helper_says_of_the_way_holds_until_it_says_other_or_falls_silent() {
+        let mut crew = Crew::default();
+        let (frames, _told) = mpsc::unbounded_channel();
+        let address = SocketAddr::from(([10, 77, 0, 11], 4285));
+        crew.add_helper(1, "asha".into(), address, address, PeerId([7; 32]), frames);
+        let planner = Planner::new(1, haul_span::SpanSet::default(), haul_plan::Config::default());
+        let held = |crew: &Crew, now| crew.progress(&planner, Duration::from_secs(now))[0].held;
+        assert_eq!(held(&crew, 9), 0);
+        crew.note_held(1, 80, Duration::from_secs(10));
+        assert_eq!((held(&crew, 10), held(&crew, 13), held(&crew, 14)), (80, 80, 0));
+        crew.note_held(1, 5, Duration::from_secs(11));
+        assert_eq!(held(&crew, 11), 5);
+        crew.note_held(2, 80, Duration::from_secs(11));
+        assert_eq!(crew.progress(&planner, Duration::from_secs(11)).len(), 1);
+    }
 }

@@ -3,6 +3,7 @@
 use super::errand::Work;
 use super::ledger::Ledger;
 use super::peer::{Hosting, News, Proofs, Said, reason_text};
+use crate::backpressure::{Backpressure, pending};
 use haul_link::{FrameReader, FrameWriter, LinkError, Session};
 use haul_span::Span;
 use haul_wire::{ByeReason, Frame};
@@ -10,7 +11,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How many challenges a helper may set in a session.
 const CHALLENGES: u32 = 256;
@@ -86,6 +87,7 @@ impl Guest<'_> {
     /// Passes on what the helper says, and reads what it challenges for.
     async fn hear(&self, mut reader: FrameReader, mut proofs: Proofs) -> End {
         let mut challenges = 0;
+        let mut behind = Backpressure::since(Instant::now());
         loop {
             let frame = tokio::select! {
                 frame = reader.next_alive() => frame,
@@ -110,7 +112,7 @@ impl Guest<'_> {
                     self.challenged(span, &mut proofs);
                     Ok(())
                 }
-                Ok(frame) => self.take(frame).await,
+                Ok(frame) => self.take(frame, &mut behind).await,
                 Err(error) => Err(error.into()),
             };
             if let Err(end) = heard {
@@ -124,7 +126,9 @@ impl Guest<'_> {
         proofs.spawn(async move { work.prove(span).await });
     }
 
-    async fn take(&self, frame: Frame) -> Result<(), End> {
+    /// Passes a frame on. What waits for this leader itself, such as its disk, is `behind` it, and
+    /// fills the way to it as well: that is no fault of the way.
+    async fn take(&self, frame: Frame, behind: &mut Backpressure) -> Result<(), End> {
         let said = match frame {
             Frame::Data { lease, offset, bytes } => {
                 let booked = self.ledger().take(lease, offset, bytes.len() as u64);
@@ -139,6 +143,9 @@ impl Guest<'_> {
                 self.ledger().close(lease).map_err(End::wrong)?;
                 Said::Failed { lease, failure }
             }
+            Frame::Held { share } => {
+                Said::Held { share: share.saturating_sub(behind.tell(Instant::now())) }
+            }
             Frame::Ping => {
                 self.pinged.notify_one();
                 return Ok(());
@@ -152,7 +159,9 @@ impl Guest<'_> {
                 return Err(End::wrong(format!("it sent a frame of kind {kind} out of place")));
             }
         };
-        self.hosting.tell(News::Said { worker: self.worker, said }).await;
+        let told = self.hosting.tell(News::Said { worker: self.worker, said });
+        let ((), waited) = pending(told).await;
+        behind.note(waited);
         Ok(())
     }
 

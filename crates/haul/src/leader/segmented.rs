@@ -264,6 +264,7 @@ impl<'a> Segmented<'a> {
                     setback::of_helper(failure),
                 );
             }
+            Said::Held { share } => self.crew.note_held(worker, share, now),
             Said::Gone { because } => {
                 if let Some((_, ready)) = &mut self.waiting {
                     ready.retain(|joined| joined.worker != worker);
@@ -292,7 +293,7 @@ impl<'a> Segmented<'a> {
     }
 
     fn show(&self) {
-        let workers = self.crew.progress(&self.planner);
+        let workers = self.crew.progress(&self.planner, self.now());
         let rate = workers.iter().map(|worker| worker.rate).sum();
         let stored = self.planner.received().bytes();
         let size = self.source.length();

@@ -259,7 +259,8 @@ impl<'a, 'b> Stream<'a, 'b> {
             self.last = (Instant::now(), stored);
         }
         let (name, durable, rate) = ("own link".into(), self.durable, self.rate);
-        let own = WorkerProgress { worker: OWN, name, bytes: self.brought, rate, lanes: 1 };
+        let (bytes, lanes, held) = (self.brought, 1, 0);
+        let own = WorkerProgress { worker: OWN, name, bytes, rate, lanes, held };
         let size = self.fetch.source.length();
         let workers = vec![own];
         let map = self.strip.as_ref().map(Strip::stretches).unwrap_or_default();
