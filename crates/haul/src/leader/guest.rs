@@ -126,8 +126,8 @@ impl Guest<'_> {
         proofs.spawn(async move { work.prove(span).await });
     }
 
-    /// Passes a frame on. What waits for this leader itself, such as its disk, is `behind` it, and
-    /// fills the way to it as well: that is no fault of the way.
+    /// Passes a frame on. Counts in `behind` how long this leader itself takes no more, as where its
+    /// disk is slow: that fills the way to it as well, and is no fault of the way.
     async fn take(&self, frame: Frame, behind: &mut Backpressure) -> Result<(), End> {
         let said = match frame {
             Frame::Data { lease, offset, bytes } => {

@@ -82,25 +82,11 @@ pub(crate) struct Joined {
 
 /// What a helper says while it works.
 pub(crate) enum Said {
-    Data {
-        lease: u32,
-        offset: u64,
-        bytes: Bytes,
-    },
-    Done {
-        lease: u32,
-    },
-    Failed {
-        lease: u32,
-        failure: Failure,
-    },
-    /// How much of its time the way to this leader alone held its data, in hundredths.
-    Held {
-        share: u8,
-    },
-    Gone {
-        because: String,
-    },
+    Data { lease: u32, offset: u64, bytes: Bytes },
+    Done { lease: u32 },
+    Failed { lease: u32, failure: Failure },
+    Held { share: u8 },
+    Gone { because: String },
 }
 
 /// Why a session ended before the helper could join.
