@@ -11,7 +11,11 @@ use std::thread::{self, JoinHandle};
 /// Hands bytes to the thread, and takes from it the pieces that they became. Dropping it waits
 /// until the thread has ended.
 pub(crate) struct Hashing {
-    orders: SyncSender<Order>,
+    orders: SyncSender<Vec<Order>>,
+    /// Orders that go out together, as each waking of the thread costs as much as many of them.
+    gathered: Vec<Order>,
+    /// How many bytes they carry.
+    bytes: usize,
     pieces: Receiver<Piece>,
     /// Pieces that were ended and not collected yet.
     awaited: usize,
@@ -40,34 +44,44 @@ impl Hashing {
         let (done, pieces) = channel();
         let thread = thread::Builder::new().name("haul-hash".into());
         let thread = thread.spawn(move || hash(&given, &done))?;
-        Ok(Self { orders, pieces, awaited: 0, _thread: Joined(Some(thread)) })
+        let gathered = Vec::new();
+        Ok(Self { orders, gathered, bytes: 0, pieces, awaited: 0, _thread: Joined(Some(thread)) })
     }
 
     /// Hashes what follows in the run that starts at `run`; waits if much is not hashed yet.
-    pub(crate) fn feed(&self, run: u64, parts: Vec<Bytes>) {
-        self.order(Order::Bytes { run, parts });
+    pub(crate) fn feed(&mut self, run: u64, parts: Vec<Bytes>) {
+        self.bytes += parts.iter().map(Bytes::len).sum::<usize>();
+        self.gathered.push(Order::Bytes { run, parts });
+        if self.bytes >= GATHERED {
+            self.order();
+        }
     }
 
     /// Makes a piece of all that was fed of the run that starts where `span` does.
     pub(crate) fn end(&mut self, span: Span, deliverer: u32) {
-        self.order(Order::End { span, deliverer });
+        self.gathered.push(Order::End { span, deliverer });
         self.awaited += 1;
     }
 
     /// Waits for the pieces that were ended since the last call.
     pub(crate) fn collect(&mut self) -> Vec<Piece> {
+        self.order();
         let awaited = std::mem::take(&mut self.awaited);
         (0..awaited).map(|_| self.pieces.recv().expect(OUTLIVES)).collect()
     }
 
-    fn order(&self, order: Order) {
-        self.orders.send(order).expect(OUTLIVES);
+    fn order(&mut self) {
+        self.bytes = 0;
+        let gathered = std::mem::take(&mut self.gathered);
+        if !gathered.is_empty() {
+            self.orders.send(gathered).expect(OUTLIVES);
+        }
     }
 }
 
-fn hash(orders: &Receiver<Order>, done: &Sender<Piece>) {
+fn hash(orders: &Receiver<Vec<Order>>, done: &Sender<Piece>) {
     let mut runs: HashMap<u64, blake3::Hasher> = HashMap::new();
-    while let Ok(order) = orders.recv() {
+    for order in orders.iter().flatten() {
         match order {
             Order::Bytes { run, parts } => {
                 let hasher = runs.entry(run).or_default();
@@ -85,7 +99,10 @@ fn hash(orders: &Receiver<Order>, done: &Sender<Piece>) {
     }
 }
 
-/// How many orders may wait, each of at most about 1 MiB and mostly of a quarter of that.
-const ORDERS: usize = 6;
+/// How many bytes go to the thread at a time.
+const GATHERED: usize = 1 << 20;
+
+/// How many times that may wait for it.
+const ORDERS: usize = 3;
 
 const OUTLIVES: &str = "the thread ends only when nobody can give it orders any more";

@@ -164,7 +164,7 @@ impl Writer {
     fn empty(&mut self, file: &impl DiskFile, run: &mut Run) -> Result<(), Lost> {
         let end = run.end();
         self.waiting -= run.waiting.len;
-        run.flush(file, &self.hashing).map_err(|source| self.give_up(run, end, source))
+        run.flush(file, &mut self.hashing).map_err(|source| self.give_up(run, end, source))
     }
 
     /// Keeps what the file took of a run; the rest, up to `end`, is lost.
@@ -196,7 +196,7 @@ impl Run {
     }
 
     /// Writes what waits; if that fails it is gone.
-    fn flush(&mut self, file: &impl DiskFile, hashing: &Hashing) -> io::Result<()> {
+    fn flush(&mut self, file: &impl DiskFile, hashing: &mut Hashing) -> io::Result<()> {
         let (parts, len) = self.waiting.take();
         if len == 0 {
             return Ok(());
