@@ -174,7 +174,8 @@ export function limit(job) {
   }
   if (job.phase !== "fetching" || job.at < SECONDS) return "Not known yet.";
   const waiting = job.stored - job.durable;
-  if (waiting > 64 * 2 ** 20 && waiting > 8 * job.rate) {
+  // What comes in within two seconds always waits.
+  if (waiting > 8 * 2 ** 20 && waiting > 5 * Math.max(job.rate, mean(job, total))) {
     return "This machine's disk: it saves more slowly than the bytes come in.";
   }
   const now = mean(job, total);
