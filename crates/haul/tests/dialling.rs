@@ -176,17 +176,19 @@ async fn listening(helper: HelperBuilder) -> (Serving, SocketAddr) {
     let mut serving = helper.build().unwrap().start();
     match serving.next_event().await {
         Some(HelperEvent::Listening { address }) => (serving, address),
-        other => panic!("{other:?}"),
+        other => panic!("{other:?}: {:?}", serving.stop().await),
     }
 }
 
 async fn until_joined(transfer: &mut Transfer) {
-    loop {
-        let event = transfer.next_event().await.expect("the download goes on for long enough");
+    let mut told = Vec::new();
+    while let Some(event) = transfer.next_event().await {
         if matches!(event.what, Happening::Joined { .. }) {
             return;
         }
+        told.push(event);
     }
+    panic!("nobody joined: {told:#?}");
 }
 
 /// How often the owner was asked until now.

@@ -11,15 +11,16 @@ use super::refused::Refusals;
 use super::session::{Call, help};
 use crate::inside::Inside;
 use crate::trust::{Group, Role, Trust, group_of, minute};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Home};
 use haul_link::{Admission, Identity, Interface, PeerId, random};
 use haul_wire::Ask;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How many leaders may be dialled, taken in or talked to at a time.
 const PENDING: usize = 8;
@@ -143,7 +144,8 @@ pub(crate) async fn serve(
         helping.tell(HelperEvent::Note { text });
     }
     helping.tell_of_policy(Ok(()));
-    let (mut sessions, mut inside) = (JoinSet::new(), Inside::with_room_for(PENDING_OF_ONE));
+    let (tasks, inside) = (JoinSet::new(), Inside::with_room_for(PENDING_OF_ONE));
+    let mut sessions = Sessions { tasks, inside };
     #[cfg(feature = "dns-sd")]
     let port = ears.address().port();
     let tending = async {
@@ -158,29 +160,52 @@ pub(crate) async fn serve(
     tokio::pin!(tending);
     loop {
         tokio::select! {
-                   came = ears.next() => {
-                       let from = came.from();
-                       if sessions.len() < PENDING && inside.enter(from) {
-                           match answering(came, ears.networks(), &helping) {
-                               Some(answering) => drop(sessions.spawn(async move {
-        answering.await;
-        from
-        })),
-                               None => inside.leave(from),
-                           }
-                       }
-                   },
-                   Some(ended) = sessions.join_next() => if let Ok(from) = ended {
-                       inside.leave(from);
-                   },
-                   asked = server.serve_one(&helping.gate) => if asked == Asked::Stop {
-                       // So that the leaders can be told; nothing is fetched any more.
-                       let all = async { while sessions.join_next().await.is_some() {} };
-                       let _ = timeout(FAREWELL, all).await;
-                       return Ok(());
-                   },
-                   () = &mut tending => {}
-               }
+            came = ears.next() => sessions.take(came, ears.networks(), &helping),
+            () = sessions.next_end() => {}
+            asked = server.serve_one(&helping.gate) => if asked == Asked::Stop {
+                // So that the leaders can be told; nothing is fetched any more.
+                let _ = timeout(FAREWELL, sessions.ended()).await;
+                return Ok(());
+            },
+            () = &mut tending => {}
+        }
+    }
+}
+
+/// The sessions that are open or being opened, each with the leader's address.
+struct Sessions {
+    tasks: JoinSet<IpAddr>,
+    inside: Inside,
+}
+
+impl Sessions {
+    /// Answers an ask or a connection, if it is to be answered and there is room.
+    fn take(&mut self, came: Came, networks: &[Interface], helping: &Arc<Helping>) {
+        let from = came.from();
+        if self.tasks.len() >= PENDING || !self.inside.enter(from) {
+            return;
+        }
+        let Some(answering) = answering(came, networks, helping) else {
+            return self.inside.leave(from);
+        };
+        self.tasks.spawn(async move {
+            answering.await;
+            from
+        });
+    }
+
+    /// Waits until one ends; for ever while there is none. Cancel safe.
+    async fn next_end(&mut self) {
+        match self.tasks.join_next().await {
+            Some(Ok(from)) => self.inside.leave(from),
+            Some(Err(error)) => tracing::warn!(%error, "a session ended early"),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until all have ended.
+    async fn ended(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
     }
 }
 
@@ -234,18 +259,43 @@ fn answering(
 
 /// The gate, with the accounts and all that is asked of the machine.
 async fn gate(settings: Settings) -> Result<Gate, Error> {
-    let work = tokio::task::spawn_blocking(move || {
+    let accounts = accounts(&settings.home).await?;
+    beside(move || {
         let Settings { consent, client, home, policy, machine_facts, .. } = settings;
         let policies = Policies::open(policy)?;
-        let accounts = Accounts::open(&home)?;
         let trust = Trust::of(&home);
         let machine = machine_facts;
         Ok(Gate::new(Posts { home, client, policies, accounts, consent, machine, trust }))
-    });
-    work.await.unwrap_or_else(|error| {
+    })
+    .await
+}
+
+/// The accounts of this home, once a helper that is being stopped has let go of them.
+async fn accounts(home: &Home) -> Result<Accounts, Error> {
+    let until = Instant::now() + LETTING_GO;
+    loop {
+        let home = home.clone();
+        match beside(move || Accounts::open(&home)).await {
+            Err(error) if error.kind() == ErrorKind::Locked && Instant::now() < until => {
+                sleep(LETTING_GO / 20).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Does what takes the disk's time where nobody waits for it.
+async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
         Err(Error::new(ErrorKind::Other, "the helper could not start", error.to_string()))
     })
 }
 
 /// How long leaders may take to hear that the helper stops.
 const FAREWELL: Duration = Duration::from_millis(300);
+
+/// How long a helper that was told to stop may take until its accounts are another's: it says
+/// farewell, and what was being booked is written.
+const LETTING_GO: Duration = Duration::from_secs(1);
