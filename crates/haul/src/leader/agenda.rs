@@ -17,6 +17,10 @@ const EVERY: Duration = Duration::from_secs(30);
 /// connections through in one direction only.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// How long after it was first asked whoever hears what everybody is asked has answered: after the
+/// last repeat, and the time over which answers are spread.
+const HEARD: Duration = Duration::from_millis(150);
+
 /// When the network is scanned, if it is and too few have answered by then: after the second round.
 const SCAN: Duration = Duration::from_millis(1100);
 
@@ -38,7 +42,7 @@ pub(crate) enum How {
     /// A domain's SRV records name it.
     Srv,
     /// It announces itself by DNS-SD.
-    #[cfg_attr(not(feature = "dns-sd"), expect(dead_code, reason = "nobody hears it"))]
+    #[cfg_attr(not(any(test, feature = "dns-sd")), expect(dead_code, reason = "nobody hears it"))]
     Announced,
     /// A scan found it, in this way. Most of what a scan finds is no helper, so it is bothered once.
     #[cfg_attr(not(feature = "scan"), expect(dead_code, reason = "there is no scan"))]
@@ -82,6 +86,8 @@ pub(crate) struct Agenda {
     sought: BTreeMap<SocketAddr, How>,
     round: u32,
     next_round: Duration,
+    /// When whoever hears what everybody is asked has answered.
+    heard: Duration,
 }
 
 impl Agenda {
@@ -92,16 +98,19 @@ impl Agenda {
             due.extend([(LOOK, Deed::Look), (SCAN, Deed::Scan)]);
         }
         let sought = BTreeMap::new();
-        Self { everybody, due, sought, round: 0, next_round: Duration::ZERO }
+        let (next_round, heard) = (Duration::ZERO, Duration::ZERO);
+        Self { everybody, due, sought, round: 0, next_round, heard }
     }
 
     /// Has a machine asked now and at the repeats, and dialled if it does not answer. Says whether
-    /// it is a new one.
+    /// it is a new one. Whoever announces itself is near, and is given the time to answer what
+    /// everybody is asked.
     pub(crate) fn seek(&mut self, now: Duration, machine: SocketAddr, how: How) -> bool {
         let is_new = !self.sought.contains_key(&machine) && self.sought.len() < MOST;
         if is_new {
             self.sought.insert(machine, how);
-            self.ask(now, machine);
+            let is_near = matches!(how, How::Announced);
+            self.ask(if is_near { now.max(self.heard) } else { now }, machine);
             self.due.insert((now + SILENCE, Deed::Dial(machine)));
         }
         is_new
@@ -109,6 +118,7 @@ impl Agenda {
 
     /// Has everybody asked anew, on interfaces that were not there before.
     pub(crate) fn ask_all(&mut self, now: Duration) {
+        self.heard = now + HEARD;
         let repeats = REPEATS.into_iter().enumerate();
         self.due.extend(repeats.map(|(repeat, after)| (now + after, Deed::AskAll { repeat })));
     }
@@ -224,6 +234,18 @@ mod tests {
         assert_eq!(done[0].1, Deed::Ask(machine(1)));
         assert_eq!(times(&done, |deed| *deed == Deed::Dial(machine(1))), [1000, 4000, 11_000]);
         assert_eq!(agenda.how(machine(1)), Some(How::Former));
+    }
+
+    #[test]
+    fn whoever_announces_itself_is_asked_by_address_once_it_had_time_to_answer_everybodys_ask() {
+        let mut agenda = Agenda::new(true);
+        until(&mut agenda, 20, &[]);
+        for (last, at) in [(1, 20), (2, 500)] {
+            agenda.seek(MS * at, machine(last), How::Announced);
+        }
+        let done = until(&mut agenda, 900, &[]);
+        let asked = |last| times(&done, |deed| *deed == Deed::Ask(machine(last)));
+        assert_eq!((asked(1)[0], asked(2)[0]), (150, 500));
     }
 
     #[test]
