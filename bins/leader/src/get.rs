@@ -8,7 +8,8 @@ use crate::tell;
 use crate::ui;
 use crate::ways::{Secrets, address};
 use haul::{
-    Error, Event, Failed, Happening, Leader, LeaderBuilder, Report, Stops, Transfer, Verified,
+    Checks, Error, Event, Failed, Happening, Leader, LeaderBuilder, Report, Stops, Transfer,
+    Verified,
 };
 use std::fs;
 use std::io::{self, Write};
@@ -245,12 +246,17 @@ impl Face {
 }
 
 pub(crate) fn verdict(report: &Report) -> String {
-    let checked = match report.verified {
-        Verified::Sha256 => "verified by SHA-256",
-        Verified::Sha512 => "verified by SHA-512",
-        Verified::LengthUnverified => "unverified, not even its length: the origin marks no end",
-        Verified::Sampled => "sampled: parts of what helpers brought match the origin",
-        Verified::Unverified => "unverified: nobody states a checksum",
+    let checked = match (report.verified, report.checks) {
+        (Verified::Sha256, _) => "verified by SHA-256".into(),
+        (Verified::Sha512, _) => "verified by SHA-512".into(),
+        (Verified::LengthUnverified, _) => {
+            "unverified, not even its length: the origin marks no end".into()
+        }
+        (Verified::Sampled, Some(checks)) => sampled(checks),
+        (Verified::Sampled, None) => {
+            "sampled: parts of what helpers brought match the origin".into()
+        }
+        (Verified::Unverified, _) => "unverified: nobody states a checksum".to_owned(),
     };
     let time = tell::time(Duration::from_secs_f64(report.seconds));
     let helpers =
@@ -261,6 +267,13 @@ pub(crate) fn verdict(report: &Report) -> String {
         many => format!(", {} times as fast as alone with {many} helpers", report.speedup),
     };
     format!("{} in {time}{gain}; {checked}", tell::size(report.bytes))
+}
+
+fn sampled(Checks { samples, bytes, of }: Checks) -> String {
+    let [bytes, of] = [bytes, of].map(tell::size);
+    format!(
+        "sampled: {samples} samples ({bytes}) of the {of} that helpers brought match the origin"
+    )
 }
 
 /// The last event of a download that could not begin.

@@ -30,7 +30,7 @@ enum Command {
     Verify(oneshot::Sender<Result<Verdict, Error>>),
     ForgetAllBut { worker: u32, reply: oneshot::Sender<Result<SpanSet, Error>> },
     Forget { spans: SpanSet, reply: oneshot::Sender<Result<SpanSet, Error>> },
-    Differs { span: Span, bytes: Vec<u8>, reply: oneshot::Sender<Result<bool, Error>> },
+    Compare { span: Span, bytes: Vec<u8>, reply: oneshot::Sender<Result<Comparison, Error>> },
     Digests { spans: Vec<Span>, reply: oneshot::Sender<Result<Vec<[u8; 32]>, Error>> },
     ForgetWrong { pieces: Pieces, reply: oneshot::Sender<Result<SpanSet, Error>> },
     Publish(oneshot::Sender<Result<PathBuf, Error>>),
@@ -54,6 +54,15 @@ pub(crate) enum Stored {
 pub(crate) enum Verdict {
     Right(Verified),
     Wrong,
+}
+
+/// What is stored, beside what it is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Equal,
+    Different,
+    /// Not all of it is stored.
+    Absent,
 }
 
 /// The job's end of the disk thread.
@@ -120,9 +129,9 @@ impl Disk {
         self.ask(|reply| Command::Forget { spans, reply }).await
     }
 
-    /// Whether all of `span` is stored with other `bytes` than these.
-    pub(crate) async fn differs(&self, span: Span, bytes: Vec<u8>) -> Result<bool, Error> {
-        self.ask(|reply| Command::Differs { span, bytes, reply }).await
+    /// Compares what is stored of `span` with these `bytes`.
+    pub(crate) async fn compare(&self, span: Span, bytes: Vec<u8>) -> Result<Comparison, Error> {
+        self.ask(|reply| Command::Compare { span, bytes, reply }).await
     }
 
     /// The SHA-256 of each of `spans`, as far as they are stored.
@@ -206,8 +215,8 @@ impl Writer {
                 Command::Forget { spans, reply } => {
                     answer(reply, self.sound().and_then(|()| self.forget_spans(spans)))
                 }
-                Command::Differs { span, bytes, reply } => {
-                    answer(reply, self.sound().and_then(|()| self.differs(span, &bytes)))
+                Command::Compare { span, bytes, reply } => {
+                    answer(reply, self.sound().and_then(|()| self.compare(span, &bytes)))
                 }
                 Command::Digests { spans, reply } => {
                     let digest = |span: &Span| self.sha256(span.start(), span.len());
@@ -297,10 +306,14 @@ impl Writer {
         Ok(self.store.discard()?)
     }
 
-    fn differs(&self, span: Span, bytes: &[u8]) -> Result<bool, Error> {
+    fn compare(&self, span: Span, bytes: &[u8]) -> Result<Comparison, Error> {
         let mut stored = vec![0; bytes.len()];
-        let whole = self.store.read_at(span.start(), &mut stored)? == bytes.len();
-        Ok(whole && stored != bytes)
+        let read = self.store.read_at(span.start(), &mut stored)?;
+        Ok(match read == bytes.len() {
+            false => Comparison::Absent,
+            true if stored == bytes => Comparison::Equal,
+            true => Comparison::Different,
+        })
     }
 
     fn forget_all_but(&mut self, worker: u32) -> Result<SpanSet, Error> {

@@ -119,6 +119,9 @@ pub enum Happening {
         worker: u32,
         /// The name it gives itself.
         name: String,
+        /// Where it is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        address: Option<IpAddr>,
         /// How many bytes are not trusted for it.
         bytes: u64,
     },

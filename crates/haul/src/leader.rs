@@ -16,6 +16,7 @@ mod nobody;
 mod peer;
 mod presence;
 mod probe;
+mod proof_quota;
 pub mod roll_call;
 mod samples;
 mod search;

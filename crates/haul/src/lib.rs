@@ -57,7 +57,7 @@ pub use leader::roll_call;
 pub use leader::{Leader, LeaderBuilder, Probed, Snapshot, Transfer};
 pub use reader::Reader;
 pub use register::LeftJob;
-pub use report::{Report, Verified, WorkerReport};
+pub use report::{Checks, Report, Verified, WorkerReport};
 #[cfg(feature = "scan")]
 pub use scan::{Finding, Host, HostScan};
 pub use size::ByteRate;

@@ -15,12 +15,28 @@ pub struct Report {
     pub seconds: f64,
     /// What was checked.
     pub verified: Verified,
+    /// How much of what helpers brought was compared with the origin; nothing where a digest
+    /// decided, or where nobody helped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Checks>,
     /// Who delivered what; the first is the own link.
     pub workers: Vec<WorkerReport>,
     /// How long the own link alone would have taken, at the rate it had.
     pub alone_seconds: f64,
     /// How many times faster that makes this job.
     pub speedup: f64,
+}
+
+/// How much was compared of what helpers brought: samples at random places, fetched once more over
+/// the own link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Checks {
+    /// How many samples were equal to what the origin sends.
+    pub samples: u64,
+    /// How many bytes these were.
+    pub bytes: u64,
+    /// How many bytes of the file helpers brought, all of which the samples stand for.
+    pub of: u64,
 }
 
 /// What a worker did for a job.
@@ -56,8 +72,8 @@ pub enum Verified {
     /// The whole file has the SHA-512 that the user or the origin states.
     #[serde(rename = "sha-512")]
     Sha512,
-    /// The length and the version are right, and samples of what every helper delivered are what
-    /// the origin sends; nobody states a digest.
+    /// The length and the version are right, and samples of what every helper delivered, in
+    /// proportion to it, are what the origin sends; nobody states a digest.
     #[serde(rename = "sampled")]
     Sampled,
     /// The length and the version are right; nobody states a digest.

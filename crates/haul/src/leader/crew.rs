@@ -7,15 +7,17 @@ use haul_link::PeerId;
 use haul_plan::{Planner, WorkerId};
 use haul_wire::{ByeReason, Frame};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// How many bytes a helper may have on the way to the leader.
 pub(crate) const WINDOW: u32 = 8 << 20;
 
-/// Credit is given in steps of at least this, so that it costs few frames.
-const CREDIT_STEP: u64 = 1 << 20;
+/// Credit is given in steps of a quarter of what was given before, so that it costs few frames, but
+/// no less and no more than this.
+const CREDIT_LEAST: u64 = 256 << 10;
+const CREDIT_MOST: u64 = 1 << 20;
 
 /// For how long holds what a helper says of the way to the leader, which it says once a second.
 const HELD_FOR: Duration = Duration::from_secs(3);
@@ -24,18 +26,33 @@ const HELD_FOR: Duration = Duration::from_secs(3);
 #[derive(Default)]
 pub(crate) struct Crew {
     members: BTreeMap<u32, Member>,
-    /// Machines that may not take part again.
-    barred: Vec<PeerId>,
+}
+
+/// A helper that is about to take part.
+pub(crate) struct Recruit {
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    /// Where it hears asks, as far as is known.
+    pub(crate) hears_at: SocketAddr,
+    pub(crate) peer: PeerId,
+    /// Whether its key is known or it is of the group.
+    pub(crate) is_trusted: bool,
+    pub(crate) frames: UnboundedSender<Frame>,
 }
 
 pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) address: Option<SocketAddr>,
+    /// Its key, and whether that is known or of the group; nothing for the own link.
+    peer: Option<(PeerId, bool)>,
     hands: Hands,
     bytes: u64,
     wasted: u64,
-    /// Bytes that it sent and has no credit for again.
-    unpaid: u64,
+    /// How many bytes it had credit for so far, and how many of those need no room any more.
+    credited: u64,
+    settled: u64,
+    /// When it was heard of last: it joined, or brought something.
+    heard: Duration,
     /// Whether its bytes came over the leader's link to the internet.
     on_own_link: bool,
     spoiled: u64,
@@ -45,34 +62,30 @@ pub(crate) struct Member {
 
 enum Hands {
     Own(Lanes),
-    Helper { peer: PeerId, hears_at: SocketAddr, frames: UnboundedSender<Frame> },
+    Helper { hears_at: SocketAddr, frames: UnboundedSender<Frame> },
     Gone,
 }
 
 impl Crew {
     pub(crate) fn add_own(&mut self, lanes: Lanes) {
-        self.members.insert(OWN, Member::new("own link".into(), None, Hands::Own(lanes)));
+        self.members.insert(OWN, Member::new("own link".into(), Hands::Own(lanes)));
     }
 
-    pub(crate) fn add_helper(
-        &mut self,
-        worker: u32,
-        name: String,
-        address: SocketAddr,
-        hears_at: SocketAddr,
-        peer: PeerId,
-        frames: UnboundedSender<Frame>,
-    ) {
-        // A session that has just ended tells so itself.
-        let _ = frames.send(Frame::Credit { bytes: WINDOW });
-        let hands = Hands::Helper { peer, hears_at, frames };
-        self.members.insert(worker, Member::new(name, Some(address), hands));
+    pub(crate) fn add_helper(&mut self, worker: u32, recruit: Recruit, now: Duration) {
+        let Recruit { name, address, hears_at, peer, is_trusted, frames } = recruit;
+        let hands = Hands::Helper { hears_at, frames };
+        let peer = Some((peer, is_trusted));
+        let member =
+            Member { address: Some(address), peer, heard: now, ..Member::new(name, hands) };
+        self.members.insert(worker, member);
     }
 
     /// Where the helpers that take part and have brought something hear asks.
     pub(crate) fn helped(&self) -> Vec<(PeerId, SocketAddr)> {
-        let helped = |member: &Member| match member.hands {
-            Hands::Helper { peer, hears_at, .. } if member.bytes > 0 => Some((peer, hears_at)),
+        let helped = |member: &Member| match (&member.hands, member.peer) {
+            (Hands::Helper { hears_at, .. }, Some((peer, _))) if member.bytes > 0 => {
+                Some((peer, *hears_at))
+            }
             _ => None,
         };
         self.members.values().filter_map(helped).collect()
@@ -82,24 +95,47 @@ impl Crew {
         self.members.get(&worker)
     }
 
-    /// How many helpers take part at present.
-    pub(crate) fn helping(&self) -> usize {
-        let is_helper = |member: &&Member| matches!(member.hands, Hands::Helper { .. });
-        self.members.values().filter(is_helper).count()
+    /// The helpers that take part at present.
+    pub(crate) fn helpers(&self) -> Vec<u32> {
+        let members = self.members.iter();
+        let here = members.filter(|(_, member)| matches!(member.hands, Hands::Helper { .. }));
+        here.map(|(&worker, _)| worker).collect()
     }
 
-    /// Keeps a helper from coming back.
-    pub(crate) fn bar(&mut self, worker: u32) {
-        if let Some(Hands::Helper { peer, .. }) = self.members.get(&worker).map(|it| &it.hands) {
-            self.barred.push(*peer);
-        }
+    /// The key of a helper, its address, and whether it is trusted.
+    pub(crate) fn identity(&self, worker: u32) -> Option<(PeerId, IpAddr, bool)> {
+        let member = self.members.get(&worker)?;
+        let ((peer, is_trusted), address) = member.peer.zip(member.address)?;
+        Some((peer, address.ip(), is_trusted))
     }
 
-    /// Whether the machine with this key takes part already, or may not again.
+    /// The strangers that took part or do from the address of this one, itself included; only
+    /// itself, if it is no stranger.
+    pub(crate) fn strangers_beside(&self, worker: u32) -> Vec<u32> {
+        let of_same = self.identity(worker).filter(|(.., is_trusted)| !is_trusted);
+        let is_beside = |other: &u32| {
+            *other == worker
+                || of_same.zip(self.identity(*other)).is_some_and(|((_, at, _), other)| {
+                    let (_, address, is_trusted) = other;
+                    address == at && !is_trusted
+                })
+        };
+        self.members.keys().copied().filter(is_beside).collect()
+    }
+
+    /// The helper of which nothing came for longest, if that is as long as this.
+    pub(crate) fn silent_for(&self, patience: Duration, now: Duration) -> Option<u32> {
+        let helpers = self.members.iter();
+        let helpers = helpers.filter(|(_, member)| matches!(member.hands, Hands::Helper { .. }));
+        let (&worker, member) = helpers.min_by_key(|(_, member)| member.heard)?;
+        (now.saturating_sub(member.heard) >= patience).then_some(worker)
+    }
+
+    /// Whether the machine with this key takes part already.
     pub(crate) fn has(&self, wanted: PeerId) -> bool {
-        let is =
-            |member: &Member| matches!(member.hands, Hands::Helper { peer, .. } if peer == wanted);
-        self.barred.contains(&wanted) || self.members.values().any(is)
+        let mut here =
+            self.members.values().filter(|member| matches!(member.hands, Hands::Helper { .. }));
+        here.any(|member| member.peer.is_some_and(|(peer, _)| peer == wanted))
     }
 
     pub(crate) fn order(&self, worker: u32, order: Order) {
@@ -111,24 +147,37 @@ impl Crew {
     }
 
     /// Counts what a worker delivered.
-    pub(crate) fn count(&mut self, worker: u32, bytes: u64, wasted: u64) {
+    pub(crate) fn count(&mut self, worker: u32, bytes: u64, wasted: u64, now: Duration) {
         if let Some(member) = self.members.get_mut(&worker) {
             member.bytes += bytes;
             member.wasted += wasted;
+            member.settled += wasted;
+            member.heard = now;
         }
-        self.pay(worker, wasted);
     }
 
-    /// Gives a helper credit again for bytes that need no room any more.
-    pub(crate) fn pay(&mut self, worker: u32, bytes: u64) {
+    /// Notes bytes that need no room any more.
+    pub(crate) fn settle(&mut self, worker: u32, bytes: u64) {
+        if let Some(member) = self.members.get_mut(&worker) {
+            member.settled += bytes;
+        }
+    }
+
+    /// Gives a helper as much credit as there is room for, and no more in all than it may have
+    /// delivered that went into the file.
+    pub(crate) fn extend_credit(&mut self, worker: u32, allowance: u64) {
         let Some(member) = self.members.get_mut(&worker) else { return };
-        member.unpaid += bytes;
+        let allowed = allowance.saturating_add(member.wasted);
+        let credit = (member.settled + u64::from(WINDOW)).min(allowed);
+        let more = credit.saturating_sub(member.credited);
+        let step = (member.credited / 4).clamp(CREDIT_LEAST, CREDIT_MOST);
         if let Hands::Helper { frames, .. } = &member.hands
-            && member.unpaid >= CREDIT_STEP
+            && more >= step
         {
-            let credit = u32::try_from(member.unpaid).unwrap_or(u32::MAX);
-            member.unpaid -= u64::from(credit);
-            let _ = frames.send(Frame::Credit { bytes: credit });
+            let bytes = u32::try_from(more).unwrap_or(WINDOW);
+            member.credited += u64::from(bytes);
+            // A session that has just ended tells so itself.
+            let _ = frames.send(Frame::Credit { bytes });
         }
     }
 
@@ -203,6 +252,17 @@ impl Crew {
         }
     }
 
+    /// What this worker has brought, useful or not.
+    pub(crate) fn bytes_of(&self, worker: u32) -> u64 {
+        self.members.get(&worker).map_or(0, |member| member.bytes + member.wasted)
+    }
+
+    /// Nothing of what helpers brought is in the file any more.
+    pub(crate) fn waste_helpers(&mut self) {
+        let helpers = self.members.iter_mut().filter(|(worker, _)| **worker != OWN);
+        helpers.for_each(|(_, member)| member.wasted += std::mem::take(&mut member.bytes));
+    }
+
     /// What came over the leader's link to the internet, useful or not.
     pub(crate) fn bytes_of_own_link(&self) -> u64 {
         let members = self.members.values().filter(|member| member.on_own_link);
@@ -211,10 +271,21 @@ impl Crew {
 }
 
 impl Member {
-    fn new(name: String, address: Option<SocketAddr>, hands: Hands) -> Self {
-        let on_own_link = matches!(hands, Hands::Own(_));
-        let (bytes, wasted, unpaid, spoiled, held) = (0, 0, 0, 0, None);
-        Self { name, address, hands, bytes, wasted, unpaid, on_own_link, spoiled, held }
+    fn new(name: String, hands: Hands) -> Self {
+        Self {
+            name,
+            address: None,
+            peer: None,
+            on_own_link: matches!(hands, Hands::Own(_)),
+            hands,
+            bytes: 0,
+            wasted: 0,
+            credited: 0,
+            settled: 0,
+            heard: Duration::ZERO,
+            spoiled: 0,
+            held: None,
+        }
     }
 
     fn held(&self, now: Duration) -> u8 {
@@ -244,14 +315,78 @@ pub(crate) fn whole_bytes(rate: haul_plan::Rate) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::sync::mpsc;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    fn recruit(key: u8, last: u8, is_trusted: bool) -> (Recruit, UnboundedReceiver<Frame>) {
+        let (frames, told) = unbounded_channel();
+        let address = SocketAddr::from(([10, 77, 0, last], 4285));
+        let (name, peer) = ("asha".into(), PeerId([key; 32]));
+        (Recruit { name, address, hears_at: address, peer, is_trusted, frames }, told)
+    }
+
+    fn credited(told: &mut UnboundedReceiver<Frame>) -> u64 {
+        let frames = std::iter::from_fn(|| told.try_recv().ok());
+        let credit = |frame| match frame {
+            Frame::Credit { bytes } => u64::from(bytes),
+            _ => 0,
+        };
+        frames.map(credit).sum()
+    }
+
+    #[test]
+    fn extend_credit_never_gives_more_than_the_allowance_and_the_window() {
+        const MIB: u64 = 1 << 20;
+        let mut crew = Crew::default();
+        let (asha, mut told) = recruit(7, 11, false);
+        crew.add_helper(1, asha, Duration::ZERO);
+        crew.extend_credit(1, MIB);
+        assert_eq!(credited(&mut told), MIB);
+        crew.count(1, MIB, 0, Duration::ZERO);
+        crew.settle(1, MIB);
+        crew.extend_credit(1, MIB);
+        assert_eq!(credited(&mut told), 0, "nothing of it was checked");
+        crew.extend_credit(1, 2 * MIB);
+        assert_eq!(credited(&mut told), MIB);
+        crew.extend_credit(1, u64::MAX);
+        assert_eq!(credited(&mut told), 7 * MIB, "a window beyond what was settled");
+        crew.count(1, 0, MIB, Duration::ZERO);
+        crew.extend_credit(1, 9 * MIB);
+        assert_eq!(credited(&mut told), MIB, "what is of no use needs no check");
+    }
+
+    #[test]
+    fn strangers_beside_a_liar_are_those_of_its_address() {
+        let mut crew = Crew::default();
+        for (worker, (last, is_trusted)) in
+            [(11, false), (11, false), (11, true), (12, false)].into_iter().enumerate()
+        {
+            let worker = u32::try_from(worker).unwrap() + 1;
+            crew.add_helper(worker, recruit(9, last, is_trusted).0, Duration::ZERO);
+        }
+        crew.dismiss(2, ByeReason::Done);
+        assert_eq!(crew.strangers_beside(1), [1, 2]);
+        assert_eq!(crew.strangers_beside(3), [3]);
+        assert_eq!(crew.strangers_beside(4), [4]);
+    }
+
+    #[test]
+    fn silent_for_names_the_helper_that_was_heard_of_least_lately() {
+        let mut crew = Crew::default();
+        let second = Duration::from_secs;
+        crew.add_helper(1, recruit(1, 11, false).0, second(1));
+        crew.add_helper(2, recruit(2, 12, false).0, second(2));
+        assert_eq!(crew.silent_for(second(3), second(3)), None);
+        assert_eq!(crew.silent_for(second(3), second(4)), Some(1));
+        crew.count(1, 1, 0, second(4));
+        assert_eq!(crew.silent_for(second(3), second(5)), Some(2));
+        crew.dismiss(2, ByeReason::Done);
+        assert_eq!(crew.silent_for(second(3), second(6)), None);
+    }
 
     #[test]
     fn what_a_helper_says_of_the_way_holds_until_it_says_other_or_falls_silent() {
         let mut crew = Crew::default();
-        let (frames, _told) = mpsc::unbounded_channel();
-        let address = SocketAddr::from(([10, 77, 0, 11], 4285));
-        crew.add_helper(1, "asha".into(), address, address, PeerId([7; 32]), frames);
+        crew.add_helper(1, recruit(7, 11, false).0, Duration::ZERO);
         let planner = Planner::new(1, haul_span::SpanSet::default(), haul_plan::Config::default());
         let held = |crew: &Crew, now| crew.progress(&planner, Duration::from_secs(now))[0].held;
         assert_eq!(held(&crew, 9), 0);

@@ -1,5 +1,6 @@
 //! What a leader wants of the machines that it talks to.
 
+use super::proof_quota::{Challenger, ProofQuota};
 use super::roll_call::Attendance;
 use haul_fetch::{Lane, Source};
 use haul_span::Span;
@@ -48,13 +49,14 @@ pub(crate) struct Work {
     source: Source,
     /// Whose turn it is to be shown that this leader can read the file.
     proving: Semaphore,
+    pub(crate) proofs: Arc<ProofQuota>,
     pub(crate) offer: Offer,
     pub(crate) job: JobFacts,
 }
 
 impl Work {
     /// A download of `length` bytes from this source.
-    pub(crate) fn of(source: &Source, length: u64) -> Self {
+    pub(crate) fn of(source: &Source, length: u64, proofs: Arc<ProofQuota>) -> Self {
         Self {
             offer: offer(source, length),
             job: JobFacts {
@@ -64,6 +66,7 @@ impl Work {
             },
             source: source.clone(),
             proving: Semaphore::new(PROOFS),
+            proofs,
         }
     }
 
@@ -72,11 +75,12 @@ impl Work {
         span.len() <= CHALLENGE_MOST && span.end() <= self.offer.size
     }
 
-    /// Reads a part of the file over the own link and digests it.
-    pub(crate) async fn prove(&self, span: Span) -> Result<[u8; 32], String> {
+    /// Reads a part of the file over the own link and digests it, once the quota has room for that.
+    pub(crate) async fn prove(&self, by: Challenger, span: Span) -> Result<[u8; 32], String> {
         if !self.may_be_read(span) {
             return Err("it challenged for more than a challenge may".into());
         }
+        self.proofs.admit(by, span.len()).await;
         let _turn = self.proving.acquire().await;
         let mut digest = Sha256::new();
         let mut lane = Lane::new(self.source.clone());

@@ -3,6 +3,7 @@
 use super::errand::Work;
 use super::ledger::Ledger;
 use super::peer::{Hosting, News, Proofs, Said, reason_text};
+use super::proof_quota::Challenger;
 use crate::backpressure::{Backpressure, pending};
 use haul_link::{FrameReader, FrameWriter, LinkError, Session};
 use haul_span::Span;
@@ -22,6 +23,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// A helper that has joined.
 pub(super) struct Guest<'a> {
     pub(super) worker: u32,
+    pub(super) challenger: Challenger,
     pub(super) hosting: &'a Hosting,
     pub(super) work: &'a Arc<Work>,
     /// What it is to be told, beside what the job tells it.
@@ -122,8 +124,8 @@ impl Guest<'_> {
     }
 
     fn challenged(&self, span: Span, proofs: &mut Proofs) {
-        let work = Arc::clone(self.work);
-        proofs.spawn(async move { work.prove(span).await });
+        let (work, by) = (Arc::clone(self.work), self.challenger);
+        proofs.spawn(async move { work.prove(by, span).await });
     }
 
     /// Passes a frame on. Counts in `behind` how long this leader itself takes no more, as where its
@@ -133,6 +135,7 @@ impl Guest<'_> {
             Frame::Data { lease, offset, bytes } => {
                 let booked = self.ledger().take(lease, offset, bytes.len() as u64);
                 booked.map_err(End::wrong)?;
+                self.work.proofs.note_delivered(self.challenger, bytes.len() as u64);
                 Said::Data { lease, offset, bytes }
             }
             Frame::Done { lease } => {

@@ -8,6 +8,7 @@ use super::leads;
 use super::nobody::tell_if_nobody;
 use super::peer::{Hosting, News};
 use super::presence::Presence;
+use super::proof_quota::ProofQuota;
 use super::search::Search;
 use super::sightings::Sightings;
 use super::single::OWN;
@@ -22,6 +23,13 @@ use std::sync::atomic::AtomicU32;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+/// What a job and its sessions share: who may take part, and what proofs may cost.
+#[derive(Clone, Default)]
+pub(crate) struct Limits {
+    pub(crate) presence: Arc<Presence>,
+    pub(crate) proofs: Arc<ProofQuota>,
+}
+
 /// Opens the door and asks around, unless the job is to run alone. What keeps helpers away is said
 /// and is no reason to stop: the own link works without them.
 pub(crate) fn look_for_helpers(
@@ -29,6 +37,7 @@ pub(crate) fn look_for_helpers(
     telling: &Telling,
     source: &Source,
     length: u64,
+    limits: &Limits,
     news: mpsc::Sender<News>,
     tasks: &mut JoinSet<()>,
 ) {
@@ -39,7 +48,7 @@ pub(crate) fn look_for_helpers(
     if let Some(why) = settings.alone {
         return telling.note(format!("this download runs alone: {why}"));
     }
-    if let Err(error) = invite(settings, telling, source, length, news, tasks) {
+    if let Err(error) = invite(settings, telling, source, length, limits, news, tasks) {
         telling.note(format!("nobody can be asked for help: {}", error.because()));
     }
 }
@@ -49,11 +58,13 @@ fn invite(
     telling: &Telling,
     source: &Source,
     length: u64,
+    limits: &Limits,
     news: mpsc::Sender<News>,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), Error> {
-    let errand = Errand::Work(Arc::new(Work::of(source, length)));
-    let invitation = Invitation::prepare(&settings.search, errand, news, tasks)?;
+    let Limits { presence, proofs } = limits.clone();
+    let errand = Errand::Work(Arc::new(Work::of(source, length, proofs)));
+    let invitation = Invitation::prepare(&settings.search, errand, presence, news, tasks)?;
     let Invitation { asking, addresses, hosting, .. } = &invitation;
     telling.tell(Happening::Asked { interfaces: asking.reach(), addresses: *addresses });
     let search = settings.search.clone();
@@ -76,6 +87,7 @@ impl Invitation {
     pub(super) fn prepare(
         search: &Search,
         errand: Errand,
+        presence: Arc<Presence>,
         news: mpsc::Sender<News>,
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, Error> {
@@ -93,7 +105,7 @@ impl Invitation {
             machine: search.machine.clone(),
             ask,
             ask_port: search.ask_port,
-            presence: Presence::default(),
+            presence,
             sightings: Sightings::default(),
             errand,
             news,

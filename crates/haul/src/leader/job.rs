@@ -3,13 +3,13 @@
 use super::builder::Settings;
 use super::segmented::Segmented;
 use super::sidecar;
-use super::single;
+use super::single::{self, OWN};
 use super::transfer::{Snapshot, Stop, Telling, interrupted};
 use crate::disk::{Disk, Stored};
 use crate::event::Happening;
 use crate::reader::Grown;
 use crate::register::Entry;
-use crate::{Error, ErrorKind, Report, Verified, WorkerReport};
+use crate::{Checks, Error, ErrorKind, Report, Verified, WorkerReport};
 use haul_fetch::{Backoff, Body, Digest, Lane, Probe, Source};
 use haul_span::{Span, SpanSet};
 use haul_store::{JobFacts, Store, Target};
@@ -24,6 +24,7 @@ use url::Url;
 /// How the bytes came in: what was checked, and who brought them.
 pub(crate) struct Fetched {
     pub(crate) verified: Verified,
+    pub(crate) checks: Option<Checks>,
     pub(crate) workers: Vec<WorkerReport>,
     /// What the own link alone brings, in bytes per second.
     pub(crate) own_rate: f64,
@@ -64,9 +65,10 @@ async fn attempt(
     let store = open_store(settings, telling, &source, &settings.folder.join(name), stop).await?;
     let entry = note_job(settings, &store);
     let stored = store.stored().clone();
+    let earlier = of_helpers(&store);
     let (disk, news) = Disk::start(store, expected(settings, &source), grown)?;
     let workers = Vec::new();
-    let fetch = Fetch { settings, telling, source, stored, disk: &disk, news, workers };
+    let fetch = Fetch { settings, telling, source, stored, earlier, disk: &disk, news, workers };
     let origin = fetch.source.clone();
     let looking = sidecar::look(settings, telling, &origin, &disk);
     match beside(Box::pin(fetch_all(fetch, body, stop)), looking).await {
@@ -150,7 +152,20 @@ async fn fetch_all(mut fetch: Fetch<'_>, body: Body, stop: &mut Stop) -> Result<
         }
         _ => Some(body),
     };
+    if !fetch.disk.knows_digest() {
+        // One stream brings everything anyway, so that nothing need stay that was not compared.
+        for span in fetch.disk.forget_all_but(OWN).await?.iter() {
+            fetch.stored.remove(span);
+        }
+    }
     single::run(fetch, body, stop).await
+}
+
+/// What helpers brought of what an earlier run left, and which.
+fn of_helpers(store: &Store) -> Vec<(Span, u32)> {
+    let whole = Span::new(0, u64::MAX).into_iter();
+    let parts = whole.flat_map(|whole| store.deliverers(whole));
+    parts.filter(|&(_, worker)| worker != OWN).collect()
 }
 
 /// What both ways of fetching need.
@@ -160,6 +175,8 @@ pub(crate) struct Fetch<'a> {
     pub(crate) source: Source,
     /// What is there already, from a former run or from parts.
     pub(crate) stored: SpanSet,
+    /// What of that helpers brought, and which.
+    pub(crate) earlier: Vec<(Span, u32)>,
     pub(crate) disk: &'a Disk,
     pub(crate) news: mpsc::UnboundedReceiver<Stored>,
     /// Who has brought parts.
@@ -189,13 +206,13 @@ async fn finish(
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
 fn report(telling: &Telling, path: PathBuf, fetched: Fetched) -> Report {
-    let Fetched { verified, workers, own_rate, bytes } = fetched;
+    let Fetched { verified, checks, workers, own_rate, bytes } = fetched;
     let seconds = telling.now().as_secs_f64();
     let alone = if own_rate > 0.0 { bytes as f64 / own_rate } else { seconds };
     let alone_seconds = if workers.len() == 1 { seconds } else { alone };
     let speedup = tenth(alone_seconds / seconds.max(1e-9));
     let (seconds, alone_seconds) = (milli(seconds), milli(alone_seconds));
-    Report { v: 1, path, bytes, seconds, verified, workers, alone_seconds, speedup }
+    Report { v: 1, path, bytes, seconds, verified, checks, workers, alone_seconds, speedup }
 }
 
 fn milli(seconds: f64) -> f64 {

@@ -1,8 +1,10 @@
 //! The leader's end of a session with one helper.
 
+use super::crew::Recruit;
 use super::errand::{Errand, Work};
 use super::guest::{End, Guest};
 use super::presence::{Presence, Present};
+use super::proof_quota::Challenger;
 use super::roll_call;
 use super::sightings::{Dial, Sightings, Unreached};
 use crate::event::{Answer, Happening};
@@ -45,7 +47,7 @@ pub(crate) struct Hosting {
     pub(crate) ask: [u8; 16],
     /// Where helpers hear asks unless they are known to do it elsewhere.
     pub(crate) ask_port: u16,
-    pub(crate) presence: Presence,
+    pub(crate) presence: Arc<Presence>,
     pub(crate) sightings: Sightings,
     pub(crate) errand: Errand,
     pub(crate) news: mpsc::Sender<News>,
@@ -70,14 +72,11 @@ pub(crate) enum News {
 /// A helper that is ready for grants.
 pub(crate) struct Joined {
     pub(crate) worker: u32,
-    pub(crate) name: String,
-    pub(crate) address: SocketAddr,
-    /// Where it hears asks, as far as is known.
-    pub(crate) hears_at: SocketAddr,
+    pub(crate) recruit: Recruit,
+    /// How many strangers' keys came from its address so far.
+    pub(crate) keys: u32,
     pub(crate) code: String,
-    pub(crate) peer: PeerId,
     pub(crate) lanes: u8,
-    pub(crate) frames: mpsc::UnboundedSender<Frame>,
 }
 
 /// What a helper says while it works.
@@ -184,7 +183,8 @@ async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting
     hosting.tell(News::Told(Happening::Found { address: address.ip(), how })).await;
     hosting.tell_offered(worker, &name, address, &code, peer, greeting.group).await;
     let session = &mut greeting.session;
-    let (lanes, proofs) = match admit(session, hosting, work, worker, &name, address).await {
+    let candidate = Candidate { worker, name: &name, address, peer };
+    let (lanes, proofs) = match admit(session, hosting, work, candidate).await {
         Ok(ready) => ready,
         Err(turned) => {
             if let Some(reason) = turned.farewell() {
@@ -196,10 +196,14 @@ async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting
     };
     let (frames, outgoing) = mpsc::unbounded_channel();
     let replies = frames.clone();
-    let joined = Joined { worker, name, address, hears_at, code, peer, lanes, frames };
+    let is_trusted = hosting.is_trusted(peer, greeting.group);
+    let recruit = Recruit { name, address, hears_at, peer, is_trusted, frames };
+    let keys = hosting.presence.keys_from(address.ip());
+    let joined = Joined { worker, recruit, keys, code, lanes };
     hosting.tell(News::Joined(joined)).await;
     let guest = Guest {
         worker,
+        challenger: Challenger { peer, address: address.ip() },
         hosting,
         work,
         replies,
@@ -214,14 +218,27 @@ async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting
     hosting.tell(News::Said { worker, said: Said::Gone { because } }).await;
 }
 
+/// A machine whose owner is being asked.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    worker: u32,
+    name: &'a str,
+    address: SocketAddr,
+    peer: PeerId,
+}
+
+impl Candidate<'_> {
+    const fn challenger(&self) -> Challenger {
+        Challenger { peer: self.peer, address: self.address.ip() }
+    }
+}
+
 /// From the offer to the helper's word that it is ready.
 async fn admit(
     session: &mut Session,
     hosting: &Hosting,
     work: &Arc<Work>,
-    worker: u32,
-    name: &str,
-    address: SocketAddr,
+    candidate: Candidate<'_>,
 ) -> Result<(u8, Proofs), Turned> {
     session.send(&Frame::Offer(work.offer.clone())).await?;
     let silent = LinkError::Silent { awaiting: "answer", after: DECISION };
@@ -233,31 +250,31 @@ async fn admit(
     if answer.verdict != Verdict::Yes {
         return Err(Turned::Down(answer_of(answer.verdict), None));
     }
-    let yes = Happening::Answered {
-        worker,
-        name: name.to_owned(),
-        address,
-        answer: Answer::Yes,
-        because: None,
-    };
+    let Candidate { worker, name, address, .. } = candidate;
+    let name = name.to_owned();
+    let yes = Happening::Answered { worker, name, address, answer: Answer::Yes, because: None };
     hosting.tell(News::Told(yes)).await;
     session.send(&Frame::Job(work.job.clone())).await?;
     let silent = LinkError::Silent { awaiting: "preparation", after: PREPARATION };
-    let prepared = timeout(PREPARATION, prepare(session, work)).await;
+    let prepared = timeout(PREPARATION, prepare(session, work, candidate.challenger())).await;
     let proofs = prepared.unwrap_or(Err(silent.into()))?;
     Ok((answer.lanes.max(1), proofs))
 }
 
 /// Waits until the helper is ready. What it challenges for is read meanwhile over the own link,
 /// which is busy: grants need not wait for that.
-async fn prepare(session: &mut Session, work: &Arc<Work>) -> Result<Proofs, Turned> {
+async fn prepare(
+    session: &mut Session,
+    work: &Arc<Work>,
+    by: Challenger,
+) -> Result<Proofs, Turned> {
     let mut proofs = Proofs::new();
     for _ in 0..PREPARING {
         match session.next().await? {
             Frame::Ready => return Ok(proofs),
             Frame::Challenge { span } if proofs.is_empty() => {
                 let work = Arc::clone(work);
-                proofs.spawn(async move { work.prove(span).await });
+                proofs.spawn(async move { work.prove(by, span).await });
             }
             Frame::Ping => session.send(&Frame::Pong).await?,
             Frame::Pong => {}
@@ -287,7 +304,12 @@ impl Hosting {
         if !is_welcome() {
             return Err("it comes from afar, and is neither known nor of the group");
         }
-        self.presence.enter(peer).ok_or("it takes part already")
+        self.presence.enter(peer, from, self.is_trusted(peer, group))
+    }
+
+    /// Whether a machine is of the group, or its key is known.
+    fn is_trusted(&self, peer: PeerId, group: bool) -> bool {
+        group || self.trust.knows(Role::Helper, peer)
     }
 
     /// A machine that has greeted, for a roll call.

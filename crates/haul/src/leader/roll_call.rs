@@ -169,8 +169,13 @@ impl RollCall {
         let (tell, told) = mpsc::unbounded_channel();
         let (tell_news, news) = mpsc::channel(16);
         let mut tasks = JoinSet::new();
-        let invitation =
-            Invitation::prepare(&search, Errand::RollCall(tell), tell_news, &mut tasks)?;
+        let invitation = Invitation::prepare(
+            &search,
+            Errand::RollCall(tell),
+            Arc::default(),
+            tell_news,
+            &mut tasks,
+        )?;
         let hosting = Arc::clone(&invitation.hosting);
         invitation.send(&mut tasks);
         let ends = Instant::now() + LOOKING;

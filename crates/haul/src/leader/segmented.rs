@@ -7,7 +7,7 @@ mod trouble;
 
 use super::crew::Crew;
 use super::former::Former;
-use super::invite::look_for_helpers;
+use super::invite::{Limits, look_for_helpers};
 use super::job::{Fetch, Fetched};
 use super::peer::{Joined, News, Said};
 use super::setback;
@@ -66,6 +66,7 @@ pub(crate) struct Segmented<'a> {
     /// The last thing that went wrong on the own link.
     trouble: Option<Error>,
     spots: Spots,
+    limits: Limits,
     ending: Ending,
     repair: Repair,
     heard: Heard,
@@ -88,15 +89,17 @@ impl<'a> Segmented<'a> {
         lane: Lane,
         stop: &mut Stop,
     ) -> Result<Option<Fetched>, Error> {
-        let Fetch { settings, telling, source, stored, disk, news, workers } = fetch;
+        let Fetch { settings, telling, source, stored, earlier, disk, news, workers } = fetch;
         let (telling, disk, most) = (*telling, *disk, source.connections(OWN_LANES));
         let (say, mut words) = mpsc::channel(QUEUE);
         let (tell, mut heard) = mpsc::channel(QUEUE);
         let (look, mut seen) = mpsc::channel(QUEUE);
         let lanes = Lanes::start(source, most, Some(lane), &say, None);
         let open_at = stored.is_empty().then_some(0);
-        let mut tasks = JoinSet::new();
-        look_for_helpers(settings, telling, source, length, tell, &mut tasks);
+        let (limits, mut tasks) = (Limits::default(), JoinSet::new());
+        look_for_helpers(settings, telling, source, length, &limits, tell, &mut tasks);
+        let mut spots = Spots::start(source, &look);
+        spots.note_earlier(earlier);
         let mut job = Self {
             telling,
             source: source.clone(),
@@ -114,7 +117,8 @@ impl<'a> Segmented<'a> {
             own_since: Duration::ZERO,
             flowing: None,
             trouble: None,
-            spots: Spots::start(source, &look),
+            spots,
+            limits,
             ending: Ending::NotYet,
             repair: Repair::default(),
             heard: Heard::default(),
@@ -132,6 +136,7 @@ impl<'a> Segmented<'a> {
                 }
                 Plan::WithoutParts => {
                     *stored = job.planner.received().clone();
+                    job.crew.waste_helpers();
                     *workers = job.crew.reports();
                     return Ok(None);
                 }
@@ -185,7 +190,7 @@ impl<'a> Segmented<'a> {
                 Output::Complete => self.begin_ending(),
             }
         }
-        let verified = if self.is_at_end() { self.check().await? } else { None };
+        let verified = if self.is_at_end()? { self.check().await? } else { None };
         Ok(verified.map_or(Plan::Goes, Plan::Done))
     }
 
@@ -213,6 +218,7 @@ impl<'a> Segmented<'a> {
         match word {
             Word::Data { lease, offset, bytes, .. } => {
                 self.flowing = Some(LeaseId(lease));
+                self.limits.proofs.note_own(bytes.len() as u64);
                 self.take_data(OWN, lease, offset, bytes).await;
             }
             Word::Done { lease } => self.planner.done(self.now(), WorkerId(OWN), LeaseId(lease)),
@@ -224,11 +230,13 @@ impl<'a> Segmented<'a> {
     async fn take_data(&mut self, worker: u32, lease: u32, offset: u64, bytes: Bytes) {
         let Some(span) = Span::of_len(offset, bytes.len() as u64) else { return };
         let arrival = self.planner.arrive(self.now(), WorkerId(worker), LeaseId(lease), span);
-        self.crew.count(worker, arrival.fresh.map_or(0, Span::len), arrival.wasted);
+        self.crew.count(worker, arrival.fresh.map_or(0, Span::len), arrival.wasted, self.now());
+        self.extend_credit(worker);
         if let Some(fresh) = arrival.fresh {
             self.strip.add(worker, fresh);
             if worker != OWN {
-                self.spots.note(worker, fresh);
+                self.spots.note(self.now(), worker, fresh);
+                self.order_samples();
             }
             let within = |at: u64| usize::try_from(at - offset).unwrap_or(bytes.len());
             let part = bytes.slice(within(fresh.start())..within(fresh.end()));
@@ -278,16 +286,28 @@ impl<'a> Segmented<'a> {
 
     fn take_stored(&mut self, stored: Stored) -> Result<(), Error> {
         match stored {
-            Stored::Written { worker, bytes } => self.crew.pay(worker, bytes),
+            Stored::Written { worker, bytes } => {
+                self.crew.settle(worker, bytes);
+                self.extend_credit(worker);
+            }
             Stored::Durable(bytes) => self.durable = bytes,
             Stored::Broken(error) => return Err(error),
         }
         Ok(())
     }
 
+    /// Gives a helper the credit that there is room for, as far as its bytes were checked.
+    fn extend_credit(&mut self, worker: u32) {
+        let allowance = self.spots.allowance(worker, self.now());
+        self.crew.extend_credit(worker, allowance);
+    }
+
     async fn tick(&mut self) -> Result<(), Error> {
         self.disk.sync(self.now()).await;
         self.show();
+        self.order_samples();
+        self.crew.helpers().into_iter().for_each(|worker| self.extend_credit(worker));
+        self.replace_silent();
         self.watch_silence();
         self.check_patience()
     }
@@ -305,6 +325,7 @@ impl<'a> Segmented<'a> {
     fn fetched(&self, verified: Verified, bytes: u64) -> Fetched {
         let seconds = self.now().saturating_sub(self.own_since).as_secs_f64().max(1e-3);
         let own_rate = self.crew.bytes_of_own_link() as f64 / seconds;
-        Fetched { verified, workers: self.crew.reports(), own_rate, bytes }
+        let checks = (verified == Verified::Sampled).then(|| self.spots.checks());
+        Fetched { verified, checks, workers: self.crew.reports(), own_rate, bytes }
     }
 }

@@ -229,7 +229,7 @@ impl<'a, 'b> Stream<'a, 'b> {
             Verdict::Wrong => return Err(wrong_digest()),
         };
         let workers = self.reports();
-        Ok(Fetched { verified, workers, own_rate: 0.0, bytes })
+        Ok(Fetched { verified, checks: None, workers, own_rate: 0.0, bytes })
     }
 
     /// Who brought what, also before the streams.

@@ -47,11 +47,6 @@ impl Strip {
         })
     }
 
-    /// Whether a former run left some of it.
-    pub(crate) fn has_earlier(&self) -> bool {
-        self.delivered.get(&Deliverer::Earlier).is_some_and(|spans| !spans.is_empty())
-    }
-
     /// The picture from the first byte on; each cell belongs to whoever delivered most of it.
     pub(crate) fn stretches(&self) -> Vec<Stretch> {
         let mut stretches: Vec<Stretch> = Vec::new();

@@ -4,6 +4,7 @@ use super::Segmented;
 use crate::event::Happening;
 use crate::lanes::Lanes;
 use crate::leader::peer::{Joined, News, Said};
+use crate::leader::samples::Risk;
 use crate::leader::single::OWN;
 use crate::{Error, ErrorKind};
 use haul_plan::WorkerId;
@@ -24,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long it waits while owners are being asked.
 const PATIENCE_ASKED: Duration = Duration::from_secs(60);
+
+/// How long a helper may bring nothing while another one waits for its place.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// How long farewells may take.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -57,26 +61,40 @@ impl Segmented<'_> {
 
     /// Lets a helper begin, or wait until there is work for it.
     pub(super) fn join(&mut self, joined: Joined) {
-        if self.crew.helping() >= AT_WORK {
+        if self.crew.helpers().len() >= AT_WORK {
             return self.spare.push_back(joined);
         }
-        let Joined { worker, name, address, hears_at, code, peer, lanes, frames } = joined;
-        self.telling.tell(Happening::Joined { worker, name: name.clone(), address, code });
-        self.crew.add_helper(worker, name, address, hears_at, peer, frames);
+        let Joined { worker, recruit, keys, code, lanes } = joined;
+        let (name, address) = (recruit.name.clone(), recruit.address);
+        let risk = if recruit.is_trusted { Risk::Trusted } else { Risk::Stranger { keys } };
+        self.telling.tell(Happening::Joined { worker, name, address, code });
+        self.spots.enter(worker, risk);
+        self.crew.add_helper(worker, recruit, self.now());
+        self.extend_credit(worker);
         self.planner.join(self.now(), WorkerId(worker), lanes);
     }
 
     pub(super) fn take_joined(&mut self, joined: Joined) {
         self.undecided = self.undecided.saturating_sub(1);
-        if self.crew.has(joined.peer) {
+        if self.crew.has(joined.recruit.peer) || !self.wants_helpers() {
             let reason = ByeReason::NotWanted;
-            return drop(joined.frames.send(Frame::Bye { reason }));
+            return drop(joined.recruit.frames.send(Frame::Bye { reason }));
         }
         match &mut self.waiting {
             Some((_, ready)) => ready.push(joined),
             None => self.join(joined),
         }
         self.start_if_enough();
+    }
+
+    /// Gives the place of a helper that has brought nothing for a while to one that waits for it.
+    pub(super) fn replace_silent(&mut self) {
+        if !self.spare.is_empty()
+            && let Some(worker) = self.crew.silent_for(SILENCE, self.now())
+        {
+            self.planner.leave(self.now(), WorkerId(worker));
+            self.lose(worker, ByeReason::Released, "it brought nothing while others wait".into());
+        }
     }
 
     pub(super) fn check_patience(&self) -> Result<(), Error> {
@@ -95,7 +113,7 @@ impl Segmented<'_> {
     pub(super) async fn farewell(&mut self, reason: ByeReason, heard: &mut mpsc::Receiver<News>) {
         for spare in self.spare.drain(..) {
             // Whoever has gone hears it no more.
-            let _ = spare.frames.send(Frame::Bye { reason });
+            let _ = spare.recruit.frames.send(Frame::Bye { reason });
         }
         let mut parting = self.crew.dismiss_helpers(reason);
         let parted = async {

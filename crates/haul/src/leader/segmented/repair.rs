@@ -45,9 +45,13 @@ impl Segmented<'_> {
 
     /// What can be said of a file that is right as far as anybody knows.
     fn judged(&self, verified: Verified) -> Verified {
-        let helped = self.strip.of_helpers().next().is_some();
-        let sampled = helped && self.spots.saw_all() && !self.strip.has_earlier();
+        let sampled = self.spots.checks().of > 0 && self.spots.are_complete();
         if verified == Verified::Unverified && sampled { Verified::Sampled } else { verified }
+    }
+
+    /// Whether others may bring bytes: not where what others brought had to be fetched again.
+    pub(super) const fn wants_helpers(&self) -> bool {
+        !matches!(self.repair, Repair::Redone(_))
     }
 
     /// Fetches everything again that may be wrong, over the own link alone.
