@@ -8,6 +8,7 @@ mod door;
 mod errand;
 mod former;
 mod guest;
+mod hosting;
 mod invite;
 mod job;
 mod leads;

@@ -13,7 +13,8 @@ use haul_lab::{Payload, Rate};
 use haul_link::{FrameReader, FrameWriter, Identity, LinkError, Me, PeerId, answer, secure};
 use haul_span::Span;
 use haul_wire::{Answer, Ask, Frame, Verdict};
-use std::collections::{BTreeSet, VecDeque};
+use scene::deliverer::{Deliverer, PIECE};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
@@ -25,9 +26,6 @@ use tokio::time::{sleep, timeout};
 const SIZE: u64 = 16 << 20;
 const ADDRESSES: u8 = 4;
 const KEYS: u8 = 4;
-
-/// Bytes of data in a frame.
-const PIECE: u64 = 64 << 10;
 
 /// For how long a hostile helper tries at most.
 const ENOUGH: Duration = Duration::from_secs(60);
@@ -186,53 +184,18 @@ async fn misbehave(
     let (reader, writer) = session.granted();
     match conduct {
         Conduct::Challenges => challenge(reader, writer).await,
-        _ => obey(reader, writer, conduct, payload).await,
-    }
-}
-
-/// Takes leases; delivers them with every byte wrong, or nothing of them.
-async fn obey(
-    mut reader: FrameReader,
-    mut writer: FrameWriter,
-    conduct: Conduct,
-    payload: Payload,
-) -> Result<(), LinkError> {
-    let (mut credit, mut leases) = (0, VecDeque::new());
-    loop {
-        match reader.next().await? {
-            Frame::Grant { lease, span } => leases.push_back((lease, span)),
-            Frame::Credit { bytes } => credit += u64::from(bytes),
-            Frame::Ping => writer.send(&Frame::Pong).await?,
-            Frame::Bye { .. } => return Ok(()),
-            _ => {}
-        }
-        if conduct == Conduct::Spoils {
-            spoil(&mut writer, &mut credit, &mut leases, payload).await?;
+        Conduct::Silent => listen(reader, writer).await,
+        _ => {
+            let spoil = |bytes: &mut [u8], _| bytes.iter_mut().for_each(|byte| *byte = !*byte);
+            Deliverer::new(payload, spoil).work(reader, writer).await
         }
     }
 }
 
-/// Delivers what there is credit for.
-async fn spoil(
-    writer: &mut FrameWriter,
-    credit: &mut u64,
-    leases: &mut VecDeque<(u32, Span)>,
-    payload: Payload,
-) -> Result<(), LinkError> {
-    while let Some((lease, span)) = leases.front_mut() {
-        let Some(piece) = span.first(PIECE.min(*credit)) else { return Ok(()) };
-        let mut bytes = payload.bytes(piece);
-        bytes.iter_mut().for_each(|byte| *byte = !*byte);
-        *credit -= piece.len();
-        let (lease, offset) = (*lease, piece.start());
-        writer.send(&Frame::Data { lease, offset, bytes: bytes.into() }).await?;
-        match span.from(piece.end()) {
-            Some(rest) => *span = rest,
-            None => {
-                leases.pop_front();
-                writer.send(&Frame::Done { lease }).await?;
-            }
-        }
+/// Takes leases, and delivers nothing of them.
+async fn listen(mut reader: FrameReader, mut writer: FrameWriter) -> Result<(), LinkError> {
+    while !matches!(reader.next().await?, Frame::Bye { .. }) {
+        writer.send(&Frame::Pong).await?;
     }
     Ok(())
 }

@@ -7,18 +7,13 @@ mod scene;
 use haul::{Event, Happening, Helpers, Home, Leader, Report, Verified};
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
-use haul_link::{FrameReader, FrameWriter};
-use haul_span::Span;
-use haul_wire::Frame;
+use scene::deliverer::{Deliverer, PIECE};
 use scene::signed_on;
 use std::net::Ipv4Addr;
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 
 const SIZE: u64 = 6 << 20;
-
-/// Bytes of data in a frame.
-const PIECE: u64 = 64 << 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_helper_of_rubbish_is_caught_by_samples_named_and_sent_away() {
@@ -126,39 +121,9 @@ impl Stage {
 
     /// Comes to whoever asks `socket` and delivers every lease at once, spoiled.
     async fn spoiler(&self, socket: &UdpSocket, spoil: impl Fn(&mut [u8], u64)) {
-        let (mut reader, mut writer) = signed_on(socket).await;
-        while let Some((lease, span)) = next_grant(&mut reader).await {
-            self.deliver(&mut writer, lease, span, &spoil).await;
-        }
-    }
-
-    async fn deliver(
-        &self,
-        writer: &mut FrameWriter,
-        lease: u32,
-        span: Span,
-        spoil: impl Fn(&mut [u8], u64),
-    ) {
-        let mut rest = Some(span);
-        while let Some(piece) = rest.and_then(|rest| rest.first(PIECE)) {
-            let mut bytes = self.payload.bytes(piece);
-            spoil(&mut bytes, piece.start());
-            let data = Frame::Data { lease, offset: piece.start(), bytes: bytes.into() };
-            // Whoever was sent away has nothing more to say.
-            let _ = writer.send(&data).await;
-            rest = span.from(piece.end());
-        }
-        let _ = writer.send(&Frame::Done { lease }).await;
-    }
-}
-
-async fn next_grant(reader: &mut FrameReader) -> Option<(u32, Span)> {
-    loop {
-        match reader.next().await {
-            Ok(Frame::Grant { lease, span }) => return Some((lease, span)),
-            Ok(Frame::Bye { .. }) | Err(_) => return None,
-            Ok(_) => {}
-        }
+        let (reader, writer) = signed_on(socket).await;
+        // Whoever was sent away has nothing more to say.
+        let _ = Deliverer::new(self.payload, spoil).work(reader, writer).await;
     }
 }
 

@@ -3,9 +3,10 @@
 
 use super::agenda::{Agenda, Deed, How};
 use super::errand::Errand;
+use super::hosting::Hosting;
 #[cfg(feature = "scan")]
 use super::peer::News;
-use super::peer::{Hosting, visit};
+use super::peer::visit;
 use super::search::Search;
 use crate::Error;
 #[cfg(feature = "scan")]

@@ -1,6 +1,7 @@
 //! Where helpers come in.
 
-use super::peer::{Hosting, host};
+use super::hosting::Hosting;
+use super::peer::host;
 use crate::inside::Inside;
 use crate::{Error, ErrorKind};
 use std::io;

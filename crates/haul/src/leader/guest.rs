@@ -1,8 +1,9 @@
 //! A helper at work for this leader: what it says, and what it is told.
 
 use super::errand::Work;
+use super::hosting::Hosting;
 use super::ledger::Ledger;
-use super::peer::{Hosting, News, Proofs, Said, reason_text};
+use super::peer::{News, Proofs, Said, reason_text};
 use super::proof_quota::Challenger;
 use crate::backpressure::{Backpressure, pending};
 use haul_link::{FrameReader, FrameWriter, LinkError, Session};

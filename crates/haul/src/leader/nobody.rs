@@ -1,6 +1,7 @@
 //! The word that nobody was found, and why that may be.
 
-use super::peer::{Hosting, News};
+use super::hosting::Hosting;
+use super::peer::News;
 use super::search::Search;
 use crate::doctor::{Facts, Met, Side, suspects};
 use crate::event::{Cause, Happening};

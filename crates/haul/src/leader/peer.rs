@@ -3,19 +3,16 @@
 use super::crew::Recruit;
 use super::errand::{Errand, Work};
 use super::guest::{End, Guest};
-use super::presence::{Presence, Present};
+use super::hosting::Hosting;
 use super::proof_quota::Challenger;
 use super::roll_call;
-use super::sightings::{Dial, Sightings, Unreached};
+use super::sightings::{Dial, Unreached};
 use crate::event::{Answer, Happening};
-use crate::trust::{Group, Role, Trust};
 use bytes::Bytes;
-use haul_link::{
-    Greeting, Identity, LinkError, Me, PeerId, Secured, Session, accept, dial, greet, interfaces,
-};
+use haul_link::{LinkError, Me, PeerId, Secured, Session, accept, dial, greet};
 use haul_wire::{ByeReason, Failure, Frame, Verdict};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -35,24 +32,6 @@ const PREPARING: u32 = 64;
 
 /// The answer to a helper's challenge, while it is worked out.
 pub(super) type Proofs = JoinSet<Result<[u8; 32], String>>;
-
-/// What every session of a job needs.
-pub(crate) struct Hosting {
-    pub(crate) identity: Identity,
-    pub(crate) trust: Trust,
-    pub(crate) group: Option<Group>,
-    /// Whether others than the group's machines are turned away.
-    pub(crate) group_only: bool,
-    pub(crate) machine: String,
-    pub(crate) ask: [u8; 16],
-    /// Where helpers hear asks unless they are known to do it elsewhere.
-    pub(crate) ask_port: u16,
-    pub(crate) presence: Arc<Presence>,
-    pub(crate) sightings: Sightings,
-    pub(crate) errand: Errand,
-    pub(crate) news: mpsc::Sender<News>,
-    pub(crate) workers: AtomicU32,
-}
 
 /// What sessions tell their job.
 pub(crate) enum News {
@@ -89,7 +68,7 @@ pub(crate) enum Said {
 }
 
 /// Why a session ended before the helper could join.
-enum Turned {
+pub(super) enum Turned {
     Broken(LinkError),
     Down(Answer, Option<String>),
 }
@@ -285,88 +264,6 @@ async fn prepare(
         }
     }
     Err(Turned::Down(Answer::No, Some("it does not get ready".into())))
-}
-
-impl Hosting {
-    /// Lets a machine that has greeted take part, or says why not. The same machine may dial and be
-    /// dialled at the same time: it takes part once.
-    fn let_in(&self, peer: PeerId, from: IpAddr, group: bool) -> Result<Present<'_>, &'static str> {
-        self.presence.note_answer(from);
-        if self.group_only && !group {
-            return Err("it is not of the group");
-        }
-        let is_welcome = || {
-            group
-                || self.presence.invited(from).is_some()
-                || is_on_link(from)
-                || self.trust.knows(Role::Helper, peer)
-        };
-        if !is_welcome() {
-            return Err("it comes from afar, and is neither known nor of the group");
-        }
-        self.presence.enter(peer, from, self.is_trusted(peer, group))
-    }
-
-    /// Whether a machine is of the group, or its key is known.
-    fn is_trusted(&self, peer: PeerId, group: bool) -> bool {
-        group || self.trust.knows(Role::Helper, peer)
-    }
-
-    /// A machine that has greeted, for a roll call.
-    fn present(
-        &self,
-        greeting: &Greeting,
-        peer: PeerId,
-        address: IpAddr,
-        how: &'static str,
-    ) -> roll_call::Present {
-        let name = greeting.name.clone();
-        let standing = self.trust.standing(Role::Helper, peer, &name, greeting.group);
-        roll_call::Present { address, name, id: peer.to_string(), standing, how }
-    }
-
-    fn note_unreached(&self, address: IpAddr, how: &'static str, error: &LinkError) {
-        self.sightings.note_dial(address, how, Dial::Failed(Unreached::from(error)));
-    }
-
-    /// How many machines have come to the door so far.
-    pub(crate) fn met(&self) -> u32 {
-        self.workers.load(Ordering::Relaxed) - 1
-    }
-
-    /// A job that has ended hears nothing more.
-    pub(crate) async fn tell(&self, news: News) {
-        let _ = self.news.send(news).await;
-    }
-
-    /// Tells that a machine's owner is being asked, and shows the code for them to type.
-    async fn tell_offered(
-        &self,
-        worker: u32,
-        name: &str,
-        address: SocketAddr,
-        code: &str,
-        peer: PeerId,
-        group: bool,
-    ) {
-        let standing = self.trust.standing(Role::Helper, peer, name, group);
-        let (name, code) = (name.to_owned(), code.to_owned());
-        self.tell(News::Told(Happening::Offered { worker, name, address, code, standing })).await;
-        self.tell(News::Offered).await;
-    }
-
-    async fn turned_down(&self, worker: u32, name: String, address: SocketAddr, turned: Turned) {
-        let (answer, because) = match turned {
-            Turned::Broken(error) => (Answer::No, Some(error.to_string())),
-            Turned::Down(answer, because) => (answer, because),
-        };
-        let declined = Happening::Answered { worker, name, address, answer, because };
-        self.tell(News::Declined(declined)).await;
-    }
-}
-
-fn is_on_link(address: IpAddr) -> bool {
-    interfaces().unwrap_or_default().iter().any(|network| network.has(address))
 }
 
 fn unexpected(awaiting: &'static str, frame: &Frame) -> Turned {

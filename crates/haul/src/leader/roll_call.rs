@@ -18,8 +18,9 @@
 //! ```
 
 use super::errand::Errand;
+use super::hosting::Hosting;
 use super::invite::Invitation;
-use super::peer::{Hosting, News};
+use super::peer::News;
 use super::search::Search;
 use super::sightings::{Dial, Sight, Unreached};
 use crate::trust::Standing;

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub(crate) mod deliverer;
 pub(crate) mod site;
 
 use haul::{Decision, Helper, HelperEvent, Home, Serving, Url};
