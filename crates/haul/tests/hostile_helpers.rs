@@ -41,6 +41,8 @@ enum Conduct {
     NeverReady,
     /// Challenges as often as it may.
     Challenges,
+    /// Delivers what it is asked for.
+    Helps,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,6 +67,48 @@ async fn a_download_beside_hostile_helpers_is_exact_and_names_the_addresses_that
         let spoiling: BTreeSet<IpAddr> = spoiling.map(|(at, _)| hostile(at).into()).collect();
         assert_eq!(blamed(&events), spoiling);
     }
+}
+
+/// As many as a leader puts to work at a time, and more.
+const PLACES: u8 = 64;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_helper_that_waits_for_a_place_gets_that_of_one_that_brings_nothing() {
+    let (folder, payload) = (TempDir::new().unwrap(), Payload::new(7, SIZE));
+    let origin = Origin::builder().serve("/file.bin", Resource::of(payload));
+    let origin = origin.shape(Shape::by_peer(Rate::mbit(8))).start().unwrap();
+    let mut sockets = Vec::new();
+    for at in 1..=PLACES / KEYS + 1 {
+        sockets.push((at, UdpSocket::bind((hostile(at), 0)).await.unwrap()));
+    }
+    let asked = sockets.iter().map(|(_, socket)| socket.local_addr().unwrap().to_string());
+    let leader = Leader::builder(origin.url("/file.bin").parse().unwrap())
+        .folder(folder.path())
+        .home(Home::at(folder.path().join("leader")))
+        .helpers(Helpers::only(asked))
+        .ports(0..=0);
+    let mut transfer = leader.build().unwrap().start();
+    let mut enemies = JoinSet::new();
+    let (at, friend) = sockets.pop().unwrap();
+    for (at, socket) in sockets {
+        let siege = besiege(socket, hostile(at), Conduct::Silent, payload);
+        enemies.spawn(timeout(ENOUGH, siege));
+    }
+    let mut places = 0;
+    let mut friend = Some(friend);
+    while let Some(event) = transfer.next_event().await {
+        places += usize::from(matches!(event.what, Happening::Joined { .. }));
+        if places == usize::from(PLACES)
+            && let Some(friend) = friend.take()
+        {
+            let help = besiege(friend, hostile(at), Conduct::Helps, payload);
+            enemies.spawn(timeout(ENOUGH, help));
+        }
+    }
+    let report = transfer.finish().await.unwrap();
+    assert_eq!(payload.first_difference(&report.path).unwrap(), None);
+    let friend = report.workers.iter().find(|it| it.address == Some(hostile(at).into()));
+    assert!(friend.is_some_and(|friend| friend.bytes > SIZE / 4), "{report:?}");
 }
 
 const fn hostile(at: u8) -> Ipv4Addr {
@@ -186,7 +230,10 @@ async fn misbehave(
         Conduct::Challenges => challenge(reader, writer).await,
         Conduct::Silent => listen(reader, writer).await,
         _ => {
-            let spoil = |bytes: &mut [u8], _| bytes.iter_mut().for_each(|byte| *byte = !*byte);
+            let spoil = |bytes: &mut [u8], _| {
+                let mask = if conduct == Conduct::Spoils { u8::MAX } else { 0 };
+                bytes.iter_mut().for_each(|byte| *byte ^= mask);
+            };
             Deliverer::new(payload, spoil).work(reader, writer).await
         }
     }
