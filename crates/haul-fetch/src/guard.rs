@@ -88,18 +88,16 @@ impl Guard {
     /// the URL may lead to.
     pub(crate) fn admit_url(&self, url: &Url, floor: AddressSpace) -> Result<(), Refusal> {
         match self {
-            Self::Open => Ok(()),
             Self::Spaces { .. } if floor > AddressSpace::Local && is_local_name(url) => {
                 Err(Refusal::Inward)
             }
-            Self::Spaces { .. } => Ok(()),
             Self::Public { .. } if !url.username().is_empty() || url.password().is_some() => {
                 Err(Refusal::Secret)
             }
             Self::Public { allowed, .. } if is_local_name(url) && allowed.is_empty() => {
                 Err(Refusal::Name)
             }
-            Self::Public { .. } => Ok(()),
+            Self::Open | Self::Spaces { .. } | Self::Public { .. } => Ok(()),
         }
     }
 
@@ -112,7 +110,9 @@ impl Guard {
     ) -> Result<Vec<SocketAddr>, Refusal> {
         match self {
             Self::Open => Ok(addresses),
-            Self::Spaces { local } => not_inward(&local.now().unwrap_or_default(), floor, addresses),
+            Self::Spaces { local } => {
+                not_inward(&local.now().unwrap_or_default(), floor, addresses)
+            }
             Self::Public { allowed, denied } => {
                 let (local, denied) = (is_local_name(url), denied.now()?);
                 addresses.iter().try_for_each(|&to| judge(to, local, allowed, &denied))?;
@@ -193,7 +193,8 @@ fn judge(
         return Err(Refusal::Name);
     }
     let denied = |ip: IpAddr| denied.iter().any(|network| network.contains(ip));
-    if AddressSpace::of(ip) != AddressSpace::Public || denied(ip) || carried(ip).is_some_and(denied) {
+    if AddressSpace::of(ip) != AddressSpace::Public || denied(ip) || carried(ip).is_some_and(denied)
+    {
         return Err(Refusal::Address);
     }
     if !matches!(address.port(), 80 | 443) {
@@ -231,6 +232,8 @@ const LOCAL_SUFFIXES: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::{Location, Trust};
+    use proptest::prelude::*;
     use std::sync::Mutex;
 
     fn public(allowed: &[&str], denied: &[&str]) -> Guard {
@@ -430,7 +433,9 @@ mod tests {
 
     #[test]
     fn local_names_and_secrets_are_refused_before_anything_is_resolved() {
-        let before = |guard: &Guard, url: &str| guard.admit_url(&Url::parse(url).unwrap(), AddressSpace::Loopback);
+        let before = |guard: &Guard, url: &str| {
+            guard.admit_url(&Url::parse(url).unwrap(), AddressSpace::Loopback)
+        };
         let guard = public(&[], &[]);
         for host in [
             "router",
@@ -457,5 +462,119 @@ mod tests {
         assert_eq!(guard.admit_url(&url, AddressSpace::Loopback), Ok(()));
         assert_eq!(guard.allows(&url, &["10.0.0.1:80".parse().unwrap()]), Ok(()));
         assert_eq!(guard.allows(&url, &["8.8.8.8:80".parse().unwrap()]), Err(Refusal::Name));
+    }
+
+    /// Networks around the machine: a private one, and one of public addresses.
+    fn around() -> Vec<Cidr> {
+        ["192.168.1.0/24", "11.22.33.0/24", "2606:4700:aaaa::/64"]
+            .map(|net| net.parse().unwrap())
+            .into()
+    }
+
+    fn outward(floor: AddressSpace, addresses: &[&str]) -> Result<Vec<String>, Refusal> {
+        let guard = Guard::Spaces { local: around().into() };
+        let url = Url::parse("http://example.org/").unwrap();
+        let to = |ip: &&str| SocketAddr::new(ip.parse().unwrap(), 80);
+        let admitted = guard.admit(&url, floor, addresses.iter().map(to).collect())?;
+        Ok(admitted.iter().map(|to| to.ip().to_string()).collect())
+    }
+
+    #[test]
+    fn spaces_lead_outward_only() {
+        use AddressSpace::{Documentation, Local, Loopback, Public};
+        let spaces = [Loopback, Local, Documentation, Public];
+        let addresses = ["127.0.0.1", "10.0.0.1", "203.0.113.1", "8.8.8.8"];
+        for (from, floor) in spaces.into_iter().enumerate() {
+            for (to, address) in addresses.into_iter().enumerate() {
+                let judged = outward(floor, &[address]);
+                let expected =
+                    if to >= from { Ok(vec![address.to_owned()]) } else { Err(Refusal::Inward) };
+                assert_eq!(judged, expected, "from {floor:?} to {address}");
+            }
+        }
+        for address in REFUSED {
+            assert_eq!(outward(Public, &[address]), Err(Refusal::Inward), "{address}");
+        }
+        for near in ["11.22.33.1", "::ffff:11.22.33.1", "64:ff9b::11.22.33.1", "2606:4700:aaaa::1"]
+        {
+            assert_eq!(outward(Public, &[near]), Err(Refusal::Inward), "{near}");
+            assert!(outward(Local, &[near]).is_ok(), "{near}");
+        }
+    }
+
+    #[test]
+    fn of_a_name_on_the_internet_local_addresses_do_not_count() {
+        let outward = |addresses: &[&str]| outward(AddressSpace::Loopback, addresses).unwrap();
+        assert_eq!(outward(&["10.0.0.1", "8.8.8.8", "::1", "fe80::1"]), ["8.8.8.8"]);
+        assert_eq!(outward(&["203.0.113.1", "127.0.0.1"]), ["203.0.113.1"]);
+        assert_eq!(outward(&["11.22.33.1", "9.9.9.9"]), ["9.9.9.9"]);
+        // The name of this machine itself.
+        assert_eq!(outward(&["127.0.1.1", "192.168.1.7"]), ["127.0.1.1", "192.168.1.7"]);
+        assert_eq!(outward(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_that_a_proxy_looks_up_is_judged_by_what_it_says() {
+        use AddressSpace::{Local, Loopback, Public};
+        let guard = Guard::Spaces { local: around().into() };
+        let named =
+            |host: &str| guard.named_space(&Url::parse(&format!("http://{host}/")).unwrap());
+        for (host, space) in [
+            ("localhost", Loopback),
+            ("LOCALHOST.", Loopback),
+            ("a.localhost", Loopback),
+            ("[::ffff:127.0.0.1]", Loopback),
+            ("0x7f.1", Loopback),
+            ("router", Local),
+            ("nas.local", Local),
+            ("a.home.arpa.", Local),
+            ("10.1", Local),
+            ("11.22.33.1", Local),
+            ("example.org", Public),
+            ("8.8.8.8", Public),
+        ] {
+            assert_eq!(named(host), space, "{host}");
+            let url = Url::parse(&format!("http://{host}/")).unwrap();
+            assert_eq!(guard.admit_named(&url, Public).is_ok(), space == Public, "{host}");
+            assert_eq!(Guard::Open.admit_named(&url, Public), Ok(()));
+        }
+    }
+
+    fn any_space() -> impl Strategy<Value = AddressSpace> {
+        use AddressSpace::{Documentation, Local, Loopback, Public};
+        prop_oneof![Just(Loopback), Just(Local), Just(Documentation), Just(Public)]
+    }
+
+    /// Addresses of all spaces, each about as often.
+    fn any_address() -> impl Strategy<Value = IpAddr> {
+        let v4 = |a, b| (any::<[u8; 2]>()).prop_map(move |[c, d]| IpAddr::from([a, b, c, d]));
+        let mapped = v4(10, 0).prop_map(|ip| match ip {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().into(),
+            v6 @ IpAddr::V6(_) => v6,
+        });
+        let v6 = any::<u128>().prop_map(|bits| IpAddr::V6(std::net::Ipv6Addr::from_bits(bits)));
+        prop_oneof![v4(127, 0), v4(192, 168), v4(8, 8), v4(11, 22), mapped, v6]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_admitted_is_further_in_than_any_who_led_there(
+            chain in prop::collection::vec(any_space(), 0..5),
+            addresses in prop::collection::vec(any_address(), 1..6),
+        ) {
+            let guard = Guard::Spaces { local: around().into() };
+            let url = Url::parse("http://example.org/").unwrap();
+            let typed = Location::named(url.clone(), Trust::Origin);
+            let led = chain.iter().fold(typed, |at, &by| at.onward(url.clone(), by));
+            let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| (ip, 80).into()).collect();
+            let admitted = guard.admit(&url, led.floor, addresses.clone()).unwrap_or_default();
+            for to in &admitted {
+                prop_assert!(chain.iter().all(|&by| guard.space(to.ip()) >= by));
+                prop_assert!(addresses.contains(to));
+            }
+            if chain.is_empty() {
+                prop_assert!(!admitted.is_empty(), "what the user names is asked");
+            }
+        }
     }
 }

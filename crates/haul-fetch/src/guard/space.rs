@@ -8,7 +8,7 @@ pub enum AddressSpace {
     /// This machine only.
     #[default]
     Loopback,
-    /// Networks that are not the internet, such as 192.168.0.0/16 and fe80::/10.
+    /// Networks that are not the internet, such as `192.168.0.0/16` and `fe80::/10`.
     Local,
     /// Networks of examples (RFC 5737, 3849, 9637), of which none is real.
     Documentation,
@@ -100,7 +100,10 @@ mod tests {
             (Local, &["10.0.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "198.18.0.1"]),
             (Local, &["::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "fe80::1", "fd00::1", "ff02::1"]),
             (Local, &["224.0.0.1", "255.255.255.255", "2002:0a00:1::1", "2001::1", "::8.8.8.8"]),
-            (Documentation, &["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "3fff::1"]),
+            (
+                Documentation,
+                &["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "3fff::1"],
+            ),
             (AddressSpace::Public, &["8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2606::1"]),
         ] {
             for address in addresses {
@@ -114,7 +117,7 @@ mod tests {
         fn no_form_of_an_ipv4_address_is_wider_than_it(bits: u32) {
             let v4 = Ipv4Addr::from_bits(bits);
             let space = AddressSpace::of(v4.into());
-            let [a, b] = [(bits >> 16) as u16, bits as u16];
+            let [.., a, b] = v4.to_ipv6_mapped().segments();
             for form in [
                 v4.to_ipv6_mapped(),
                 Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, a, b),

@@ -150,11 +150,7 @@ async fn over_socks(
 }
 
 /// What the proxy is asked to connect to; never nothing.
-async fn targets(
-    settings: &Settings,
-    to: &Location,
-    resolves: bool,
-) -> Result<Vec<Target>, Error> {
+async fn targets(settings: &Settings, to: &Location, resolves: bool) -> Result<Vec<Target>, Error> {
     let port = to.url.port_or_known_default().ok_or(Error::Url { why: "names no port" })?;
     if let (Some(Host::Domain(name)), true) = (to.url.host(), resolves) {
         return Ok(vec![Target::Name(name.trim_end_matches('.').to_owned(), port)]);
