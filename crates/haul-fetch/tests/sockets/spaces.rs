@@ -256,3 +256,24 @@ async fn what_is_around_the_machine_counts_as_local_even_where_its_address_is_pu
     .await;
     assert!(outside(unknown, &proxy).probe(&public()).await.is_ok());
 }
+
+/// Whoever opens a connection elsewhere would pass the guard by.
+#[test]
+fn only_connect_rs_opens_connections() {
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in folder.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let opens = ["TcpStream::connect", "TcpSocket::", "lookup_host", "to_socket_addrs"];
+            if opens.iter().any(|opens| text.contains(opens)) {
+                found.push(path.file_name().unwrap().to_owned());
+            }
+        }
+    }
+    assert_eq!(found, ["connect.rs"]);
+}
