@@ -28,6 +28,11 @@ pub(crate) struct Ways {
     #[arg(long)]
     no_proxy: bool,
 
+    /// Let servers on the internet lead to addresses of this machine and its networks, by redirects,
+    /// mirrors, Metalinks and checksums; an address that you name yourself needs no leave
+    #[arg(long)]
+    allow_private: bool,
+
     /// Speak HTTP/2 with an origin that offers it; helpers speak HTTP/1.1
     #[arg(long)]
     http2: bool,
@@ -68,6 +73,9 @@ impl Ways {
         };
         if self.http2 {
             leader = leader.http2();
+        }
+        if self.allow_private {
+            leader = leader.allow_private();
         }
         if let Some(text) = &secrets.netrc {
             leader = leader.netrc(text);

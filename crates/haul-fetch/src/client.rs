@@ -2,9 +2,9 @@ use crate::host::Hosts;
 use crate::open::Open;
 use crate::pool::Pool;
 use crate::request::{Headers, Location, Trust, tells_secrets};
-use crate::source::asked;
+use crate::source::judged;
 use crate::ways::{Cookies, Mirror, Netrc, Proxies};
-use crate::{Allowance, Error, Guard, Probe, RateLimit, Source, Validator, tls};
+use crate::{AddressSpace, Allowance, Error, Guard, Probe, RateLimit, Source, Validator, tls};
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -53,7 +53,7 @@ pub struct Options {
     pub limit: Option<RateLimit>,
     /// The local address to connect from, on a machine with several links.
     pub source_address: Option<IpAddr>,
-    /// Through whom to connect; not heeded unless the guard is open.
+    /// Through whom to connect; not heeded with [`Guard::Public`].
     pub proxies: Proxies,
     /// Users and passwords of hosts that the caller names.
     pub netrc: Netrc,
@@ -92,7 +92,7 @@ impl Client {
     /// `Range` or `Host`, and on root certificates that cannot be read.
     pub fn new(options: Options) -> Result<Self, Error> {
         let proxies =
-            if matches!(options.guard, Guard::Open) { options.proxies } else { Proxies::default() };
+            if options.guard.allows_proxies() { options.proxies } else { Proxies::default() };
         let tls = tls::config(&options.extra_roots)?;
         Ok(Self(Arc::new(Settings {
             headers: Headers::new(&options.headers)?,
@@ -156,7 +156,7 @@ impl Client {
     /// An origin that refuses or garbles a ranged request is asked once more without a range.
     /// Dropping the future ends the request.
     pub async fn probe(&self, url: &Url) -> Result<Probe, Error> {
-        Probe::ask(self, asked(self, url, Trust::Origin)?).await
+        Probe::ask(self, judged(self, Location::named(url.clone(), Trust::Origin))?).await
     }
 
     /// As [`probe`](Self::probe), where the file may be in several places: the first that has it, of
@@ -169,24 +169,53 @@ impl Client {
         mirrors: &[Mirror],
         length: Option<u64>,
     ) -> Result<Probe, Error> {
-        let mut sites = vec![Location { url: url.clone(), trust: Trust::Origin }];
-        sites.extend(mirrors.iter().map(Mirror::location));
+        self.probe_led(AddressSpace::default(), url, mirrors, length).await
+    }
+
+    /// As [`probe_any`](Self::probe_any), where `url` may lead to no narrower space than `floor`,
+    /// as somebody there has named it.
+    pub async fn probe_led(
+        &self,
+        floor: AddressSpace,
+        url: &Url,
+        mirrors: &[Mirror],
+        length: Option<u64>,
+    ) -> Result<Probe, Error> {
+        let first = Location { floor, ..Location::named(url.clone(), Trust::Origin) };
         let mut failure = None;
-        for site in sites {
-            let probed = match asked(self, &site.url, site.trust) {
+        for site in 0..=mirrors.len() {
+            let site = match site.checked_sub(1) {
+                Some(at) => mirrors[at].location(self.leads_to(url)),
+                None => first.clone(),
+            };
+            let probed = match judged(self, site) {
                 Ok(asked) => Probe::ask(self, asked).await,
                 Err(error) => Err(error),
             };
             match probed.and_then(|probe| probe.of_length(length)) {
                 Ok(probe) => {
                     let mut others = mirrors.to_vec();
-                    others.push(Mirror::named(url.clone()));
+                    others.push(Mirror::named(url.clone()).said_in(floor));
                     return Ok(probe.with_mirrors(&others));
                 }
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
         Err(failure.unwrap_or(Error::Url { why: "is missing" }))
+    }
+
+    /// The narrowest space that a URL may lead to which stands beside `url`, and was named by whoever
+    /// named that.
+    fn leads_to(&self, url: &Url) -> AddressSpace {
+        match self.0.proxies.toward(url) {
+            Some(_) => self.0.guard.named_space(url),
+            None => self.0.learned.of(url).space().unwrap_or(AddressSpace::Public),
+        }
+    }
+
+    /// The narrowest space that `url` may still lead to, after what was seen of its name.
+    pub fn space_of(&self, url: &Url) -> AddressSpace {
+        self.0.learned.of(url).space().unwrap_or_default()
     }
 
     /// Keeps the connection of a response that was read to its end, for the next request.

@@ -1,10 +1,10 @@
 use crate::client::Settings;
 use crate::connect::{Connected, Stream, connect, host_of, within};
 use crate::host::Place;
-use crate::request::{Get, for_http2, for_proxy};
+use crate::request::{Get, Location, for_http2, for_proxy};
 use crate::shared::Shared;
 use crate::ways::{Proxy, ProxyFault};
-use crate::{Error, Fault, Stage};
+use crate::{AddressSpace, Error, Fault, Stage};
 use bytes::Bytes;
 use h2::Reason;
 use http_body_util::Empty;
@@ -48,19 +48,21 @@ struct About {
     /// Who answers, for messages.
     host: String,
     peer: SocketAddr,
+    /// Where whoever answers is.
+    space: AddressSpace,
     /// Who reads the requests and passes them on.
     forward: Option<Proxy>,
 }
 
 impl Conn {
-    pub(crate) async fn open(settings: &Settings, url: &Url) -> Result<Self, Error> {
-        let place = Place::at(settings.learned.of(url));
-        Self::over(connect(settings, url).await?, url, place).await
+    pub(crate) async fn open(settings: &Settings, to: &Location) -> Result<Self, Error> {
+        let place = Place::at(settings.learned.of(&to.url));
+        Self::over(connect(settings, to).await?, &to.url, place).await
     }
 
     /// Speaks HTTP over a stream that leads to where `url` points.
     pub(crate) async fn over(connected: Connected, url: &Url, place: Place) -> Result<Self, Error> {
-        let Connected { stream, peer, forward, is_http2 } = connected;
+        let Connected { stream, peer, space, forward, is_http2 } = connected;
         let host = match &forward {
             Some(proxy) => format!("{} through the proxy {}", host_of(url), proxy.name()),
             None => host_of(url),
@@ -71,7 +73,7 @@ impl Conn {
             own(stream).await
         };
         let link = link.map_err(|source| lost(&host, 0, source))?;
-        let about = Arc::new(About { origin: url.origin(), host, peer, forward });
+        let about = Arc::new(About { origin: url.origin(), host, peer, space, forward });
         Ok(Self { link, about, place: Some(place) })
     }
 
@@ -117,9 +119,14 @@ impl Conn {
         matches!(self.link, Link::Shared(_))
     }
 
-    /// Whether requests for `url` may go over this connection.
-    pub(crate) fn serves(&self, url: &Url) -> bool {
-        self.about.origin == url.origin()
+    /// The space that whoever answers is in.
+    pub(crate) fn space(&self) -> AddressSpace {
+        self.about.space
+    }
+
+    /// Whether requests for a location may go over this connection.
+    pub(crate) fn serves(&self, to: &Location) -> bool {
+        self.about.origin == to.url.origin() && self.about.space >= to.floor
     }
 
     /// Sends a request and waits for the head of its response.

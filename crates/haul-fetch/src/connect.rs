@@ -2,9 +2,10 @@
 
 use crate::allowance::Allowed;
 use crate::client::Settings;
+use crate::request::Location;
 use crate::tls::HTTP2;
 use crate::ways::{Proxy, connect_through};
-use crate::{Error, Refusal, Stage};
+use crate::{AddressSpace, Error, Refusal, Stage};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::future::{Future, poll_fn};
@@ -32,45 +33,61 @@ pub(crate) struct Connected {
     pub(crate) stream: Box<dyn Stream>,
     /// Who is at the other end of the TCP connection.
     pub(crate) peer: SocketAddr,
+    /// The space that the origin is in.
+    pub(crate) space: AddressSpace,
     /// The proxy that reads the requests.
     pub(crate) forward: Option<Proxy>,
     /// The origin has chosen HTTP/2.
     pub(crate) is_http2: bool,
 }
 
-/// Connects to where `url` points: through its proxy, or else itself, if the guard allows; the
-/// address is then the one that was judged.
-pub(crate) async fn connect(settings: &Settings, url: &Url) -> Result<Connected, Error> {
+/// Connects to a location: through its proxy, or else itself, if the guard allows; the address is
+/// then the one that was judged.
+pub(crate) async fn connect(settings: &Settings, to: &Location) -> Result<Connected, Error> {
+    let url = &to.url;
     if let Some(proxy) = settings.proxies.toward(url) {
         // Boxed, as it is rare and needs much more room than what is usual.
-        return Box::pin(connect_through(settings, proxy, url)).await;
+        return Box::pin(connect_through(settings, proxy, to)).await;
     }
     let host = host_of(url);
     let refused = |why| Error::Refused { host: host.clone(), why };
-    settings.guard.admit_url(url).map_err(refused)?;
+    settings.guard.admit_url(url, to.floor).map_err(refused)?;
     if settings.allowance.as_ref().is_some_and(|allowance| !allowance.admits(&host)) {
         return Err(refused(Refusal::Owner));
     }
     let limit = settings.timeouts.connect;
-    let port = url.port_or_known_default().ok_or(Error::Url { why: "names no port" })?;
-    let resolved = resolve(settings, url.host(), port);
-    let addresses = within(limit, &host, Stage::Resolve, resolved).await?;
-    settings.guard.admit(url, &addresses).map_err(refused)?;
+    let addresses = judged(settings, to).await?;
     let (stream, peer) =
         within(limit, &host, Stage::Connect, race(settings, &host, interleaved(addresses))).await?;
     if stream.peer_addr().ok() != Some(peer) {
         return Err(refused(Refusal::Peer));
     }
-    debug!(%host, %peer, "connected");
+    let space = settings.guard.space(peer.ip());
+    debug!(%host, %peer, ?space, "connected");
     let stream: Box<dyn Stream> = match &settings.allowance {
         Some(allowance) => Box::new(Allowed::new(stream, Arc::clone(allowance))),
         None => Box::new(stream),
     };
     if url.scheme() == "http" {
-        return Ok(Connected { stream, peer, forward: None, is_http2: false });
+        return Ok(Connected { stream, peer, space, forward: None, is_http2: false });
     }
     let (stream, is_http2) = secure(settings, url, stream).await?;
-    Ok(Connected { stream, peer, forward: None, is_http2 })
+    Ok(Connected { stream, peer, space, forward: None, is_http2 })
+}
+
+/// The addresses of a location that may be connected to.
+pub(crate) async fn judged(settings: &Settings, to: &Location) -> Result<Vec<SocketAddr>, Error> {
+    let (url, host) = (&to.url, host_of(&to.url));
+    let port = url.port_or_known_default().ok_or(Error::Url { why: "names no port" })?;
+    let resolved = resolve(settings, url.host(), port);
+    let addresses = within(settings.timeouts.connect, &host, Stage::Resolve, resolved).await?;
+    let (known, guard) = (settings.learned.of(url), &settings.guard);
+    let floor = to.floor.max(known.space().unwrap_or_default());
+    let addresses = guard
+        .admit(url, floor, addresses)
+        .map_err(|why| Error::Refused { host: host.clone(), why })?;
+    known.is_in(addresses.iter().map(|to| guard.space(to.ip())).min().unwrap_or_default());
+    Ok(addresses)
 }
 
 /// Connects to a host that the caller chose; no guard is asked.

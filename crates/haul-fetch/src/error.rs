@@ -191,6 +191,8 @@ pub enum Retry {
 pub enum Refusal {
     /// The address is not public, or denied.
     Address,
+    /// The address is of this machine or its networks, and was named from outside of them.
+    Inward,
     /// The name belongs to a local network.
     Name,
     /// The machine's owner does not want this host to be asked.

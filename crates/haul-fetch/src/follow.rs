@@ -6,7 +6,7 @@ use crate::connect::host_of;
 use crate::head::{self, ContentRange};
 use crate::host::Place;
 use crate::request::{self, Location, Wanted};
-use crate::{Backoff, Client, Error, Retry};
+use crate::{AddressSpace, Backoff, Client, Error, Retry};
 use hyper::body::Incoming;
 use hyper::{Response, StatusCode};
 use std::time::SystemTime;
@@ -54,7 +54,7 @@ pub(crate) async fn fetch(
         let exchanged = exchange(client, &location, wanted, conn.take()).await;
         let (used, response) =
             exchanged.inspect_err(|error| note_refusal(client, &location, error))?;
-        match redirect(&location, &response)? {
+        match redirect(&location, used.space(), &response)? {
             None => {
                 let answer = Answer { conn: used, response, location };
                 note_business(client, &answer);
@@ -100,9 +100,9 @@ async fn exchange(
 ) -> Result<(Conn, Response<Incoming>), Error> {
     let settings: &Settings = &client.0;
     settings.learned.of(&location.url).rested().await;
-    let kept = conn.filter(|conn| conn.is_open() && conn.serves(&location.url));
+    let kept = conn.filter(|conn| conn.is_open() && conn.serves(location));
     let place = || Place::at(settings.learned.of(&location.url));
-    if let Some(mut conn) = kept.or_else(|| settings.pool.take(&location.url, place)) {
+    if let Some(mut conn) = kept.or_else(|| settings.pool.take(location, place)) {
         match conn.send(settings, request::get(client, location, wanted)?).await {
             Ok(response) => return Ok((conn, response)),
             // A server may close an idle connection while a request is on its way to it.
@@ -110,15 +110,16 @@ async fn exchange(
             Err(error) => return Err(error),
         }
     }
-    let mut conn = Conn::open(settings, &location.url).await?;
+    let mut conn = Conn::open(settings, location).await?;
     settings.pool.share(&conn);
     let response = conn.send(settings, request::get(client, location, wanted)?).await?;
     Ok((conn, response))
 }
 
-/// Where a response sends the request on to, if it does.
+/// Where a response that came from this space sends the request on to, if it does.
 pub(crate) fn redirect(
     from: &Location,
+    space: AddressSpace,
     response: &Response<Incoming>,
 ) -> Result<Option<Location>, Error> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -132,7 +133,7 @@ pub(crate) fn redirect(
         return Err(Error::Downgrade { host: host() });
     }
     debug!(from = host(), to = host_of(&url), "redirected");
-    Ok(Some(from.onward(url)))
+    Ok(Some(from.onward(url, space)))
 }
 
 /// Whether haul can fetch from `url`.

@@ -11,7 +11,7 @@ use crate::probe::shown;
 use crate::request::{self, Location, Trust, Wanted};
 use crate::validator::Version;
 use crate::ways::Links;
-use crate::{Client, Digest, Error, Options, Probe, Source, Validator, head, name};
+use crate::{AddressSpace, Client, Digest, Error, Options, Probe, Source, Validator, head, name};
 use haul_span::Span;
 use hyper::header::{CONTENT_DISPOSITION, HeaderMap, HeaderName, HeaderValue};
 use std::io::{self, Cursor};
@@ -45,7 +45,7 @@ pub fn fields(lines: &[u8]) {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     Digest::stated(text("repr-digest"), text("digest"));
     for link in Links::of(&headers, &origin()).mirrors {
-        assert!(link.location().url.username().is_empty());
+        assert!(link.location(AddressSpace::Public).url.username().is_empty());
     }
 }
 
@@ -61,10 +61,10 @@ pub fn file_name(disposition: &[u8], path: &str) -> String {
 /// Takes a URL for what a user gives, or for where a server redirects to, and makes requests.
 pub fn url(text: &str) {
     let user = Url::parse("https://user:password@origin.example/file").expect("it is a URL");
-    let from = Location { url: user, trust: Trust::Origin };
+    let from = Location::named(user, Trust::Origin);
     let client = client();
     for url in [Url::parse(text), from.url.join(text)].into_iter().flatten() {
-        let to = from.onward(url);
+        let to = from.onward(url, AddressSpace::Public);
         let Ok(request) = request::get(&client, &to, Wanted::WholeRange) else { continue };
         let elsewhere = to.url.origin() != from.url.origin();
         assert!(!(elsewhere && request.headers().contains_key("authorization")));
@@ -98,7 +98,7 @@ async fn play_part(bytes: &[u8]) -> Result<(), Error> {
 async fn play_probe(bytes: &[u8]) -> Result<(), Error> {
     let client = client();
     let answer = answer(&client, Wanted::WholeRange, bytes).await?;
-    if redirect(&answer.location, &answer.response)?.is_some() {
+    if redirect(&answer.location, answer.conn.space(), &answer.response)?.is_some() {
         return Ok(());
     }
     let shown = shown(&answer)?;
@@ -120,11 +120,12 @@ async fn drain(open: &mut Open) -> Result<u64, Error> {
 }
 
 async fn answer(client: &Client, wanted: Wanted<'_>, bytes: &[u8]) -> Result<Answer, Error> {
-    let location = Location { url: origin(), trust: Trust::Origin };
+    let location = Location::named(origin(), Trust::Origin);
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
     let stream = Box::new(Script { says: Cursor::new(bytes.to_vec()), asked: false, waits: None });
     let place = Place::at(client.0.learned.of(&location.url));
-    let connected = Connected { stream, peer, forward: None, is_http2: false };
+    let space = AddressSpace::Public;
+    let connected = Connected { stream, peer, space, forward: None, is_http2: false };
     let mut conn = Conn::over(connected, &location.url, place).await?;
     let response = conn.send(&client.0, request::get(client, &location, wanted)?).await?;
     Ok(Answer { conn, response, location })

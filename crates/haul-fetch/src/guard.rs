@@ -1,6 +1,11 @@
+mod space;
+
+pub use space::AddressSpace;
+
 use crate::{Cidr, Refusal};
+use space::carried;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use url::{Host, Url};
 
@@ -14,6 +19,18 @@ pub enum Guard {
     /// Anywhere: for whoever asks on their own behalf.
     #[default]
     Open,
+    /// Wherever the caller points, and wherever whoever answers could connect to by itself: for
+    /// whoever asks on their own behalf, and is sent on by strangers.
+    ///
+    /// What is said in one [`AddressSpace`] leads to that or a wider one: a server on the internet
+    /// leads to no address of a local network or of this machine, and one on a local network to
+    /// none of this machine. A name that once had an address in one space has none in a narrower
+    /// one later; of a name with addresses on the internet and others only the former count.
+    Spaces {
+        /// Public addresses that count as local: networks on the machine's own interfaces, its
+        /// gateways and its name servers. While nobody can say, none do.
+        local: Denied,
+    },
     /// Public addresses on ports 80 and 443: for whoever fetches what a stranger names.
     ///
     /// A name of which any address is refused is refused whole. So are URLs with a user or a
@@ -60,34 +77,108 @@ impl fmt::Debug for Denied {
 }
 
 impl Guard {
-    /// What it says of a URL whose name has these addresses: all that is asked of it before a
-    /// connection is made to one of them.
+    /// What it says of a URL that the caller names and whose name has these addresses: all that is
+    /// asked of it before a connection is made to one of them.
     pub fn allows(&self, url: &Url, addresses: &[SocketAddr]) -> Result<(), Refusal> {
-        self.admit_url(url)?;
-        self.admit(url, addresses)
+        self.admit_url(url, AddressSpace::Loopback)?;
+        self.admit(url, AddressSpace::Loopback, addresses.to_vec()).map(drop)
     }
 
-    /// Refuses what can be refused before a name is resolved.
-    pub(crate) fn admit_url(&self, url: &Url) -> Result<(), Refusal> {
-        let Self::Public { allowed, .. } = self else { return Ok(()) };
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(Refusal::Secret);
+    /// Refuses what can be refused before a name is resolved. `floor` is the narrowest space that
+    /// the URL may lead to.
+    pub(crate) fn admit_url(&self, url: &Url, floor: AddressSpace) -> Result<(), Refusal> {
+        match self {
+            Self::Spaces { .. } if floor > AddressSpace::Local && is_local_name(url) => {
+                Err(Refusal::Inward)
+            }
+            Self::Public { .. } if !url.username().is_empty() || url.password().is_some() => {
+                Err(Refusal::Secret)
+            }
+            Self::Public { allowed, .. } if is_local_name(url) && allowed.is_empty() => {
+                Err(Refusal::Name)
+            }
+            Self::Open | Self::Spaces { .. } | Self::Public { .. } => Ok(()),
         }
-        if is_local_name(url) && allowed.is_empty() {
-            return Err(Refusal::Name);
-        }
-        Ok(())
     }
 
-    /// Refuses the whole name if any of its addresses is refused.
-    pub(crate) fn admit(&self, url: &Url, addresses: &[SocketAddr]) -> Result<(), Refusal> {
-        let Self::Public { allowed, denied } = self else { return Ok(()) };
-        let (local, denied) = (is_local_name(url), denied.now()?);
-        addresses.iter().try_for_each(|&address| judge(address, local, allowed, &denied))
+    /// Those of the addresses that may be connected to; never none of some.
+    pub(crate) fn admit(
+        &self,
+        url: &Url,
+        floor: AddressSpace,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, Refusal> {
+        match self {
+            Self::Open => Ok(addresses),
+            Self::Spaces { local } => {
+                not_inward(&local.now().unwrap_or_default(), floor, addresses)
+            }
+            Self::Public { allowed, denied } => {
+                let (local, denied) = (is_local_name(url), denied.now()?);
+                addresses.iter().try_for_each(|&to| judge(to, local, allowed, &denied))?;
+                Ok(addresses)
+            }
+        }
+    }
+
+    /// The space that an address counts for where others are led to from there. Where spaces are
+    /// not what is judged by, nothing is narrower than anything else.
+    pub(crate) fn space(&self, ip: IpAddr) -> AddressSpace {
+        match self {
+            Self::Spaces { local } => space_beside(&local.now().unwrap_or_default(), ip),
+            Self::Open | Self::Public { .. } => AddressSpace::Public,
+        }
+    }
+
+    /// The space of what `url` names, where a proxy looks up the name: that of a literal, and for
+    /// names what they are said to be.
+    pub(crate) fn named_space(&self, url: &Url) -> AddressSpace {
+        match (self, url.host()) {
+            (Self::Open | Self::Public { .. }, _) | (_, None) => AddressSpace::Public,
+            (_, Some(Host::Ipv4(ip))) => self.space(ip.into()),
+            (_, Some(Host::Ipv6(ip))) => self.space(ip.into()),
+            (_, Some(Host::Domain(name))) if is_localhost(name) => AddressSpace::Loopback,
+            (_, Some(Host::Domain(_))) if is_local_name(url) => AddressSpace::Local,
+            (_, Some(Host::Domain(_))) => AddressSpace::Public,
+        }
+    }
+
+    /// What it says of a URL that a proxy is to connect to.
+    pub(crate) fn admit_named(&self, url: &Url, floor: AddressSpace) -> Result<(), Refusal> {
+        if self.named_space(url) >= floor { Ok(()) } else { Err(Refusal::Inward) }
+    }
+
+    /// Whether a proxy may connect in the caller's stead: it looks up names itself, where nobody
+    /// judges what they lead to.
+    pub(crate) fn allows_proxies(&self) -> bool {
+        !matches!(self, Self::Public { .. })
     }
 }
 
-/// The one place that decides about an address.
+/// Those of the addresses that are at `floor` or wider, without local ones that stand beside ones
+/// of the internet: whoever answers for a name could lead inward by them.
+fn not_inward(
+    local: &[Cidr],
+    floor: AddressSpace,
+    mut addresses: Vec<SocketAddr>,
+) -> Result<Vec<SocketAddr>, Refusal> {
+    let space = |to: &SocketAddr| space_beside(local, to.ip());
+    let is_outward = addresses.iter().any(|to| space(to) > AddressSpace::Local);
+    let floor = if is_outward { floor.max(AddressSpace::Documentation) } else { floor };
+    let had_some = !addresses.is_empty();
+    addresses.retain(|to| space(to) >= floor);
+    if had_some && addresses.is_empty() { Err(Refusal::Inward) } else { Ok(addresses) }
+}
+
+/// The space of an address on a machine with these networks around it.
+fn space_beside(local: &[Cidr], ip: IpAddr) -> AddressSpace {
+    let (ip, space) = (ip.to_canonical(), AddressSpace::of(ip));
+    let is_local = |ip: IpAddr| local.iter().any(|network| network.contains(ip));
+    let is_near = is_local(ip) || carried(ip).is_some_and(is_local);
+    if is_near { space.min(AddressSpace::Local) } else { space }
+}
+
+/// The one place that decides about an address for whoever fetches what a stranger names.
 fn judge(
     address: SocketAddr,
     local_name: bool,
@@ -102,7 +193,8 @@ fn judge(
         return Err(Refusal::Name);
     }
     let denied = |ip: IpAddr| denied.iter().any(|network| network.contains(ip));
-    if !is_public(ip) || denied(ip) || carried(ip).is_some_and(denied) {
+    if AddressSpace::of(ip) != AddressSpace::Public || denied(ip) || carried(ip).is_some_and(denied)
+    {
         return Err(Refusal::Address);
     }
     if !matches!(address.port(), 80 | 443) {
@@ -111,26 +203,10 @@ fn judge(
     Ok(())
 }
 
-/// Whether the registries of special-purpose addresses leave `ip` to the public internet.
-fn is_public(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(_) => !SPECIAL_V4.iter().any(|network| network.contains(ip)),
-        IpAddr::V6(_) => {
-            let special = SPECIAL_V6.iter().any(|network| network.contains(ip));
-            let unicast = UNICAST_V6.contains(ip) && !special;
-            (unicast || TRANSLATED_V6.contains(ip)) && carried(ip).is_none_or(is_public)
-        }
-    }
-}
-
-/// The IPv4 address that an IPv6 address leads to: behind the well-known prefix of translators
-/// (RFC 6052 §2.1), or at the end of an ISATAP tunnel under any prefix (RFC 5214 §6.1).
-fn carried(ip: IpAddr) -> Option<IpAddr> {
-    let IpAddr::V6(v6) = ip else { return None };
-    let [.., scope, isatap, _, _] = v6.segments();
-    let tunnelled = matches!((scope, isatap), (0 | 0x200, 0x5efe));
-    let [.., a, b, c, d] = v6.octets();
-    (tunnelled || TRANSLATED_V6.contains(ip)).then(|| Ipv4Addr::new(a, b, c, d).into())
+/// RFC 6761 §6.3.
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 fn is_local_name(url: &Url) -> bool {
@@ -153,43 +229,11 @@ const LOCAL_SUFFIXES: &[&str] = &[
     ".home.arpa",
 ];
 
-/// The IANA IPv4 special-purpose registry (RFC 6890) without what it calls globally reachable,
-/// and multicast. Blocks are denied whole where only single addresses of them are reachable.
-const SPECIAL_V4: &[Cidr] = &[
-    Cidr::v4([0, 0, 0, 0], 8),       // this network, RFC 791
-    Cidr::v4([10, 0, 0, 0], 8),      // private use, RFC 1918
-    Cidr::v4([100, 64, 0, 0], 10),   // shared by carriers, RFC 6598
-    Cidr::v4([127, 0, 0, 0], 8),     // loopback, RFC 1122
-    Cidr::v4([169, 254, 0, 0], 16),  // link local, RFC 3927
-    Cidr::v4([172, 16, 0, 0], 12),   // private use, RFC 1918
-    Cidr::v4([192, 0, 0, 0], 24),    // protocol assignments, RFC 6890
-    Cidr::v4([192, 0, 2, 0], 24),    // documentation, RFC 5737
-    Cidr::v4([192, 88, 99, 0], 24),  // 6to4 relays, RFC 7526
-    Cidr::v4([192, 168, 0, 0], 16),  // private use, RFC 1918
-    Cidr::v4([198, 18, 0, 0], 15),   // benchmarks, RFC 2544
-    Cidr::v4([198, 51, 100, 0], 24), // documentation, RFC 5737
-    Cidr::v4([203, 0, 113, 0], 24),  // documentation, RFC 5737
-    Cidr::v4([224, 0, 0, 0], 4),     // multicast, RFC 5771
-    Cidr::v4([240, 0, 0, 0], 4),     // reserved and broadcast, RFC 1112, 8190
-];
-
-/// Global unicast (RFC 4291 §2.4); everything outside it is refused without a list.
-const UNICAST_V6: Cidr = Cidr::v6([0x2000, 0, 0], 3);
-
-/// The well-known prefix of translators (RFC 6052); what it carries is judged.
-const TRANSLATED_V6: Cidr = Cidr::v6([0x64, 0xff9b, 0], 96);
-
-/// What the IANA IPv6 special-purpose registry reserves inside global unicast.
-const SPECIAL_V6: &[Cidr] = &[
-    Cidr::v6([0x2001, 0, 0], 23), // protocol assignments with Teredo, RFC 2928, 4380
-    Cidr::v6([0x2001, 0xdb8, 0], 32), // documentation, RFC 3849
-    Cidr::v6([0x2002, 0, 0], 16), // 6to4, RFC 3056
-    Cidr::v6([0x3fff, 0, 0], 20), // documentation, RFC 9637
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::{Location, Trust};
+    use proptest::prelude::*;
     use std::sync::Mutex;
 
     fn public(allowed: &[&str], denied: &[&str]) -> Guard {
@@ -201,7 +245,7 @@ mod tests {
     /// What is said of an address that a name of the public internet has.
     fn verdict(guard: &Guard, address: &str) -> Result<(), Refusal> {
         let url = Url::parse("http://example.org/").unwrap();
-        guard.admit(&url, &[SocketAddr::new(address.parse().unwrap(), 443)])
+        guard.allows(&url, &[SocketAddr::new(address.parse().unwrap(), 443)])
     }
 
     /// First and last address of every block that is refused, and of every way to spell one.
@@ -371,7 +415,7 @@ mod tests {
     fn other_ports_than_the_webs_open_in_allowed_networks_only() {
         let guard = public(&["10.0.0.0/8"], &[]);
         let url = Url::parse("http://example.org/").unwrap();
-        let judge = |address: &str| guard.admit(&url, &[address.parse().unwrap()]);
+        let judge = |address: &str| guard.allows(&url, &[address.parse().unwrap()]);
         assert_eq!(judge("8.8.8.8:80"), Ok(()));
         assert_eq!(judge("8.8.8.8:22"), Err(Refusal::Port));
         assert_eq!(judge("[2606:2800::1]:8080"), Err(Refusal::Port));
@@ -383,13 +427,15 @@ mod tests {
         let url = Url::parse("http://example.org/").unwrap();
         let (public_one, private) = ("8.8.8.8:80".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
         let guard = public(&[], &[]);
-        assert_eq!(guard.admit(&url, &[public_one]), Ok(()));
-        assert_eq!(guard.admit(&url, &[public_one, private]), Err(Refusal::Address));
+        assert_eq!(guard.allows(&url, &[public_one]), Ok(()));
+        assert_eq!(guard.allows(&url, &[public_one, private]), Err(Refusal::Address));
     }
 
     #[test]
     fn local_names_and_secrets_are_refused_before_anything_is_resolved() {
-        let before = |guard: &Guard, url: &str| guard.admit_url(&Url::parse(url).unwrap());
+        let before = |guard: &Guard, url: &str| {
+            guard.admit_url(&Url::parse(url).unwrap(), AddressSpace::Loopback)
+        };
         let guard = public(&[], &[]);
         for host in [
             "router",
@@ -413,8 +459,122 @@ mod tests {
     fn a_local_name_may_lead_into_an_allowed_network_only() {
         let guard = public(&["10.0.0.0/8"], &[]);
         let url = Url::parse("http://nas.lan/").unwrap();
-        assert_eq!(guard.admit_url(&url), Ok(()));
-        assert_eq!(guard.admit(&url, &["10.0.0.1:80".parse().unwrap()]), Ok(()));
-        assert_eq!(guard.admit(&url, &["8.8.8.8:80".parse().unwrap()]), Err(Refusal::Name));
+        assert_eq!(guard.admit_url(&url, AddressSpace::Loopback), Ok(()));
+        assert_eq!(guard.allows(&url, &["10.0.0.1:80".parse().unwrap()]), Ok(()));
+        assert_eq!(guard.allows(&url, &["8.8.8.8:80".parse().unwrap()]), Err(Refusal::Name));
+    }
+
+    /// Networks around the machine: a private one, and one of public addresses.
+    fn around() -> Vec<Cidr> {
+        ["192.168.1.0/24", "11.22.33.0/24", "2606:4700:aaaa::/64"]
+            .map(|net| net.parse().unwrap())
+            .into()
+    }
+
+    fn outward(floor: AddressSpace, addresses: &[&str]) -> Result<Vec<String>, Refusal> {
+        let guard = Guard::Spaces { local: around().into() };
+        let url = Url::parse("http://example.org/").unwrap();
+        let to = |ip: &&str| SocketAddr::new(ip.parse().unwrap(), 80);
+        let admitted = guard.admit(&url, floor, addresses.iter().map(to).collect())?;
+        Ok(admitted.iter().map(|to| to.ip().to_string()).collect())
+    }
+
+    #[test]
+    fn spaces_lead_outward_only() {
+        use AddressSpace::{Documentation, Local, Loopback, Public};
+        let spaces = [Loopback, Local, Documentation, Public];
+        let addresses = ["127.0.0.1", "10.0.0.1", "203.0.113.1", "8.8.8.8"];
+        for (from, floor) in spaces.into_iter().enumerate() {
+            for (to, address) in addresses.into_iter().enumerate() {
+                let judged = outward(floor, &[address]);
+                let expected =
+                    if to >= from { Ok(vec![address.to_owned()]) } else { Err(Refusal::Inward) };
+                assert_eq!(judged, expected, "from {floor:?} to {address}");
+            }
+        }
+        for address in REFUSED {
+            assert_eq!(outward(Public, &[address]), Err(Refusal::Inward), "{address}");
+        }
+        for near in ["11.22.33.1", "::ffff:11.22.33.1", "64:ff9b::11.22.33.1", "2606:4700:aaaa::1"]
+        {
+            assert_eq!(outward(Public, &[near]), Err(Refusal::Inward), "{near}");
+            assert!(outward(Local, &[near]).is_ok(), "{near}");
+        }
+    }
+
+    #[test]
+    fn of_a_name_on_the_internet_local_addresses_do_not_count() {
+        let outward = |addresses: &[&str]| outward(AddressSpace::Loopback, addresses).unwrap();
+        assert_eq!(outward(&["10.0.0.1", "8.8.8.8", "::1", "fe80::1"]), ["8.8.8.8"]);
+        assert_eq!(outward(&["203.0.113.1", "127.0.0.1"]), ["203.0.113.1"]);
+        assert_eq!(outward(&["11.22.33.1", "9.9.9.9"]), ["9.9.9.9"]);
+        // The name of this machine itself.
+        assert_eq!(outward(&["127.0.1.1", "192.168.1.7"]), ["127.0.1.1", "192.168.1.7"]);
+        assert_eq!(outward(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_that_a_proxy_looks_up_is_judged_by_what_it_says() {
+        use AddressSpace::{Local, Loopback, Public};
+        let guard = Guard::Spaces { local: around().into() };
+        let named =
+            |host: &str| guard.named_space(&Url::parse(&format!("http://{host}/")).unwrap());
+        for (host, space) in [
+            ("localhost", Loopback),
+            ("LOCALHOST.", Loopback),
+            ("a.localhost", Loopback),
+            ("[::ffff:127.0.0.1]", Loopback),
+            ("0x7f.1", Loopback),
+            ("router", Local),
+            ("nas.local", Local),
+            ("a.home.arpa.", Local),
+            ("10.1", Local),
+            ("11.22.33.1", Local),
+            ("example.org", Public),
+            ("8.8.8.8", Public),
+        ] {
+            assert_eq!(named(host), space, "{host}");
+            let url = Url::parse(&format!("http://{host}/")).unwrap();
+            assert_eq!(guard.admit_named(&url, Public).is_ok(), space == Public, "{host}");
+            assert_eq!(Guard::Open.admit_named(&url, Public), Ok(()));
+        }
+    }
+
+    fn any_space() -> impl Strategy<Value = AddressSpace> {
+        use AddressSpace::{Documentation, Local, Loopback, Public};
+        prop_oneof![Just(Loopback), Just(Local), Just(Documentation), Just(Public)]
+    }
+
+    /// Addresses of all spaces, each about as often.
+    fn any_address() -> impl Strategy<Value = IpAddr> {
+        let v4 = |a, b| (any::<[u8; 2]>()).prop_map(move |[c, d]| IpAddr::from([a, b, c, d]));
+        let mapped = v4(10, 0).prop_map(|ip| match ip {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().into(),
+            v6 @ IpAddr::V6(_) => v6,
+        });
+        let v6 = any::<u128>().prop_map(|bits| IpAddr::V6(std::net::Ipv6Addr::from_bits(bits)));
+        prop_oneof![v4(127, 0), v4(192, 168), v4(8, 8), v4(11, 22), mapped, v6]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_admitted_is_further_in_than_any_who_led_there(
+            chain in prop::collection::vec(any_space(), 0..5),
+            addresses in prop::collection::vec(any_address(), 1..6),
+        ) {
+            let guard = Guard::Spaces { local: around().into() };
+            let url = Url::parse("http://example.org/").unwrap();
+            let typed = Location::named(url.clone(), Trust::Origin);
+            let led = chain.iter().fold(typed, |at, &by| at.onward(url.clone(), by));
+            let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| (ip, 80).into()).collect();
+            let admitted = guard.admit(&url, led.floor, addresses.clone()).unwrap_or_default();
+            for to in &admitted {
+                prop_assert!(chain.iter().all(|&by| guard.space(to.ip()) >= by));
+                prop_assert!(addresses.contains(to));
+            }
+            if chain.is_empty() {
+                prop_assert!(!admitted.is_empty(), "what the user names is asked");
+            }
+        }
     }
 }

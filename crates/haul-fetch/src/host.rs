@@ -1,6 +1,6 @@
 //! What a client has learned about a host: when it may be asked again, and what it puts up with.
 
-use crate::{Backoff, Retry};
+use crate::{AddressSpace, Backoff, Retry};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,6 +39,8 @@ struct Record {
     longest_part: Option<u64>,
     /// It refused the shortest part that is worth asking for.
     length_is_no_reason: bool,
+    /// The widest space that all its addresses were in at one time.
+    space: Option<AddressSpace>,
 }
 
 impl Default for Record {
@@ -52,6 +54,7 @@ impl Default for Record {
             shuns_http2: false,
             longest_part: None,
             length_is_no_reason: false,
+            space: None,
         }
     }
 }
@@ -92,6 +95,17 @@ impl Host {
     /// How many connections it may have, of so many wanted.
     pub(crate) fn connections(&self, wanted: u8) -> u8 {
         self.record().most.map_or(wanted, |most| wanted.min(most).max(1))
+    }
+
+    /// The narrowest space that it may be in, once its addresses were seen.
+    pub(crate) fn space(&self) -> Option<AddressSpace> {
+        self.record().space
+    }
+
+    /// Notes that its addresses are in this space: it is in no narrower one from then on.
+    pub(crate) fn is_in(&self, space: AddressSpace) {
+        let mut record = self.record();
+        record.space = record.space.max(Some(space));
     }
 
     /// Whether a request may carry a condition.

@@ -61,7 +61,7 @@ pub use cidr::Cidr;
 pub use client::{Client, Options, Timeouts};
 pub use digest::Digest;
 pub use error::{Error, Fault, Kind, Refusal, Retry, Stage};
-pub use guard::{Denied, Guard};
+pub use guard::{AddressSpace, Denied, Guard};
 pub use lane::Lane;
 pub use limit::RateLimit;
 pub use probe::{Body, Framing, Probe};

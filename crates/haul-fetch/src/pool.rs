@@ -1,10 +1,10 @@
 use crate::conn::Conn;
 use crate::host::Place;
+use crate::request::Location;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
-use url::Url;
 
 /// Connections for whoever next asks the same origin: those that nobody uses at present, and those
 /// that carry several requests at a time.
@@ -42,12 +42,12 @@ impl Pool {
         }
     }
 
-    /// The connection for `url` that was used last, as it is the likeliest to be still open, or a
+    /// The connection for a location that was used last, as it is the likeliest to be still open, or a
     /// share in one, counted in `place`.
-    pub(crate) fn take(&self, url: &Url, place: impl FnOnce() -> Place) -> Option<Conn> {
+    pub(crate) fn take(&self, to: &Location, place: impl FnOnce() -> Place) -> Option<Conn> {
         let now = Instant::now();
         let mut held = self.held(now);
-        let fits = |conn: &Conn| conn.serves(url) && (!conn.is_shared() || conn.has_room());
+        let fits = |conn: &Conn| conn.serves(to) && (!conn.is_shared() || conn.has_room());
         let at = held.iter().rposition(|held| fits(&held.conn))?;
         if held[at].conn.is_shared() {
             held[at].since = now;

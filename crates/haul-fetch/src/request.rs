@@ -3,7 +3,7 @@
 use crate::client::Settings;
 use crate::codec::{base64_encode, percent_decode};
 use crate::ways::Proxy;
-use crate::{Client, Error};
+use crate::{AddressSpace, Client, Error};
 use bytes::Bytes;
 use haul_span::Span;
 use http_body_util::Empty;
@@ -22,6 +22,8 @@ pub(crate) type Get = Request<Empty<Bytes>>;
 pub(crate) struct Location {
     pub(crate) url: Url,
     pub(crate) trust: Trust,
+    /// The narrowest space that it may lead to: that of whoever named it.
+    pub(crate) floor: AddressSpace,
 }
 
 /// What may be told to whoever is asked.
@@ -37,11 +39,17 @@ pub(crate) enum Trust {
 }
 
 impl Location {
-    /// Where a redirect from here leads. The user of the URL stays the caller's own, and goes
-    /// where the other secrets go.
-    pub(crate) fn onward(&self, mut url: Url) -> Self {
+    /// One that the caller names, wherever it leads.
+    pub(crate) fn named(url: Url, trust: Trust) -> Self {
+        Self { url, trust, floor: AddressSpace::default() }
+    }
+
+    /// Where somebody in this space leads who was asked here. The user of the URL stays the
+    /// caller's own, and goes where the other secrets go.
+    pub(crate) fn onward(&self, mut url: Url, by: AddressSpace) -> Self {
         let same = url.origin() == self.url.origin();
         let trust = if same { self.trust } else { Trust::Stranger };
+        let floor = self.floor.max(by);
         let (user, password) = match trust {
             Trust::Stranger => ("", None),
             _ => (self.url.username(), self.url.password()),
@@ -49,7 +57,7 @@ impl Location {
         // Neither fails on a URL that has a host.
         let _ = url.set_username(user);
         let _ = url.set_password(password);
-        Self { url, trust }
+        Self { url, trust, floor }
     }
 }
 
@@ -251,7 +259,7 @@ mod tests {
     fn the_request_names_the_host_and_path_as_parsed() {
         let client = Client::new(crate::Options::default()).unwrap();
         let ask = |url: &str| {
-            let location = Location { url: Url::parse(url).unwrap(), trust: Trust::Origin };
+            let location = Location::named(Url::parse(url).unwrap(), Trust::Origin);
             let request = get(&client, &location, Wanted::WholeRange).unwrap();
             (request.uri().to_string(), request.headers()[HOST].to_str().unwrap().to_owned())
         };

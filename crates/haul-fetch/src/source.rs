@@ -7,7 +7,7 @@ use crate::name::file_name;
 use crate::request::{Location, Trust};
 use crate::validator::Version;
 use crate::ways::{Links, Mirror, Mirrors};
-use crate::{Client, Digest, Error, Stage, Validator};
+use crate::{AddressSpace, Client, Digest, Error, Probe, Stage, Validator};
 use hyper::HeaderMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -40,6 +40,8 @@ struct Facts {
     encoding: Option<String>,
     announced: Vec<Mirror>,
     described_by: Option<Url>,
+    /// The narrowest space that what the origin names may be in.
+    leads_to: AddressSpace,
 }
 
 impl Source {
@@ -106,6 +108,24 @@ impl Source {
         self.0.described_by.as_ref()
     }
 
+    /// Asks for the Metalink that the origin says describes the file.
+    pub async fn description(&self) -> Result<Option<Probe>, Error> {
+        let Some(url) = self.described_by() else { return Ok(None) };
+        let asked = self.found().onward(url.clone(), self.0.leads_to);
+        Probe::ask(self.client(), judged(self.client(), asked)?).await.map(Some)
+    }
+
+    /// The narrowest space that addresses which stand in the file may lead to, as the origin has
+    /// sent them.
+    pub fn leads_to(&self) -> AddressSpace {
+        self.0.leads_to
+    }
+
+    /// Waits for the next mirror that the guard refuses, and says why. Such a mirror is left out.
+    pub async fn refused_mirror(&self) -> Error {
+        self.1.refused().await
+    }
+
     /// The same file, read from `mirrors` too; every lane that starts anew reads where the fewest
     /// do.
     ///
@@ -126,7 +146,7 @@ impl Source {
         let client = self.client().pinned(url.host_str().unwrap_or_default(), address);
         let version = self.0.version.clone();
         let length = self.0.length;
-        let found = Location { url: url.clone(), trust: Trust::Stranger };
+        let found = Location::named(url.clone(), Trust::Stranger);
         let facts = Facts { length, ..Facts::bare(&client, self.0.asked.clone(), version) };
         Self(Arc::new(Facts { found: Mutex::new(found), ..facts }), Arc::default())
     }
@@ -170,12 +190,13 @@ impl Source {
         validator: Option<&Validator>,
     ) -> Result<Self, Error> {
         let version = validator.map(Version::named).unwrap_or_default();
-        Ok(Self::bare(client, asked(client, url, Trust::Origin)?, length, version.into()))
+        let asked = judged(client, Location::named(url.clone(), Trust::Origin))?;
+        Ok(Self::bare(client, asked, length, version.into()))
     }
 
     /// A mirror of a file of `length` bytes; it is held to the version that it shows first.
-    pub(crate) fn unproven(client: &Client, at: &Location, length: u64) -> Result<Self, Error> {
-        Ok(Self::bare(client, asked(client, &at.url, at.trust)?, length, OnceLock::new()))
+    pub(crate) fn unproven(client: &Client, at: Location, length: u64) -> Result<Self, Error> {
+        Ok(Self::bare(client, judged(client, at)?, length, OnceLock::new()))
     }
 
     fn bare(client: &Client, asked: Location, length: u64, version: OnceLock<Version>) -> Self {
@@ -200,6 +221,7 @@ impl Source {
         let mut digests = Digest::stated(text("repr-digest"), text("digest"));
         digests.extend(text(CONTENT_DIGEST).filter(|_| is_of_all).and_then(Digest::strongest));
         let links = Links::of(headers, &answer.location.url);
+        let leads_to = answer.location.floor.max(answer.conn.space());
         let facts = Facts {
             client: client.clone(),
             found: Mutex::new(answer.location.clone()),
@@ -212,14 +234,15 @@ impl Source {
             digests,
             content_type: text("content-type").map(str::to_owned),
             encoding: head::encoding(headers),
-            announced: links.mirrors,
+            announced: links.mirrors.into_iter().map(|mirror| mirror.said_in(leads_to)).collect(),
+            leads_to,
             described_by: links.metalink,
             asked,
         };
         Self(Arc::new(facts), Arc::default())
     }
 
-    fn found(&self) -> Location {
+    pub(crate) fn found(&self) -> Location {
         self.0.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -241,19 +264,21 @@ impl Facts {
             encoding: None,
             announced: Vec::new(),
             described_by: None,
+            leads_to: asked.floor,
             asked,
         }
     }
 }
 
-/// Where to start for a URL that the caller gave.
-pub(crate) fn asked(client: &Client, url: &Url, trust: Trust) -> Result<Location, Error> {
-    if !is_web(url) {
+/// A location to start from, unless that is refused before its name is resolved.
+pub(crate) fn judged(client: &Client, to: Location) -> Result<Location, Error> {
+    if !is_web(&to.url) {
         return Err(Error::Url { why: "must be http or https and name a host" });
     }
-    let host = url.host_str().unwrap_or_default().to_owned();
-    client.0.guard.admit_url(url).map_err(|why| Error::Refused { host, why })?;
-    Ok(Location { url: url.clone(), trust })
+    let host = || host_of(&to.url);
+    let judged = client.0.guard.admit_url(&to.url, to.floor);
+    judged.map_err(|why| Error::Refused { host: host(), why })?;
+    Ok(to)
 }
 
 const CONTENT_DIGEST: &str = "content-digest";

@@ -74,6 +74,7 @@ async function submit(event) {
     save_as: join($("save-as").value, $("extension").value),
     checksum: checksum(),
     limit: $("limit").value,
+    allow_private: $("allow-private").checked,
   };
   try {
     await post("/api/jobs", wanted);

@@ -59,7 +59,7 @@ const REMEDIES = {
   40: "Start haul's helper on more machines of this network.",
   41: "Save it under another name to get the new version.",
   42: "Save it under another name, with fewer helpers around.",
-  43: "Ask whoever made the rule for this machine.",
+  43: "If you trust where it leads, submit its link again and, under More, let the server lead to private addresses.",
 };
 
 export function remedy(failure) {

@@ -41,6 +41,9 @@ pub(crate) struct Wanted {
     /// The most that the own link may bring, such as `2M`, or nothing.
     #[serde(default)]
     limit: String,
+    /// Whether servers on the internet may lead to addresses of this machine and its networks.
+    #[serde(default)]
+    allow_private: bool,
 }
 
 /// What the page is told of all downloads.
@@ -110,7 +113,7 @@ impl Jobs {
         name: FileName,
     ) -> Result<watch::Receiver<Option<Event>>, Error> {
         let url = leader.url().clone();
-        let order = Order { url, name, checksum: None, limit: None };
+        let order = Order { url, name, checksum: None, limit: None, allow_private: false };
         self.saved(leader.clone(), &order)?;
         let (ended, told) = watch::channel(None);
         let full = |_| Error::usage("too many downloads wait already");
@@ -297,6 +300,9 @@ impl Jobs {
     /// A download that is saved where it was ordered to be.
     fn saved(&self, leader: LeaderBuilder, order: &Order) -> Result<Leader, Error> {
         let mut wanted = leader.folder(&self.folder);
+        if order.allow_private {
+            wanted = wanted.allow_private();
+        }
         if let Some(checksum) = &order.checksum {
             wanted = wanted.checksum(checksum);
         }
@@ -329,7 +335,8 @@ fn order(wanted: &Wanted) -> Result<Order, Refusal> {
     let limit = limit.map_err(|_: Error| {
         unreadable("the limit cannot be read", "write it as 500k, 2M or 16Mbit")
     })?;
-    Ok(Order { url: parse(&wanted.url)?, name, checksum: given(&wanted.checksum), limit })
+    let (url, checksum) = (parse(&wanted.url)?, given(&wanted.checksum));
+    Ok(Order { url, name, checksum, limit, allow_private: wanted.allow_private })
 }
 
 fn parse(url: &str) -> Result<Url, Refusal> {

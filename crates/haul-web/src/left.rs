@@ -42,7 +42,7 @@ pub(crate) fn order(
     let job = jobs.into_iter().find(|job| job.id == id).ok_or_else(gone)?;
     let name = name_in(&job.path, folder).ok_or_else(elsewhere)?;
     let url = url.map_or_else(|| job.address(), Ok).map_err(|error| Refusal::from(&error))?;
-    Ok(Order { url, name, checksum: job.checksum, limit: None })
+    Ok(Order { url, name, checksum: job.checksum, limit: None, allow_private: false })
 }
 
 fn told(job: &LeftJob, folder: &Path) -> Left {

@@ -25,6 +25,7 @@ pub(crate) struct Order {
     pub(crate) name: FileName,
     pub(crate) checksum: Option<String>,
     pub(crate) limit: Option<haul::ByteRate>,
+    pub(crate) allow_private: bool,
 }
 
 /// One download, as the page is told of it.
@@ -238,7 +239,7 @@ mod tests {
     fn order(name: &str) -> Order {
         let name = FileName::parse(name).unwrap();
         let url = "https://example.org/file".parse().unwrap();
-        Order { url, name, checksum: None, limit: None }
+        Order { url, name, checksum: None, limit: None, allow_private: false }
     }
 
     fn interrupted() -> Happening {

@@ -1,21 +1,25 @@
+mod connection_limit;
+
 use crate::Error;
 use crate::face::Face;
 use crate::gate::Gate;
 use crate::site::Site;
+use connection_limit::{ConnectionLimit, Most};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet, yield_now};
 use tokio::time::sleep;
 
-/// How many connections may be open at a time; those beyond are closed at once.
-const CONNECTIONS: usize = 64;
+/// How many connections may be open at a time.
+const CONNECTIONS: Most = Most { anonymous: 64, authenticated: 64 };
 
 /// How long a client may take to send a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -56,26 +60,87 @@ impl<F: Face> Server<F> {
 
     /// Serves it until `stop` is ready; no connection outlives that.
     pub(crate) async fn serve(&self, stop: impl Future<Output = ()>) {
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::new();
         let mut stop = pin!(stop);
         loop {
-            while connections.try_join_next().is_some() {}
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = &mut stop => break,
             };
             match accepted {
-                Ok((stream, _)) if connections.len() < CONNECTIONS => {
-                    connections.spawn(speak(stream, Arc::clone(&self.site)));
+                Ok((stream, _)) => {
+                    let site = Arc::clone(&self.site);
+                    connections.take_in(|client| speak(stream, site, client));
+                    // Whoever connects without end leaves the others their turns.
+                    yield_now().await;
                 }
-                Ok(_) => tracing::debug!("a connection too many was closed"),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     sleep(PAUSE).await;
                 }
             }
         }
-        connections.shutdown().await;
+        connections.tasks.shutdown().await;
+    }
+}
+
+/// The connections that are open.
+struct Connections {
+    tasks: JoinSet<()>,
+    open: HashMap<u64, AbortHandle>,
+    made: u64,
+    limit: Arc<Mutex<ConnectionLimit>>,
+}
+
+impl Connections {
+    fn new() -> Self {
+        let limit = Arc::new(Mutex::new(ConnectionLimit::new(CONNECTIONS)));
+        Self { tasks: JoinSet::new(), open: HashMap::new(), made: 0, limit }
+    }
+
+    /// Begins to serve a connection, and closes the one that gives way to it.
+    fn take_in<T: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        serve: impl FnOnce(Client) -> T,
+    ) {
+        while self.tasks.try_join_next().is_some() {}
+        self.open.retain(|_, task| !task.is_finished());
+        self.made += 1;
+        let client = Client { id: self.made, limit: Arc::clone(&self.limit) };
+        let evicted = client.limit().open(client.id);
+        if let Some(task) = evicted.and_then(|id| self.open.remove(&id)) {
+            tracing::debug!("a connection gives way to another");
+            task.abort();
+        }
+        self.open.insert(self.made, self.tasks.spawn(serve(client)));
+    }
+}
+
+/// Who is at the other end of a connection; it counts for as long as this lives.
+pub(crate) struct Client {
+    id: u64,
+    limit: Arc<Mutex<ConnectionLimit>>,
+}
+
+impl Client {
+    /// Notes that it has sent a whole head.
+    fn has_asked(&self) {
+        self.limit().asked(self.id);
+    }
+
+    /// Notes that it has shown what only the page's owner knows.
+    pub(crate) fn is_owner(&self) {
+        self.limit().authenticate(self.id);
+    }
+
+    fn limit(&self) -> MutexGuard<'_, ConnectionLimit> {
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.limit().close(self.id);
     }
 }
 
@@ -87,10 +152,13 @@ impl Links {
     }
 }
 
-async fn speak<F: Face>(stream: TcpStream, site: Arc<Site<F>>) {
+async fn speak<F: Face>(stream: TcpStream, site: Arc<Site<F>>, client: Client) {
     // Without it an event may wait for the acknowledgement of the one before it.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(async |request| Ok::<_, Infallible>(site.respond(request).await));
+    let service = service_fn(async |request| {
+        client.has_asked();
+        Ok::<_, Infallible>(site.respond(request, &client).await)
+    });
     let ended = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)

@@ -2,6 +2,7 @@ use crate::body::read;
 use crate::face::Face;
 use crate::gate::Gate;
 use crate::reply::{self, Body, Refusal};
+use crate::server::Client;
 use crate::stream;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
@@ -38,12 +39,21 @@ impl<F: Face> Site<F> {
         Self { gate: Arc::new(gate), face, streams: Arc::new(Semaphore::new(STREAMS)) }
     }
 
-    pub(crate) async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn respond(
+        &self,
+        request: Request<Incoming>,
+        client: &Client,
+    ) -> Response<Body> {
         let (head, body) = request.into_parts();
-        reply::guarded(self.answer(&head, body).await.unwrap_or_else(Response::from))
+        reply::guarded(self.answer(&head, body, client).await.unwrap_or_else(Response::from))
     }
 
-    async fn answer(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
+    async fn answer(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        client: &Client,
+    ) -> Result<Response<Body>, Refusal> {
         self.gate.check_host(head)?;
         let path = head.uri.path();
         if let Some(asset) = F::asset(path) {
@@ -52,9 +62,10 @@ impl<F: Face> Site<F> {
         Gate::check_source(head)?;
         if path == SESSION && head.method == Method::POST {
             let Entry { token } = read(body).await?;
-            return self.gate.enter(&token);
+            return self.gate.enter(&token).inspect(|_| client.is_owner());
         }
         self.gate.check_session(head)?;
+        client.is_owner();
         if head.method == Method::GET
             && let Some(shown) = self.face.show(path)
         {

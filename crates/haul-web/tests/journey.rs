@@ -16,7 +16,7 @@ use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
 use std::sync::mpsc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_submitted_on_the_page_arrives_and_its_events_are_told() {
@@ -38,6 +38,45 @@ async fn a_file_submitted_on_the_page_arrives_and_its_events_are_told() {
     assert!(replayed.contains(&told[begin]) && replayed.last() == told.last());
     let rest = Events::open(&page, &session, Some(id(&told[begin]))).await.until("done").await;
     assert!(!rest.contains(&told[begin]) && rest.last() == told.last());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_leads_to_private_addresses_only_if_the_page_was_told_so() {
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let page = Served::through(proxy.local_addr().unwrap()).await;
+    let led = tokio::spawn(lead_to_the_router(proxy));
+    let session = page.enter().await;
+    let mut live = Events::open(&page, &session, None).await;
+    let job = r#"{"url":"http://origin.test/file","save_as":"led.bin""#;
+    assert_eq!(page.post("/api/jobs", &session, &format!("{job}}}")).await.status, 202);
+    let told = live.until("failed").await;
+    assert!(told.last().unwrap().contains(r#""code":43"#), "{told:?}");
+    let allowed = format!(r#"{job},"allow_private":true}}"#);
+    assert_eq!(page.post("/api/jobs", &session, &allowed).await.status, 202);
+    live.until("done").await;
+    assert_eq!(std::fs::read(page.path("led.bin")).unwrap(), b"rebooting");
+    assert_eq!(led.await.unwrap(), ["origin.test", "origin.test", "192.168.0.1"]);
+}
+
+/// A proxy behind which a server on the internet redirects to a router; whom it was asked for.
+async fn lead_to_the_router(proxy: TcpListener) -> Vec<String> {
+    let mut hosts = Vec::new();
+    while hosts.len() < 3 {
+        let (stream, _) = proxy.accept().await.unwrap();
+        let mut stream = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).await.unwrap() > 0 {}
+        let host = head.strip_prefix("GET http://").unwrap().split('/').next().unwrap().to_owned();
+        let answer = if host == "origin.test" {
+            "302 Go\r\nLocation: http://192.168.0.1/router/reboot\r\nContent-Length: 0\r\n\r\n"
+        } else {
+            "200 OK\r\nContent-Length: 9\r\n\r\nrebooting"
+        };
+        let answer = answer.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+        stream.write_all(format!("HTTP/1.1 {answer}").as_bytes()).await.unwrap();
+        hosts.push(host);
+    }
+    hosts
 }
 
 #[tokio::test(flavor = "multi_thread")]

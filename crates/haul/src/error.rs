@@ -176,6 +176,10 @@ impl From<&haul_fetch::Error> for Error {
                 (ErrorKind::Changed, "start again with --overwrite to get the new version")
             }
             Kind::Http => (ErrorKind::Http, "try again later, or from another mirror of the file"),
+            Kind::Refused if is_inward(error) => (
+                ErrorKind::Refused,
+                "if you trust where it leads, run the same command with --allow-private",
+            ),
             Kind::Refused => (ErrorKind::Refused, "allow the network by name with --allow-net"),
             Kind::Proxy => (
                 ErrorKind::Network,
@@ -201,6 +205,11 @@ impl From<&haul_fetch::Error> for Error {
             .with_remedy(remedy)
             .with_retry(retry)
     }
+}
+
+/// Whether it is that somebody on the internet led inward.
+fn is_inward(error: &haul_fetch::Error) -> bool {
+    matches!(error, haul_fetch::Error::Refused { why: haul_fetch::Refusal::Inward, .. })
 }
 
 impl From<haul_store::Error> for Error {

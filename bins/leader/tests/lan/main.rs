@@ -20,6 +20,7 @@ mod capped;
 mod doctor;
 mod efficiency;
 mod footprint;
+mod inward;
 mod leads;
 mod losses;
 mod narrow;

@@ -61,6 +61,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Address => "its address is not a public one",
+            Self::Inward => {
+                "it is on this machine or its networks, and somebody outside of them led there"
+            }
             Self::Name => "its name belongs to a local network",
             Self::Peer => "it answered from another address",
             Self::Port => "only ports 80 and 443 are open",

@@ -2,7 +2,7 @@ use super::mirrors::Mirror;
 use crate::codec::hex_decode;
 use crate::follow::is_web;
 use crate::name::safe;
-use crate::{Digest, Error};
+use crate::{AddressSpace, Digest, Error};
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::reader::Reader;
@@ -41,6 +41,16 @@ pub struct Pieces {
 }
 
 impl Metalink {
+    /// The same, as somebody in this space has sent it: its addresses lead to no narrower one.
+    #[must_use]
+    pub fn said_in(mut self, space: AddressSpace) -> Self {
+        for file in &mut self.files {
+            let mirrors = std::mem::take(&mut file.mirrors).into_iter();
+            file.mirrors = mirrors.map(|mirror| mirror.said_in(space)).collect();
+        }
+        self
+    }
+
     /// The media type of a document (RFC 5854 §7).
     pub const MEDIA_TYPE: &str = super::link::METALINK;
 

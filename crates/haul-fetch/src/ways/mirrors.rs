@@ -2,15 +2,15 @@ use super::standing::{Sites, Standing};
 use crate::conn::Conn;
 use crate::open::Open;
 use crate::request::{Location, Trust};
-use crate::{Error, Source};
+use crate::{AddressSpace, Error, Refusal, Source};
 use bytes::Bytes;
 use haul_span::Span;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 use url::Url;
@@ -22,18 +22,21 @@ pub struct Mirror {
     /// Lower is better (RFC 5854 §4.2.16.1).
     pub(crate) priority: u32,
     pub(crate) trust: Trust,
+    /// The narrowest space that it may be in.
+    pub(crate) floor: AddressSpace,
 }
 
 impl Mirror {
     /// A mirror that the caller names. What is kept for its host is told to it, but no header that
     /// the caller gives.
     pub fn named(url: Url) -> Self {
-        Self { url, priority: 1, trust: Trust::Mirror }
+        Self { url, priority: 1, trust: Trust::Mirror, floor: AddressSpace::default() }
     }
 
     /// A mirror that a server or a file names, to whom no secret is told. The best priority is 1.
     pub fn announced(url: Url, priority: u32) -> Self {
-        Self { url, priority: priority.max(1), trust: Trust::Stranger }
+        let (priority, floor) = (priority.max(1), AddressSpace::default());
+        Self { url, priority, trust: Trust::Stranger, floor }
     }
 
     /// Where it is.
@@ -41,14 +44,28 @@ impl Mirror {
         &self.url
     }
 
-    pub(crate) fn location(&self) -> Location {
-        let mut url = self.url.clone();
-        if self.trust == Trust::Stranger {
-            // Neither fails on a URL that has a host.
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
+    /// The narrowest space that it may be in.
+    pub fn floor(&self) -> AddressSpace {
+        self.floor
+    }
+
+    /// The same, as somebody in this space has named it.
+    #[must_use]
+    pub(crate) fn said_in(self, space: AddressSpace) -> Self {
+        Self { floor: self.floor.max(space), ..self }
+    }
+
+    /// Where it is. One that a server or a file names is in no narrower space than `beside`, that
+    /// of the source.
+    pub(crate) fn location(&self, beside: AddressSpace) -> Location {
+        let (mut url, trust) = (self.url.clone(), self.trust);
+        if trust != Trust::Stranger {
+            return Location { url, trust, floor: self.floor };
         }
-        Location { url, trust: self.trust }
+        // Neither fails on a URL that has a host.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        Location { url, trust, floor: self.floor.max(beside) }
     }
 }
 
@@ -62,6 +79,39 @@ pub(crate) struct Mirrors {
     sample: OnceCell<(Span, Vec<u8>)>,
     /// Where the source's last piece begins, and the piece.
     last: Mutex<Option<(u64, Bytes)>>,
+    refused: Refused,
+}
+
+/// The mirrors that the guard refuses, until somebody hears of them.
+#[derive(Default)]
+struct Refused {
+    hosts: Mutex<Vec<(String, Refusal)>>,
+    more: Notify,
+}
+
+impl Refused {
+    /// Notes why a mirror failed, if the guard refused it.
+    fn note(&self, error: &Error) {
+        if let Error::Refused { host, why } = error {
+            debug!(%error, "a mirror is left out");
+            self.hosts().push((host.clone(), *why));
+            self.more.notify_one();
+        }
+    }
+
+    async fn next(&self) -> Error {
+        loop {
+            let refused = self.hosts().pop();
+            match refused {
+                Some((host, why)) => return Error::Refused { host, why },
+                None => self.more.notified().await,
+            }
+        }
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, Vec<(String, Refusal)>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct Other {
@@ -79,13 +129,25 @@ impl Mirrors {
             |mirror: &&Mirror| mirror.url != *source.url() && mirror.url != source.final_url();
         let mut fitting: Vec<&Mirror> = mirrors.iter().filter(fits).collect();
         fitting.sort_by_key(|mirror| mirror.priority);
+        let refused = Refused::default();
         let others = fitting.into_iter().filter_map(|mirror| {
-            let source = Source::unproven(source.client(), &mirror.location(), length).ok()?;
-            Some(Other { source, proven: OnceCell::new() })
+            let at = mirror.location(source.leads_to());
+            match Source::unproven(source.client(), at, length) {
+                Ok(source) => Some(Other { source, proven: OnceCell::new() }),
+                Err(error) => {
+                    refused.note(&error);
+                    None
+                }
+            }
         });
         let others: Vec<Other> = others.take(MOST).collect();
         let sites = if others.is_empty() { 0 } else { others.len() + 1 };
-        Self { sites: Sites::new(sites), others, ..Self::default() }
+        Self { sites: Sites::new(sites), others, refused, ..Self::default() }
+    }
+
+    /// Waits for the next mirror that the guard refuses, and says why.
+    pub(crate) async fn refused(&self) -> Error {
+        self.refused.next().await
     }
 
     /// The last piece that came from the source itself.
@@ -191,6 +253,9 @@ impl Source {
                 Err(error) => {
                     seat.fail(&error);
                     tried.push(site);
+                    if site > 0 {
+                        self.mirrors().refused.note(&error);
+                    }
                     failure = worse(failure, error, site);
                 }
             }
@@ -206,8 +271,8 @@ impl Source {
     /// The site to ask next: the first time there always is one, afterwards only one that is fit.
     fn choose(&self, tried: &[usize], conn: Option<&Conn>) -> Option<usize> {
         let at_hand = |site: usize| {
-            let url = self.site(site).final_url();
-            conn.is_some_and(|conn| conn.serves(&url))
+            let found = self.site(site).found();
+            conn.is_some_and(|conn| conn.serves(&found))
         };
         self.mirrors().sites.choose(tried, at_hand)
     }

@@ -9,8 +9,9 @@ use url::{Host, Url};
 
 /// Which origins are reached through which proxy. The default is none through any.
 ///
-/// A proxy looks up names itself and connects where it likes, past every [`Guard`](crate::Guard);
-/// so a client whose guard is not open uses none.
+/// A proxy looks up names itself and connects where it likes, past every [`Guard`](crate::Guard):
+/// one that lets only public addresses pass allows none, and one that judges by spaces judges the
+/// address or the name that the proxy is told.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     http: Option<Proxy>,

@@ -5,8 +5,9 @@ use super::proxy::{Proxy, ProxyKind};
 use super::socks::{self, Target};
 use crate::client::Settings;
 use crate::connect::{
-    Connected, Stream, dial, host_of, interleaved, resolve, secure, shake_hands, within,
+    Connected, Stream, dial, host_of, interleaved, judged, secure, shake_hands, within,
 };
+use crate::request::Location;
 use crate::{Error, Stage};
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -20,28 +21,39 @@ use std::pin::pin;
 use tracing::debug;
 use url::{Host, Url};
 
-/// Connects to where `url` points through `proxy`.
+/// Connects to a location through `proxy`. The guard judges what the proxy is told: an address, or
+/// a name by what it says itself.
 pub(crate) async fn connect_through(
     settings: &Settings,
     proxy: &Proxy,
-    url: &Url,
+    to: &Location,
 ) -> Result<Connected, Error> {
+    let url = &to.url;
     debug!(proxy = proxy.name(), host = host_of(url), "through a proxy");
+    let refused = |why| Error::Refused { host: host_of(url), why };
+    settings.guard.admit_named(url, to.floor).map_err(refused)?;
+    let mut space = settings.guard.named_space(url);
     let (stream, peer) = match proxy.kind() {
         ProxyKind::Http if url.scheme() == "http" => {
             let (stream, peer) = reach(settings, proxy).await?;
             let forward = Some(proxy.clone());
-            return Ok(Connected { stream, peer, forward, is_http2: false });
+            return Ok(Connected { stream, peer, space, forward, is_http2: false });
         }
         ProxyKind::Http => tunnelled(settings, proxy, url).await?,
-        ProxyKind::Socks { resolves } => over_socks(settings, proxy, url, resolves).await?,
+        ProxyKind::Socks { resolves } => {
+            let (stream, peer, target) = over_socks(settings, proxy, to, resolves).await?;
+            if let Target::Address(address) = target {
+                space = settings.guard.space(address.ip());
+            }
+            (stream, peer)
+        }
     };
     let (stream, is_http2) = if url.scheme() == "https" {
         secure(settings, url, stream).await?
     } else {
         (stream, false)
     };
-    Ok(Connected { stream, peer, forward: None, is_http2 })
+    Ok(Connected { stream, peer, space, forward: None, is_http2 })
 }
 
 /// A stream to the proxy itself.
@@ -117,19 +129,19 @@ fn of_hyper(error: hyper::Error) -> ProxyFault {
     ProxyFault::Lost(std::io::Error::other(error))
 }
 
-/// A way over SOCKS: to the name, or to its addresses one after another.
+/// A way over SOCKS to the name, or to its addresses one after another, and where it leads.
 async fn over_socks(
     settings: &Settings,
     proxy: &Proxy,
-    url: &Url,
+    to: &Location,
     resolves: bool,
-) -> Result<(Box<dyn Stream>, SocketAddr), Error> {
+) -> Result<(Box<dyn Stream>, SocketAddr, Target), Error> {
     let mut last = ProxyFault::Garbled;
-    for target in targets(settings, url, resolves).await? {
+    for target in targets(settings, to, resolves).await? {
         let (mut stream, peer) = reach(settings, proxy).await?;
         let handshake = socks::handshake(&mut stream, proxy.credentials(), &target);
         match in_time(settings, proxy, handshake).await {
-            Ok(()) => return Ok((stream, peer)),
+            Ok(()) => return Ok((stream, peer, target)),
             Err(Error::Proxy { fault: fault @ ProxyFault::NoWay { .. }, .. }) => last = fault,
             Err(error) => return Err(error),
         }
@@ -138,14 +150,12 @@ async fn over_socks(
 }
 
 /// What the proxy is asked to connect to; never nothing.
-async fn targets(settings: &Settings, url: &Url, resolves: bool) -> Result<Vec<Target>, Error> {
-    let port = url.port_or_known_default().ok_or(Error::Url { why: "names no port" })?;
-    if let (Some(Host::Domain(name)), true) = (url.host(), resolves) {
+async fn targets(settings: &Settings, to: &Location, resolves: bool) -> Result<Vec<Target>, Error> {
+    let port = to.url.port_or_known_default().ok_or(Error::Url { why: "names no port" })?;
+    if let (Some(Host::Domain(name)), true) = (to.url.host(), resolves) {
         return Ok(vec![Target::Name(name.trim_end_matches('.').to_owned(), port)]);
     }
-    let limit = settings.timeouts.connect;
-    let looked_up = resolve(settings, url.host(), port);
-    let addresses = within(limit, &host_of(url), Stage::Resolve, looked_up).await?;
+    let addresses = judged(settings, to).await?;
     Ok(interleaved(addresses).into_iter().map(Target::Address).collect())
 }
 

@@ -17,4 +17,5 @@ mod proxies;
 mod ranges;
 mod redirects;
 mod secure;
+mod spaces;
 mod waiting;

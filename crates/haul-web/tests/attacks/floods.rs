@@ -4,6 +4,7 @@
 use crate::client::{Served, Session, head, with};
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -55,6 +56,94 @@ async fn connections_by_the_hundred_do_not_hold_a_download_up() {
     }
     drop(open);
     download.ends_well().await;
+}
+
+/// What somebody who may not use the page does with a connection to it.
+#[derive(Clone, Copy, Debug)]
+enum Stranger {
+    Idle,
+    HalfAHead,
+    SlowHead,
+    Tls,
+    Asks,
+}
+
+impl Stranger {
+    /// Holds a connection for as long as the page lets it, and makes another then.
+    async fn hold(self, address: SocketAddr) {
+        loop {
+            // Whoever is refused tries again.
+            let _ = self.hold_one(address).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn hold_one(self, address: SocketAddr) -> std::io::Result<()> {
+        let mut stream = TcpStream::connect(address).await?;
+        let head = format!("GET / HTTP/1.1\r\nHost: {address}\r\n");
+        match self {
+            Self::Idle => {}
+            Self::HalfAHead => stream.write_all(head.as_bytes()).await?,
+            Self::SlowHead => {
+                for byte in head.bytes() {
+                    stream.write_all(&[byte]).await?;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+            Self::Tls => stream.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await?,
+            Self::Asks => stream.write_all(format!("{head}\r\n").as_bytes()).await?,
+        }
+        let mut sink = [0; 4096];
+        while stream.read(&mut sink).await? > 0 {}
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_of_strangers_keep_no_page_from_the_owner() {
+    const PAGES: usize = 53;
+    use Stranger::{Asks, HalfAHead, Idle, SlowHead, Tls};
+    for (stranger, count) in [Idle, HalfAHead, SlowHead, Tls, Asks]
+        .into_iter()
+        .flat_map(|kind| [(kind, 64), (kind, 500)])
+    {
+        let page = Served::new().await;
+        let session = page.enter().await;
+        let mut open = events(&page, &session).await;
+        let address = page.address;
+        let mut strangers = tokio::task::JoinSet::new();
+        (0..count).for_each(|_| drop(strangers.spawn(stranger.hold(address))));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut shown = 0;
+        for at in 0..PAGES {
+            let (path, fields) = match at % 3 {
+                0 => ("/", page.own()),
+                1 => ("/page.js", page.own()),
+                _ => ("/api/jobs", page.inside(&session)),
+            };
+            let answer = page.bytes(head("GET", path, &fields).as_bytes()).await;
+            shown += usize::from(answer.starts_with(b"HTTP/1.1 200"));
+        }
+        assert_eq!(shown, PAGES, "{count} connections that are {stranger:?}");
+        // The owner's stream of events is still open, and tells.
+        let body = r#"{"url":"http://127.0.0.1:9/file","save_as":"told"}"#;
+        assert_eq!(page.post("/api/jobs", &session, body).await.status, 202);
+        let mut told = Vec::new();
+        while !String::from_utf8_lossy(&told).contains("told") {
+            assert!(open.read_buf(&mut told).await.unwrap() > 0, "the stream was closed");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_is_let_in_among_connections_of_strangers() {
+    let page = Served::new().await;
+    let address = page.address;
+    let mut strangers = tokio::task::JoinSet::new();
+    (0..500).for_each(|_| drop(strangers.spawn(Stranger::Idle.hold(address))));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let session = page.enter().await;
+    assert_eq!(page.send("GET", "/api/jobs", &page.inside(&session), "").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

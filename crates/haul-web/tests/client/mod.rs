@@ -3,7 +3,7 @@
 use haul::doors::Doors;
 use haul::policy::PolicySource;
 use haul::trust::Trust;
-use haul::{Event, Helpers, Home, Leader};
+use haul::{Event, Helpers, Home, Leader, LeaderBuilder};
 use haul_web::{HelperPage, LeaderPage, Links};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,12 +30,24 @@ impl Served {
 
     /// The same page, which tells the end of every download.
     pub async fn telling(on_end: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self::made(on_end, |leader| leader).await
+    }
+
+    /// The same page, whose downloads go through this proxy.
+    pub async fn through(proxy: SocketAddr) -> Self {
+        Self::made(|_| {}, move |leader| leader.proxy(proxy.to_string())).await
+    }
+
+    async fn made(
+        on_end: impl Fn(&Event) + Send + Sync + 'static,
+        more: impl Fn(LeaderBuilder) -> LeaderBuilder + Send + Sync + 'static,
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         let home = Home::at(folder.path().join(".home"));
         let page = LeaderPage::builder(folder.path())
             .home(home.clone())
             .template(move |url| {
-                Leader::builder(url).home(home.clone()).helpers(Helpers::None).no_scan()
+                more(Leader::builder(url).home(home.clone()).helpers(Helpers::None).no_scan())
             })
             .on_end(on_end)
             .open()

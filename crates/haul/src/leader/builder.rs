@@ -1,11 +1,11 @@
 use super::search::Search;
 use super::sidecar::Sidecar;
 use super::transfer::Transfer;
-use super::ways::secret;
+use super::ways::{Private, secret};
 use crate::home::machine_name;
 use crate::{ByteRate, Error, ErrorKind, Helpers, Home, Report, checksum};
 use haul_fetch::ways::{Cookies, Mirror, Netrc, Pieces, Proxies};
-use haul_fetch::{Client, Digest, Guard, Options, Probe, RateLimit};
+use haul_fetch::{AddressSpace, Client, Digest, Options, Probe, RateLimit};
 use haul_link::{PORT, PORTS};
 use haul_store::{Clobber, Left};
 use std::net::IpAddr;
@@ -24,6 +24,11 @@ pub struct Leader {
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of the caller's")]
 pub struct LeaderBuilder {
     pub(super) url: Url,
+    /// The narrowest space that the URL may lead to: that of whoever named it.
+    pub(super) floor: AddressSpace,
+    pub(super) private: Private,
+    /// What is to be told when the job starts.
+    pub(super) notes: Vec<String>,
     pub(super) mirrors: Vec<Mirror>,
     /// What is known of the file beforehand.
     pub(super) length: Option<u64>,
@@ -69,6 +74,10 @@ pub(super) enum Route {
 /// A builder's choices, checked.
 pub(crate) struct Settings {
     pub(crate) url: Url,
+    /// The narrowest space that the URL may lead to.
+    pub(crate) floor: AddressSpace,
+    /// What is to be told first.
+    pub(crate) notes: Vec<String>,
     pub(crate) mirrors: Vec<Mirror>,
     pub(crate) length: Option<u64>,
     pub(crate) digests: Vec<Digest>,
@@ -95,6 +104,9 @@ impl Leader {
     pub fn builder(url: Url) -> LeaderBuilder {
         LeaderBuilder {
             url,
+            floor: AddressSpace::default(),
+            private: Private::Refused,
+            notes: Vec::new(),
             mirrors: Vec::new(),
             length: None,
             digests: Vec::new(),
@@ -284,6 +296,8 @@ impl LeaderBuilder {
         let places = self.helpers.places()?;
         let job = Settings {
             url,
+            floor: self.floor,
+            notes: self.notes,
             mirrors: self.mirrors,
             length: self.length,
             digests,
@@ -325,7 +339,7 @@ impl LeaderBuilder {
         };
         Ok(Client::new(Options {
             headers: self.headers.clone(),
-            guard: Guard::Open,
+            guard: self.guard(),
             extra_roots: self.roots.clone(),
             limit: self.limit.map(|rate| RateLimit::new(rate.bytes_per_second())),
             source_address: self.source_address,
@@ -365,7 +379,7 @@ impl Settings {
 
     /// The same, of a file that is known to have this length.
     pub(crate) async fn probe_for(&self, length: Option<u64>) -> Result<Probe, haul_fetch::Error> {
-        self.client.probe_any(&self.url, &self.mirrors, length).await
+        self.client.probe_led(self.floor, &self.url, &self.mirrors, length).await
     }
 }
 

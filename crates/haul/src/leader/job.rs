@@ -53,6 +53,7 @@ async fn attempt(
     grown: watch::Sender<Grown>,
 ) -> Result<Report, Error> {
     check_place(settings)?;
+    settings.notes.iter().for_each(|note| telling.note(note.as_str()));
     let Probe { source, body } = probe(settings, telling, stop).await?;
     let name = settings.name.clone().unwrap_or_else(|| source.name().to_owned());
     telling.tell(Happening::Probed {
@@ -70,7 +71,12 @@ async fn attempt(
     let workers = Vec::new();
     let fetch = Fetch { settings, telling, source, stored, earlier, disk: &disk, news, workers };
     let origin = fetch.source.clone();
-    let looking = sidecar::look(settings, telling, &origin, &disk);
+    let looking = async {
+        tokio::join!(
+            sidecar::look(settings, telling, &origin, &disk),
+            tell_refused(telling, &origin)
+        );
+    };
     match beside(Box::pin(fetch_all(fetch, body, stop)), looking).await {
         Ok(fetched) => {
             let report = finish(settings, telling, disk, fetched).await?;
@@ -84,14 +90,22 @@ async fn attempt(
     }
 }
 
+/// Says which mirrors are left out, for as long as anybody listens.
+async fn tell_refused(telling: &Telling, source: &Source) {
+    loop {
+        telling.note(format!("a mirror is left out: {}", source.refused_mirror().await));
+    }
+}
+
 /// Does the work, and something else beside it as long as that takes.
 async fn beside<T>(
     mut work: impl Future<Output = T> + Unpin,
     other: impl Future<Output = ()>,
 ) -> T {
     tokio::select! {
-        done = &mut work => return done,
+        biased;
         () = other => {}
+        done = &mut work => return done,
     }
     work.await
 }

@@ -43,10 +43,16 @@ pub(super) async fn look(settings: &Settings, telling: &Telling, source: &Source
         return;
     }
     for beside in places(&settings.url) {
-        let found = timeout(PATIENCE, read(settings, &beside, source.name())).await;
-        if let Ok(Some(digest)) = found {
-            telling.note(format!("{beside} states a SHA-256, which is checked at the end"));
-            return disk.expect(digest).await;
+        let read = timeout(PATIENCE, read(settings, &beside, source.name())).await;
+        match read.unwrap_or(Ok(None)) {
+            Ok(Some(digest)) => {
+                telling.note(format!("{beside} states a SHA-256, which is checked at the end"));
+                return disk.expect(digest).await;
+            }
+            Err(error @ haul_fetch::Error::Refused { .. }) => {
+                telling.note(format!("{beside} is not read: {error}"));
+            }
+            Ok(None) | Err(_) => {}
         }
     }
 }
@@ -64,13 +70,17 @@ fn last_segment(url: &Url) -> Option<&str> {
 
 /// The digest that is stated there of the file, by its name in the URL or that under which it is
 /// saved.
-async fn read(settings: &Settings, beside: &Url, saved: &str) -> Option<Digest> {
-    let probe = settings.client.probe(beside).await.ok()?;
+async fn read(
+    settings: &Settings,
+    beside: &Url,
+    saved: &str,
+) -> Result<Option<Digest>, haul_fetch::Error> {
+    let probe = settings.client.probe_led(settings.floor, beside, &[], None).await?;
     let is_safe = probe.source.final_url().scheme() == "https";
-    let text = whole(probe).await.ok().filter(|_| is_safe)?;
-    let text = str::from_utf8(&text).ok()?;
+    let Some(text) = whole(probe).await.ok().filter(|_| is_safe) else { return Ok(None) };
+    let Ok(text) = str::from_utf8(&text) else { return Ok(None) };
     let named = last_segment(&settings.url).and_then(|name| stated(text, name));
-    named.or_else(|| stated(text, saved))
+    Ok(named.or_else(|| stated(text, saved)))
 }
 
 /// The SHA-256 of the file called `name`, as `sha256sum` or BSD's `sha256` writes it, or a lone one.

@@ -2,10 +2,18 @@
 //! asks.
 
 use super::builder::{Leader, LeaderBuilder, Route};
+use crate::helper::surroundings::surroundings;
 use crate::{Error, ErrorKind};
 use haul_fetch::ways::{Metalink, MetalinkFile, Mirror};
-use haul_fetch::{Client, Probe};
+use haul_fetch::{Client, Denied, Guard, Probe};
 use url::Url;
+
+/// Whether servers on the internet may lead to addresses of this machine and its networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Private {
+    Refused,
+    Allowed,
+}
 
 impl Leader {
     /// A download for every file that a Metalink 4 document names (RFC 5854), to be saved under
@@ -14,7 +22,8 @@ impl Leader {
     /// Fails on what is no Metalink 4, and on a file without an address that haul can fetch from.
     pub fn of_metalink(document: &[u8]) -> Result<Vec<LeaderBuilder>, Error> {
         let files = Metalink::parse(document)?.files;
-        files.into_iter().map(|file| of_file(file, Leader::builder)).collect()
+        let named = |to: &Mirror| Leader::builder(to.url().clone());
+        files.into_iter().map(|file| of_file(file, named)).collect()
     }
 }
 
@@ -24,6 +33,23 @@ impl LeaderBuilder {
     pub fn mirror(mut self, url: Url) -> Self {
         self.mirrors.push(Mirror::named(url));
         self
+    }
+
+    /// Lets servers on the internet lead to addresses of this machine and its networks.
+    ///
+    /// Otherwise whatever follows from what a server says, by a redirect, a mirror, a Metalink or a
+    /// checksum beside the file, leads to no address that the server could not connect to by
+    /// itself. What the user names may be anywhere.
+    pub fn allow_private(mut self) -> Self {
+        self.private = Private::Allowed;
+        self
+    }
+
+    pub(super) fn guard(&self) -> Guard {
+        match self.private {
+            Private::Refused => Guard::Spaces { local: Denied::asking(surroundings) },
+            Private::Allowed => Guard::Open,
+        }
     }
 
     /// Goes through this proxy, `[SCHEME://][USER[:PASSWORD]@]HOST[:PORT]` of `http`, `https`,
@@ -79,27 +105,40 @@ impl LeaderBuilder {
     ///
     /// What the origin sends is a Metalink by its media type; and what it sends may be described by
     /// one (RFC 6249 §6), the mirrors and digests of which are then this download's.
-    pub async fn follow_metalink(self) -> Result<Vec<Self>, Error> {
+    pub async fn follow_metalink(mut self) -> Result<Vec<Self>, Error> {
         let client = self.client()?;
-        let probe = client.probe(&self.url).await?;
+        let probe = client.probe_led(self.floor, &self.url, &[], None).await?;
         if probe.source.content_type().is_some_and(is_metalink) {
-            let files = Metalink::parse(&whole(probe).await?)?.files;
-            return files.into_iter().map(|file| of_file(file, |url| self.led_to(url))).collect();
+            let files = metalink(probe).await?;
+            return files.into_iter().map(|file| of_file(file, |to| self.led_to(to))).collect();
         }
-        let Some(described_by) = probe.source.described_by().cloned() else {
-            return Ok(vec![self]);
-        };
-        let described = client.probe(&described_by).await?;
-        let mut files = Metalink::parse(&whole(described).await?)?.files;
-        match (files.pop(), files.is_empty()) {
-            (Some(file), true) => Ok(vec![self.described_by(file)]),
-            _ => Ok(vec![self]),
+        self.floor = self.floor.max(client.space_of(&self.url));
+        match probe.source.description().await {
+            Ok(Some(described)) => Ok(vec![self.described_by_one_of(metalink(described).await?)]),
+            Ok(None) => Ok(vec![self]),
+            Err(error @ haul_fetch::Error::Refused { .. }) => {
+                Ok(vec![self.noting(format!("the Metalink of the file is left out: {error}"))])
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
+    fn described_by_one_of(self, mut files: Vec<MetalinkFile>) -> Self {
+        match (files.pop(), files.is_empty()) {
+            (Some(file), true) => self.described_by(file),
+            _ => self,
+        }
+    }
+
+    fn noting(mut self, note: String) -> Self {
+        self.notes.push(note);
+        self
+    }
+
     /// The same for a URL that the origin names: who asks is told to no other origin.
-    fn led_to(&self, url: Url) -> Self {
-        let mut other = self.clone();
+    fn led_to(&self, to: &Mirror) -> Self {
+        let (mut other, url) = (self.clone(), to.url().clone());
+        other.floor = to.floor();
         if url.origin() != self.url.origin() {
             other.headers.clear();
             other.netrc.clear();
@@ -120,10 +159,16 @@ impl LeaderBuilder {
     }
 }
 
+/// The files of a Metalink that an origin sends.
+async fn metalink(probe: Probe) -> Result<Vec<MetalinkFile>, Error> {
+    let leads_to = probe.source.leads_to();
+    Ok(Metalink::parse(&whole(probe).await?)?.said_in(leads_to).files)
+}
+
 /// The download of a file of a Metalink.
 fn of_file(
     mut file: MetalinkFile,
-    builder: impl Fn(Url) -> LeaderBuilder,
+    builder: impl Fn(&Mirror) -> LeaderBuilder,
 ) -> Result<LeaderBuilder, Error> {
     if file.mirrors.is_empty() {
         let because =
@@ -132,7 +177,7 @@ fn of_file(
             .with_remedy("look in the Metalink for another way to get the file"));
     }
     let first = file.mirrors.remove(0);
-    let named = builder(first.url().clone());
+    let named = builder(&first);
     let named = if file.name.is_empty() { named } else { named.save_as(file.name.as_str()) };
     Ok(named.described_by(file))
 }
