@@ -39,7 +39,7 @@ fn leader_takes_a_helper_of_another_hand_for_one_of_its_group() {
 
 #[test]
 fn leader_names_a_helper_that_is_honest_at_first_or_spoils_one_block() {
-    let Some(stage) = Stage::set(SIZE) else { return };
+    let Some(stage) = Stage::set(8 << 20) else { return };
     for scenario in ["spoil", "late", "one-block"] {
         let (peer, at) = peer_helper(&["--from", "127.0.0.11", "--scenario", scenario]);
         let ran = stage.get(&at, &[&stage.checksum()]);

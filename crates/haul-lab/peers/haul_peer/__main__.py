@@ -6,19 +6,37 @@
 """
 
 import argparse
+import json
 import os
 import sys
 import threading
 import time
 
-from . import golden, licensed
+from . import golden
 from .crew import Crew
-from .hostile import helpers, leaders
+from .hostile import helpers, leaders, origin
 from .meeting import Ears
 from .origin import OriginError
-from .report import Report
 from .session import Ended
 from .tls import TlsError
+
+
+# No run says more than this, whatever it meets.
+MOST_LINES = 20_000
+
+
+class Report:
+    """Tells what happens: a JSON object a line on standard output."""
+
+    def __init__(self):
+        self._lock, self._began, self._lines = threading.Lock(), time.monotonic(), 0
+
+    def __call__(self, event, **facts):
+        line = {"event": event, "at": round(time.monotonic() - self._began, 3), **facts}
+        with self._lock:
+            self._lines += 1
+            if self._lines <= MOST_LINES:
+                print(json.dumps(line, default=bytes.hex), flush=True)
 
 
 def main():
@@ -30,8 +48,9 @@ def main():
                 say("golden", name=name)
         return
     end_after(options.seconds, say)
+    roles = {"helper": help_leaders, "leader": lead, "origin": origin.serve}
     try:
-        {"helper": help_leaders, "leader": lead, "origin": licensed.serve}[options.role](options, say)
+        roles[options.role](options, say)
     except (OSError, EOFError, TlsError, Ended, OriginError) as error:
         say("failed", because=f"{error!r}")
         sys.exit(1)
@@ -73,40 +92,46 @@ def arguments():
     roles = parser.add_subparsers(dest="role", required=True)
     page = roles.add_parser("golden", help="check the golden bytes of the page")
     page.add_argument("page")
-    helper = roles.add_parser("helper", help="help a leader")
-    helper.add_argument("--scenario", choices=helpers.SCENARIOS, default="honest")
-    helper.add_argument("--connect", type=address, action="append", help="the leader's door")
-    helper.add_argument("--hear", type=address, default=("0.0.0.0", 4285), help="where to hear asks")
-    helper.add_argument("--fetch-from", help="the own address by which to read the origin")
-    helper.add_argument("--sessions", type=int, default=1000, help="the most in all")
-    helper.add_argument("--honest", type=int, help="how many bytes of `late` are right")
-    helper.add_argument("--little", type=int, default=256 << 10, help="what a decoy brings")
-    helper.add_argument("--spoilers", type=int, default=4, help="how many come after the decoys")
-    leader = roles.add_parser("leader", help="lead a helper")
-    leader.add_argument("--scenario", choices=leaders.SCENARIOS, default="honest")
-    leader.add_argument("--helper", type=address, required=True, help="where it hears asks")
-    leader.add_argument("--dial", action="store_true", help="dial it, rather than ask")
-    leader.add_argument("--url", default="http://203.0.113.10/file.bin")
-    leader.add_argument("--output", help="where to save the file")
-    leader.add_argument("--size", type=int, default=0, help="what the ask tells of the size")
-    leader.add_argument("--hold", type=float, default=1, help="for how long a prompt stays")
-    leader.add_argument("--depth", choices=["tcp", "tls", "greeted"])
-    leader.add_argument("--empty", default="10.77.0.100", help="the first empty address")
-    origin = roles.add_parser("origin", help="an origin that leads its helpers elsewhere")
-    origin.add_argument("--listen", type=address, default=("0.0.0.0", 80))
-    origin.add_argument("--licensee", required=True, help="the address that may read all")
+    site = roles.add_parser("origin", help="an origin that leads its helpers elsewhere")
+    site.add_argument("--listen", type=address, default=("0.0.0.0", 80))
+    site.add_argument("--licensee", required=True, help="the address that may read all")
+    helper, leader = helper_arguments(roles), leader_arguments(roles)
     for role in (helper, leader):
-        common(role)
-    for role in (helper, leader, origin):
+        role.add_argument("--keys", type=int, default=1, help="how many machines it plays")
+        role.add_argument("--from", dest="sources", action="append", help="an own address")
+        role.add_argument("--name", default="pia", help="of them all, with a number behind it")
+        role.add_argument("--group", type=bytes.fromhex, help="the key of a group")
+    for role in (helper, leader, site):
         role.add_argument("--seconds", type=float, default=60, help="the longest that it runs")
     return finished(parser.parse_args())
 
 
-def common(role):
-    role.add_argument("--keys", type=int, default=1, help="how many machines it plays")
-    role.add_argument("--from", dest="sources", action="append", help="an own address")
-    role.add_argument("--name", default="pia", help="the name of them all, with a number behind it")
-    role.add_argument("--group", type=bytes.fromhex, help="the key of a group")
+def helper_arguments(roles):
+    role = roles.add_parser("helper", help="help a leader")
+    role.add_argument("--scenario", choices=helpers.SCENARIOS, default="honest")
+    role.add_argument("--connect", type=address, action="append", help="the leader's door")
+    role.add_argument("--hear", type=address, default=("0.0.0.0", 4285), help="where to hear asks")
+    role.add_argument("--fetch-from", help="the own address by which to read the origin")
+    role.add_argument("--sessions", type=int, default=1000, help="the most in all")
+    role.add_argument("--honest", type=int, help="how many bytes of `late` are right")
+    role.add_argument("--little", type=int, default=256 << 10, help="what a decoy brings")
+    role.add_argument("--spoilers", type=int, default=4, help="how many come after the decoys")
+    return role
+
+
+def leader_arguments(roles):
+    role = roles.add_parser("leader", help="lead a helper")
+    role.add_argument("--scenario", choices=leaders.SCENARIOS, default="honest")
+    role.add_argument("--helper", type=address, required=True, help="where it hears asks")
+    role.add_argument("--dial", action="store_true", help="dial it, rather than ask")
+    role.add_argument("--url", default="http://203.0.113.10/file.bin")
+    role.add_argument("--output", help="where to save the file")
+    role.add_argument("--size", type=int, default=0, help="what the ask tells of the size")
+    role.add_argument("--patience", type=float, default=15, help="how long it asks")
+    role.add_argument("--hold", type=float, default=1, help="for how long a prompt stays")
+    role.add_argument("--depth", choices=["tcp", "tls", "greeted"], help="of half-open sessions")
+    role.add_argument("--empty", default="10.77.0.100", help="the first empty address")
+    return role
 
 
 def finished(options):

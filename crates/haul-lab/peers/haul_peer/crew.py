@@ -62,10 +62,9 @@ class Crew:
 
         try:
             session = help_at(self.leader, me, source)
-            say("greeted", code=session.code, leader=session.name, id=me.id, group=session.is_of_group)
-            helper = SCENARIOS[scenario](session, say, options.fetch_from or source)
-            helper.options = options
-            helper.run()
+            greeted = {"code": session.code, "leader": session.name, "id": me.id}
+            say("greeted", group=session.is_of_group, **greeted)
+            SCENARIOS[scenario](session, say, options.fetch_from or source, options).run()
         except (OSError, EOFError, TlsError, Ended) as error:
             say("refused", because=f"{error!r}")
 

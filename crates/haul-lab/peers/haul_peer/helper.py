@@ -36,8 +36,8 @@ class Helper:
 
     lanes = 4
 
-    def __init__(self, session, say, source=None):
-        self.session, self.say, self.source = session, say, source
+    def __init__(self, session, say, source=None, options=None):
+        self.session, self.say, self.source, self.options = session, say, source, options
         self.offer = self.job = None
         self.sent = 0
         self._leases, self._queue = {}, queue.Queue()

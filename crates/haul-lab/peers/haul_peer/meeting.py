@@ -66,7 +66,7 @@ class Door:
         self._tcp = first_free(source)
         self.source, self.port = source, self._tcp.getsockname()[1]
 
-    def lead(self, helper, me, seconds=15, size=0):
+    def lead(self, helper, me, seconds, size=0):
         """A session with the helper that hears asks at this address."""
         id = os.urandom(16)
         ask = Ask(id, me.id, self.port, size_class(size) if size else 0)

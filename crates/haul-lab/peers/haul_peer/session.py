@@ -6,6 +6,7 @@ import os
 import threading
 import time
 
+from .tls import TlsError
 from .wire import Frame, WireError, decode
 
 LABEL = b"EXPORTER-haul-v1"
@@ -77,7 +78,7 @@ class Session:
             if frame is None:
                 self._buffer += self.connection.receive(seconds)
                 frame = decode(self._buffer, self.is_granted)
-        except (OSError, EOFError, WireError) as error:
+        except (OSError, EOFError, TlsError, WireError) as error:
             raise Ended(f"receiving: {error}") from error
         return frame
 

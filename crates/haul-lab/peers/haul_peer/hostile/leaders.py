@@ -9,7 +9,7 @@ import time
 from urllib.parse import urlsplit
 
 from .. import tls
-from ..leader import CREDIT, PART, Leader
+from ..leader import PART, Leader
 from ..meeting import Door, connect, lead_at, side_by_side
 from ..session import Ended, Me
 from ..tls import Identity, SmallOrder, TlsError, small_order_points
@@ -92,7 +92,7 @@ class Licensed(Leader):
     leaked = 0
 
     def store(self, offset, text):
-        self.leaked += len(text.strip(b"P") and text)
+        self.leaked += text.count(b"L")
         super().store(offset, text)
 
     def run(self):
@@ -129,7 +129,7 @@ class Meeting:
     def __call__(self, me, size=0):
         if self._door is None:
             return lead_at(self.options.helper, me, self.source)
-        return self._door.lead(self.options.helper, me, size=size)
+        return self._door.lead(self.options.helper, me, self.options.patience, size)
 
     def __exit__(self, *_):
         if self._door:
@@ -289,5 +289,3 @@ SCENARIOS = {
     "vain": vain,
     "small-order": small_order,
 }
-
-assert CREDIT >= PART

@@ -21,7 +21,8 @@ def expand_label(secret, label, context, length):
     info += bytes([len(context)]) + context
     out, block = b"", b""
     while len(out) < length:
-        block = hmac.new(secret, block + info + bytes([len(out) // 32 + 1]), hashlib.sha256).digest()
+        counted = block + info + bytes([len(out) // 32 + 1])
+        block = hmac.new(secret, counted, hashlib.sha256).digest()
         out += block
     return out[:length]
 

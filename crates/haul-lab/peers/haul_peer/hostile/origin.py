@@ -12,8 +12,8 @@ PUBLIC_READS = 1
 
 def serve(options, say):
     """Serves until the process is ended."""
-    site = type("Site", (Handler,), {"licensee": options.licensee, "reads": 0, "say": staticmethod(say)})
-    server = ThreadingHTTPServer(options.listen, site)
+    facts = {"licensee": options.licensee, "reads": 0, "say": staticmethod(say)}
+    server = ThreadingHTTPServer(options.listen, type("Site", (Handler,), facts))
     say("listening", address="%s:%d" % server.server_address)
     server.serve_forever()
 
