@@ -16,3 +16,4 @@ mod golden;
 mod helpers;
 mod leaders;
 mod stage;
+mod weak_keys;
