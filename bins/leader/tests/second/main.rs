@@ -15,5 +15,6 @@ mod common;
 mod golden;
 mod helpers;
 mod leaders;
+mod odd_hosts;
 mod stage;
 mod weak_keys;
