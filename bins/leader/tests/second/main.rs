@@ -12,6 +12,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod crumbs;
 mod golden;
 mod helpers;
 mod leaders;
