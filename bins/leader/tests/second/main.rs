@@ -14,6 +14,7 @@ mod common;
 
 mod crumbs;
 mod golden;
+mod held_places;
 mod helpers;
 mod leaders;
 mod odd_hosts;
