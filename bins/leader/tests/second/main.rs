@@ -19,4 +19,5 @@ mod helpers;
 mod leaders;
 mod odd_hosts;
 mod stage;
+mod vain_hosts;
 mod weak_keys;
