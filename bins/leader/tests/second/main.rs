@@ -17,6 +17,7 @@ mod golden;
 mod held_places;
 mod helpers;
 mod leaders;
+mod licensed;
 mod odd_hosts;
 mod stage;
 mod vain_hosts;
