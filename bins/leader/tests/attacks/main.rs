@@ -17,6 +17,7 @@ mod common;
 #[allow(dead_code, reason = "it has more than attacks need")]
 mod scene;
 
+mod beside_hostile_keys;
 mod forged_asks;
 mod half_open;
 mod hostile;
