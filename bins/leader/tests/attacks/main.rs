@@ -18,6 +18,7 @@ mod common;
 mod scene;
 
 mod beside_hostile_keys;
+mod cut_off;
 mod decoys;
 mod forged_asks;
 mod half_open;
