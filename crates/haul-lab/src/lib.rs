@@ -18,6 +18,8 @@
 //! * [`dns`]: a name server that says whatever a test wants, also something else every time;
 //! * [`wire`]: who is dialled from a machine, as seen on the wire;
 //! * [`hostile`]: a leader that asks for what it should not have;
+//! * [`peers`]: leaders and helpers that are not haul, honest and hostile, on this machine or one
+//!   of a LAN;
 //! * [`trial`]: haul and other downloaders, let into the traps of [`origin::Trap`].
 //!
 //! ```
@@ -40,6 +42,7 @@ pub mod hostile;
 pub mod lan;
 pub mod origin;
 mod payload;
+pub mod peers;
 mod rate;
 pub mod servers;
 pub mod sim;

@@ -51,7 +51,7 @@ fn newest_source() -> SystemTime {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             let (path, about) = (entry.path(), entry.metadata().unwrap());
             match entry.file_name().to_str() {
-                Some("tests" | "benches" | "fuzz") => {}
+                Some("tests" | "benches" | "fuzz" | "peers") => {}
                 _ if about.is_dir() => folders.push(path),
                 _ => newest = newest.max(about.modified().unwrap()),
             }
