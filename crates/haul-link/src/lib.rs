@@ -12,6 +12,7 @@
 
 mod admit;
 mod ask;
+mod bucket;
 #[cfg(feature = "dns-sd")]
 pub mod dns_sd;
 mod error;
@@ -30,6 +31,7 @@ mod tls;
 
 pub use admit::Admission;
 pub use ask::{Asker, GROUP, Heard, Listener, PORT, PORTS, REPEATS};
+pub use bucket::{Pace, TokenBucket};
 pub use error::{BadGroupKey, LinkError};
 pub use group::{Group, GroupKey};
 pub use handshake::{Code, Greeting, Me, answer, answer_group, greet};
