@@ -14,6 +14,9 @@ const ASK_MEMORY: Duration = Duration::from_secs(600);
 /// How soon the same machine may make this one dial again, or be taken in again.
 const SOURCE_PAUSE: Duration = Duration::from_secs(2);
 
+/// How long an address of the own network where nobody was is not dialled again on an ask's word.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// Which asks a helper follows, and whose connections it takes in: those of machines in its own
 /// networks, and from farther away those that somebody vouches for; once each, at a pace that
 /// strangers cannot raise.
@@ -25,6 +28,7 @@ pub struct Admission {
     ports: RangeInclusive<u16>,
     asks: Memory<[u8; 16]>,
     sources: Memory<IpAddr>,
+    silent: Memory<IpAddr>,
     callers: Memory<IpAddr>,
     /// By leader too: an ask's number can be read by anyone, but a leader has proved who it is.
     offers: Memory<(PeerId, [u8; 16])>,
@@ -37,6 +41,7 @@ impl Admission {
             ports,
             asks: Memory::lasting(ASK_MEMORY),
             sources: Memory::lasting(SOURCE_PAUSE),
+            silent: Memory::lasting(SILENCE),
             callers: Memory::lasting(SOURCE_PAUSE),
             offers: Memory::lasting(ASK_MEMORY),
         }
@@ -59,12 +64,18 @@ impl Admission {
         let admitted = fits
             && is_new()
             && !self.sources.has(now, from)
+            && !self.silent.has(now, from)
             && (on_link(networks, *from) || vouched(ask));
         if admitted {
             self.asks.note(now, ask.id);
             self.sources.note(now, *from);
         }
         admitted
+    }
+
+    /// Notes an address at which nobody took a connection: asks forged in its name cost little.
+    pub fn note_silent(&mut self, now: Duration, from: IpAddr) {
+        self.silent.note(now, from);
     }
 
     /// Whether to take in a connection from there. `may_be_vouched_for` says whether one from
@@ -174,6 +185,19 @@ mod tests {
         assert!(admission.admit(at(3), &b, &lan(), |_| false));
         assert!(!admission.admit(at(599), &a, &lan(), |_| false));
         assert!(admission.admit(at(601), &a, &lan(), |_| false));
+    }
+
+    #[test]
+    fn an_address_where_nobody_was_is_left_alone_for_five_seconds() {
+        let mut admission = Admission::new(crate::PORTS);
+        let [a, b, c] = [1, 2, 3].map(|id| heard(id, [10, 0, 0, 9], 4285));
+        let other = heard(4, [10, 0, 0, 8], 4285);
+        let at = Duration::from_secs;
+        assert!(admission.admit(at(0), &a, &lan(), |_| false));
+        admission.note_silent(at(1), a.from);
+        assert!(!admission.admit(at(5), &b, &lan(), |_| false));
+        assert!(admission.admit(at(5), &other, &lan(), |_| false));
+        assert!(admission.admit(at(6), &c, &lan(), |_| false));
     }
 
     #[test]
