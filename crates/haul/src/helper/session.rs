@@ -203,7 +203,7 @@ async fn decide(
     greeting: &mut Greeting,
     helping: &Helping,
 ) -> Result<Option<Permit>, Ended> {
-    let Judged { decision, because, asked, permit } = if offer.host != request.host {
+    let Judged { decision, because, asked, permit } = if request.host.is_empty() {
         Judged::new(Decision::No, MISLEADING)
     } else if helping.is_refused(&who) {
         Judged::new(Decision::No, refused::TOO_MANY)
@@ -317,15 +317,19 @@ fn unexpected(awaiting: &'static str, frame: &Frame) -> Ended {
     }
 }
 
-/// A host's name as it can be shown: what is not safe is left out, so that what is left is another
-/// host, or none.
+/// A host's name if it can be shown as it is, as a URL spells it; or else nothing, as what is left
+/// of it would be the name of another.
 fn safe_host(host: &str) -> String {
-    let plain = |c: &char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.' | '_' | ':' | '[' | ']');
-    let safe: String = host.chars().filter(plain).take(253).collect();
-    let is_host = Url::parse(&format!("http://{safe}/"))
-        .is_ok_and(|url| url.host_str() == Some(&safe) && url.port().is_none());
-    if is_host { safe } else { String::new() }
+    let is_plain = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.' | '_' | ':' | '[' | ']');
+    let is_host = (1..=HOST_MOST).contains(&host.len())
+        && host.chars().all(is_plain)
+        && Url::parse(&format!("http://{host}/"))
+            .is_ok_and(|url| url.host_str() == Some(host) && url.port().is_none());
+    if is_host { host.to_owned() } else { String::new() }
 }
+
+/// The longest name that the DNS has (RFC 1035 §2.3.4), in bytes.
+const HOST_MOST: usize = 253;
 
 /// Why an offer is refused whose owner would be shown another host than the one that is meant.
 const MISLEADING: &str = "its host cannot be shown as it is";
