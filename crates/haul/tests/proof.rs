@@ -91,7 +91,7 @@ async fn a_proof_covers_what_its_response_brings_and_not_where_the_rest_is_led()
     site.answer(move |nth, target| match (nth, target) {
         (_, "/licensed.bin") => Reply::Part(licensed()),
         (0, _) => Reply::Part(payload()),
-        (1, _) => Reply::Cut(payload(), 256 << 10),
+        (1, _) => Reply::Short(payload(), 256 << 10),
         _ => Reply::Led(secret.to_string()),
     });
     let (_folder, _serving, reader, writer) = granted_all(&url).await;
@@ -104,10 +104,10 @@ async fn a_proof_covers_what_its_response_brings_and_not_where_the_rest_is_led()
 async fn a_secret_of_which_a_part_was_led_elsewhere_proves_neither_place() {
     let site = Site::bind(1);
     let (url, public) = (site.url_of("/licensed.bin"), site.url_of("/public.bin"));
-    // The first byte of the licensed file, which is guessed soon, and the rest of the public one.
+    // A few bytes of the licensed file, which may be known, and the rest of the public one.
     site.answer(move |nth, target| match (nth, target) {
         (_, "/public.bin") => Reply::Part(payload()),
-        (0, _) => Reply::Cut(licensed(), 1),
+        (0, _) => Reply::Short(licensed(), 256),
         (1, _) => Reply::Led(public.to_string()),
         _ => Reply::Part(licensed()),
     });
@@ -115,7 +115,7 @@ async fn a_secret_of_which_a_part_was_led_elsewhere_proves_neither_place() {
     let (_serving, at) = helper(folder.path()).await;
     let (mut reader, mut writer) = employed(at, &url, SIZE).await;
     let Frame::Challenge { span } = reader.next().await.unwrap() else { panic!("no challenge") };
-    let guessed = [&licensed().bytes(span)[..1], &payload().bytes(span)[1..]].concat();
+    let guessed = [&licensed().bytes(span)[..256], &payload().bytes(span)[256..]].concat();
     writer.send(&Frame::Proof { sha256: Sha256::digest(guessed).into() }).await.unwrap();
     grant(&mut writer, 1, Span::new(0, SIZE).unwrap()).await;
     let (brought, _) = leaked(reader, writer).await;
@@ -169,10 +169,6 @@ async fn leaked(mut reader: FrameReader, mut writer: FrameWriter) -> (Vec<u8>, O
                 Ok(Frame::Data { bytes, .. }) => brought.extend_from_slice(&bytes),
                 Ok(Frame::Bye { reason }) => return Some(reason),
                 Ok(Frame::Ping) => writer.send(&Frame::Pong).await.unwrap(),
-                Ok(Frame::Failed { lease, .. }) => {
-                    let rest = Span::new(brought.len() as u64, SIZE).unwrap();
-                    grant(&mut writer, lease + 1, rest).await;
-                }
                 Ok(_) => {}
                 Err(_) => return None,
             }

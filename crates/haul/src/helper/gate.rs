@@ -1,13 +1,13 @@
 //! Where every ask is decided upon, and every help is held to the owner's limits.
 
+mod jobs;
 mod rate;
 
 use super::accounts::Accounts;
 use super::blocked::{block, is_blocked};
 use super::consent::{ConsentPolicy, Decision, Request};
-use super::job::{Job, Permit};
+use super::job::Permit;
 use super::limits::agreed::Agreed;
-use super::limits::idle::SPARE;
 use super::limits::party::Party;
 use super::limits::prompts::{Outcome, Prompts};
 use super::limits::requests::Requests;
@@ -19,7 +19,7 @@ use super::policy::{
 use crate::Home;
 use crate::trust::{Role, Standing, Trust};
 use haul_fetch::Client;
-use std::collections::BTreeMap;
+pub(crate) use jobs::{IDLE, Jobs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -47,39 +47,6 @@ pub(crate) struct Gate {
     pub(crate) agreed: Mutex<Agreed>,
     senses: Mutex<Senses>,
     pub(crate) began: Instant,
-}
-
-/// The jobs that are being helped.
-#[derive(Default)]
-pub(crate) struct Jobs {
-    pub(crate) running: BTreeMap<u64, Arc<Job>>,
-    pub(crate) next: u64,
-    /// Bytes that were received for jobs that have ended.
-    pub(crate) received: u64,
-}
-
-impl Jobs {
-    /// How many places are taken by leaders that make use of them.
-    pub(crate) fn in_use(&self, now: Duration) -> usize {
-        self.running.values().filter(|job| job.idle(now) < SPARE).count()
-    }
-
-    /// Ends the job that was of no use for longest, so that another can have its place.
-    pub(crate) fn give_up_one(&mut self, now: Duration) {
-        let idle = |job: &Arc<Job>| job.idle(now);
-        let spare = self.running.iter().filter(|(_, job)| idle(job) >= SPARE);
-        if let Some(id) = spare.max_by_key(|(_, job)| idle(job)).map(|(&id, _)| id) {
-            self.end(id, IDLE);
-        }
-    }
-
-    /// Nothing more is received for this job when it returns.
-    fn end(&mut self, id: u64, why: &'static str) {
-        if let Some(job) = self.running.remove(&id) {
-            job.end(why);
-            self.received += job.purse.received();
-        }
-    }
 }
 
 /// What the machine said of itself a moment ago.
@@ -215,8 +182,14 @@ impl Gate {
         locked(&self.agreed).received(self.steady(), request).is_some()
     }
 
+    /// Whether the leader is one of the owner's, by their own word or by the policy's.
+    pub(crate) fn trusts(&self, leader_id: &str, standing: &Standing) -> bool {
+        let now = now();
+        self.knows(leader_id, standing, now) || self.in_force().policy.knows(leader_id, now)
+    }
+
     /// Whether the leader is of the group, or known and its grant has not ended.
-    pub(crate) fn knows(&self, leader_id: &str, standing: &Standing, now: Moment) -> bool {
+    fn knows(&self, leader_id: &str, standing: &Standing, now: Moment) -> bool {
         match standing {
             Standing::Group => true,
             Standing::Known { .. } => {
@@ -396,9 +369,6 @@ pub(crate) fn now() -> Moment {
 
 /// Why a leader is helped again without a question.
 const AGREED: &str = "agreed to a short time ago";
-
-/// Why a leader loses its place.
-pub(crate) const IDLE: &str = "it made no use of the help for a while";
 
 /// The machine is asked about itself every so many seconds.
 const SENSE_EVERY: u64 = 5;

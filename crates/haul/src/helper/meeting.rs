@@ -56,7 +56,7 @@ pub(crate) fn take(
     };
     let place = helping.pools.enter(stage, Party::at(from))?;
     Some(async move {
-        if let Err(ended) = meet(call, place, &helping).await {
+        if let Err(ended) = Box::pin(meet(call, place, &helping)).await {
             debug!(because = ended.because, "a session ended");
         }
     })
@@ -67,7 +67,7 @@ async fn meet(call: Call, place: Place, helping: &Helping) -> Result<(), Ended> 
         Call::Ask { heard, .. } => Some(heard.ask),
         Call::Caller { .. } => None,
     };
-    let met = meet_in_time(call, place, helping).await;
+    let met = Box::pin(meet_in_time(call, place, helping)).await;
     if let (Some(ask), Err(error)) = (asked, &met)
         && !matches!(error, LinkError::Stranger)
     {
@@ -94,7 +94,8 @@ async fn meet_in_time(call: Call, place: Place, helping: &Helping) -> Result<Met
         }
         Call::Caller { tcp, is_near, .. } => (tcp, place, None, is_near),
     };
-    let greeted = place.hold(greeted(tcp, ask, is_near, helping)).await;
+    let greeted = Box::pin(greeted(tcp, ask, is_near, helping));
+    let greeted = place.hold(greeted).await;
     greeted.unwrap_or(Err(LinkError::Closed))
 }
 
@@ -144,7 +145,8 @@ async fn greeted(
         }
     };
     let standing = trust.standing(Role::Leader, leader, &greeting.name, greeting.group);
-    let who = Party { key: Some(leader), address, is_trusted: standing.is_trusted() };
+    let is_trusted = helping.gate.trusts(&leader.to_string(), &standing);
+    let who = Party { key: Some(leader), address, is_trusted };
     Ok(Met { who, leader, greeting, wants })
 }
 
@@ -174,7 +176,9 @@ impl Helping {
     /// Whoever was turned away for want of a place may be followed again.
     pub(super) fn welcome_turned_away(&self) {
         let turned_away = std::mem::take(&mut *locked(&self.turned_away));
-        turned_away.into_iter().for_each(|(leader, ask)| self.forget(leader, ask));
+        for (leader, ask) in turned_away {
+            self.forget(leader, ask);
+        }
     }
 }
 

@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn a_proof_that_was_used_up_is_renewed_by_the_very_bytes_that_come_next() {
         let mut proofs = proven(1 << 20, 0);
-        let mut pass = |proofs: &mut Proofs, len| proofs.pass(1, 5, &piece(len), Some(&here()));
+        let pass = |proofs: &mut Proofs, len| proofs.pass(1, 5, &piece(len), Some(&here()));
         pass(&mut proofs, (1 << 20) - 1).unwrap();
         pass(&mut proofs, 1).unwrap();
         let Err(Doubt::Stale(span, secret)) = pass(&mut proofs, 40_000) else {

@@ -60,6 +60,7 @@ pub(super) async fn agree_and_help(mut met: Met, helping: &Helping) -> Result<()
                 // Whoever broke the protocol may have gone.
                 let _ = met.greeting.session.send(&Frame::Bye { reason }).await;
             }
+            helping.welcome_turned_away();
             Err(ended)
         }
     }
@@ -86,7 +87,7 @@ async fn agree(met: &mut Met, helping: &Helping) -> Result<Option<Agreed>, Ended
         return Err(Ended::with(ByeReason::NotWanted, "it has offered this before"));
     }
     let request = request(*leader, greeting, &offer, helping);
-    let Some(permit) = decide(&request, &offer, *who, greeting, helping).await? else {
+    let Some(permit) = decide(&request, *who, greeting, helping).await? else {
         return Ok(None);
     };
     let session = &mut greeting.session;
@@ -98,7 +99,7 @@ async fn agree(met: &mut Met, helping: &Helping) -> Result<Option<Agreed>, Ended
     let client = permit.client();
     let prepared = tokio::select! {
         prepared = prepare(session, &job, &offer, &client) => prepared?,
-        why = permit.supervise() => return Err(Ended::with(ByeReason::Stopped, why)),
+        why = permit.supervise() => return Err(Ended::with(permit.farewell(), why)),
     };
     match prepared {
         Ok((source, secret)) => Ok(Some(Agreed { who: *who, request, source, secret, permit })),
@@ -198,7 +199,6 @@ impl Helping {
 /// Lets the owner decide and tells the leader; a permit means yes.
 async fn decide(
     request: &Request,
-    offer: &Offer,
     who: Party,
     greeting: &mut Greeting,
     helping: &Helping,

@@ -27,8 +27,8 @@ pub(crate) struct Site(TcpListener);
 pub(crate) enum Reply {
     /// The part of this file that was asked for.
     Part(Payload),
-    /// Only so many bytes of it.
-    Cut(Payload, u64),
+    /// A shorter part than was asked for: so many bytes.
+    Short(Payload, u64),
     /// That it is there.
     Led(String),
     /// That it is nowhere.
@@ -72,10 +72,11 @@ fn answer(mut stream: TcpStream, reply: impl FnOnce(&str) -> Reply) -> io::Resul
     let (target, span) = wanted(&stream)?;
     let (payload, most) = match reply(&target) {
         Reply::Part(payload) => (payload, u64::MAX),
-        Reply::Cut(payload, most) => (payload, most),
+        Reply::Short(payload, most) => (payload, most),
         Reply::Led(to) => return empty(stream, &format!("302 Found\r\nLocation: {to}")),
         Reply::Gone => return empty(stream, "404 Not Found"),
     };
+    let span = span.first(most).unwrap();
     write!(
         stream,
         "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Length: {}\r\n\
@@ -84,7 +85,7 @@ fn answer(mut stream: TcpStream, reply: impl FnOnce(&str) -> Reply) -> io::Resul
         span.start(),
         span.last()
     )?;
-    stream.write_all(&payload.bytes(span.first(most).unwrap()))
+    stream.write_all(&payload.bytes(span))
 }
 
 fn empty(mut stream: TcpStream, status: &str) -> io::Result<()> {

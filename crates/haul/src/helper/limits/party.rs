@@ -58,7 +58,7 @@ impl Share {
     pub(crate) fn room<'a>(
         self,
         who: &Party,
-        others: impl Iterator<Item = &'a Party> + Clone,
+        others: &(impl Iterator<Item = &'a Party> + Clone),
     ) -> Result<(), Bound> {
         let bounds = [
             (Bound::Key, self.key),
@@ -100,7 +100,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_share_ends_by_key_by_address_by_network_and_in_all() {
-        let room = |who: Party, others: &[Party]| SHARE.room(&who, others.iter()).is_ok();
+        let room = |who: Party, others: &[Party]| SHARE.room(&who, &others.iter()).is_ok();
         let here = [10, 0, 0, 1];
         assert!(!room(party(1, [10, 0, 9, 9]), &[party(1, here)]), "the same key elsewhere");
         assert!(room(party(2, here), &[party(1, here)]));
@@ -118,7 +118,7 @@ pub(crate) mod tests {
     fn who_is_trusted_counts_by_key_alone_and_against_nobody_else() {
         let here = [10, 0, 0, 1];
         let strangers = [party(1, here), party(2, here), party(3, here), party(4, here)];
-        let room = |who: Party, others: &[Party]| SHARE.room(&who, others.iter());
+        let room = |who: Party, others: &[Party]| SHARE.room(&who, &others.iter());
         assert_eq!(room(trusted(9, here), &strangers), Ok(()));
         assert_eq!(room(trusted(9, here), &[trusted(9, [10, 0, 0, 7])]), Err(Bound::Key));
         assert_eq!(room(party(1, here), &[trusted(5, here), trusted(6, here)]), Ok(()));

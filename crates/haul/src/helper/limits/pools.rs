@@ -82,7 +82,7 @@ impl Pools {
 
 impl Pool {
     fn enter(&mut self, held: Held, share: Share, gives_way: bool) -> Option<u64> {
-        while let Err(bound) = share.room(&held.who, self.held.values().map(|held| &held.who)) {
+        while let Err(bound) = share.room(&held.who, &self.held.values().map(|held| &held.who)) {
             let stands_in_the_way = |other: &Held| bound.counts(&held.who, &other.who);
             let oldest = self.held.iter().find(|(_, other)| stands_in_the_way(other));
             let oldest = oldest.map(|(&id, _)| id).filter(|_| gives_way)?;

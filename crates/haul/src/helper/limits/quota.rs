@@ -32,7 +32,7 @@ impl<T: PartialEq> Quota<T> {
     /// Whether the party, its address or its network has had its share.
     pub(crate) fn is_spent(&mut self, now: Duration, who: &Party) -> bool {
         self.forget(now);
-        self.share.room(who, self.events.iter().map(|(_, whom, _)| whom)).is_err()
+        self.share.room(who, &self.events.iter().map(|(_, whom, _)| whom)).is_err()
     }
 
     /// Counts by another share from now on.
