@@ -58,11 +58,7 @@ impl Admission {
         vouched: impl FnOnce(&Ask) -> bool,
     ) -> bool {
         let Heard { ask, from } = heard;
-        let fits = self.ports.contains(&ask.port) && ask.expires > 0;
-        let offered = (PeerId(ask.leader), ask.id);
-        let is_new = || !self.asks.has(now, &ask.id) && !self.offers.has(now, &offered);
-        let admitted = fits
-            && is_new()
+        let admitted = self.is_new(now, ask)
             && !self.sources.has(now, from)
             && !self.silent.has(now, from)
             && (on_link(networks, *from) || vouched(ask));
@@ -71,6 +67,23 @@ impl Admission {
             self.sources.note(now, *from);
         }
         admitted
+    }
+
+    /// The same for an ask that was tagged with a group's key: nobody else can make those, so what
+    /// others send in the name of its address does not hold it off.
+    pub fn admit_tagged(&mut self, now: Duration, ask: &Ask) -> bool {
+        let admitted = self.is_new(now, ask);
+        if admitted {
+            self.asks.note(now, ask.id);
+        }
+        admitted
+    }
+
+    /// Whether the ask is one to follow and was not followed yet, nor has led to an offer.
+    fn is_new(&self, now: Duration, ask: &Ask) -> bool {
+        let fits = self.ports.contains(&ask.port) && ask.expires > 0;
+        let offered = (PeerId(ask.leader), ask.id);
+        fits && !self.asks.has(now, &ask.id) && !self.offers.has(now, &offered)
     }
 
     /// Notes an address at which nobody took a connection: asks forged in its name cost little.
@@ -198,6 +211,19 @@ mod tests {
         assert!(!admission.admit(at(5), &b, &lan(), |_| false));
         assert!(admission.admit(at(5), &other, &lan(), |_| false));
         assert!(admission.admit(at(6), &c, &lan(), |_| false));
+    }
+
+    #[test]
+    fn a_tagged_ask_is_followed_once_whatever_is_forged_in_the_name_of_its_address() {
+        let mut admission = Admission::new(crate::PORTS);
+        let [forged, ours, old] = [1, 2, 3].map(|id| heard(id, [10, 0, 0, 9], 4285));
+        let at = Duration::from_secs;
+        assert!(admission.admit(at(0), &forged, &lan(), |_| false));
+        admission.note_silent(at(0), forged.from);
+        assert!(admission.admit_tagged(at(0), &ours.ask));
+        assert!(!admission.admit_tagged(at(1), &ours.ask), "a repeat, by whomever");
+        assert!(!admission.admit_tagged(at(1), &Ask { expires: 0, ..old.ask }));
+        assert!(!admission.admit_tagged(at(1), &Ask { port: 22, ..old.ask }));
     }
 
     #[test]

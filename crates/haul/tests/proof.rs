@@ -104,9 +104,11 @@ async fn a_proof_covers_what_its_response_brings_and_not_where_the_rest_is_led()
 async fn a_secret_of_which_a_part_was_led_elsewhere_proves_neither_place() {
     let site = Site::bind(1);
     let (url, public) = (site.url_of("/licensed.bin"), site.url_of("/public.bin"));
+    let back = url.to_string();
     // A few bytes of the licensed file, which may be known, and the rest of the public one.
     site.answer(move |nth, target| match (nth, target) {
-        (_, "/public.bin") => Reply::Part(payload()),
+        (0..=2, "/public.bin") => Reply::Part(payload()),
+        (_, "/public.bin") => Reply::Led(back.clone()),
         (0, _) => Reply::Short(licensed(), 256),
         (1, _) => Reply::Led(public.to_string()),
         _ => Reply::Part(licensed()),

@@ -12,7 +12,7 @@ use super::meeting::{Call, take};
 use super::policy::{Policies, PolicyError};
 use crate::trust::{Group, Role, Trust, group_of, minute};
 use crate::{Error, ErrorKind, Home};
-use haul_link::{Admission, Identity, Interface, PeerId, random};
+use haul_link::{Admission, Heard, Identity, Interface, PeerId, random};
 use haul_wire::Ask;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -80,10 +80,14 @@ pub(crate) struct Helping {
 }
 
 impl Helping {
-    /// Whether an ask from anywhere is the group's or a known leader's.
-    fn vouches(&self, ask: &Ask) -> bool {
-        let known = || self.trust.knows(Role::Leader, PeerId(ask.leader));
-        self.is_of_the_group(ask) || (!self.group_only && known())
+    /// Whether the ask is one to dial on: the group's from anywhere, and unless only that is
+    /// helped a known leader's, or anybody's in the own networks.
+    fn follows(&self, now: Duration, heard: &Heard, networks: &[Interface]) -> bool {
+        if self.is_of_the_group(&heard.ask) {
+            return self.admission().admit_tagged(now, &heard.ask);
+        }
+        let known = |ask: &Ask| self.trust.knows(Role::Leader, PeerId(ask.leader));
+        !self.group_only && self.admission().admit(now, heard, networks, known)
     }
 
     fn is_of_the_group(&self, ask: &Ask) -> bool {
@@ -97,11 +101,6 @@ impl Helping {
             known.iter().any(|known| known.role == Role::Leader)
         };
         self.group.is_some() || knows_any()
-    }
-
-    /// Whether the ask is silently passed over, as if nobody were here.
-    fn ignores(&self, ask: &Ask) -> bool {
-        self.group_only && !self.is_of_the_group(ask)
     }
 
     pub(crate) fn admission(&self) -> MutexGuard<'_, Admission> {
@@ -224,9 +223,7 @@ fn answering(came: Came, networks: &[Interface], helping: &Arc<Helping>) -> Opti
     let is_near = networks.iter().any(|network| network.has(from));
     match came {
         Came::Ask(heard) => {
-            let vouched = |ask: &Ask| helping.vouches(ask);
-            let follows = !helping.ignores(&heard.ask)
-                && helping.admission().admit(now, &heard, networks, vouched);
+            let follows = helping.follows(now, &heard, networks);
             let share = f64::from(u16::from_le_bytes(random())) / f64::from(u16::MAX);
             let after = heard.spread(networks).mul_f64(share);
             follows.then_some(Call::Ask { heard, is_near, after })
