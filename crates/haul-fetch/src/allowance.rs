@@ -1,9 +1,14 @@
+use crate::client::Settings;
+use haul_span::Span;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::sleep;
+use url::Url;
 
 /// What a machine's owner lets a [`Client`](crate::Client) have: hosts to ask, and bytes to receive.
 ///
@@ -12,6 +17,12 @@ use tokio::net::TcpStream;
 pub trait Allowance: Send + Sync + 'static {
     /// Whether anything may be asked of this host. Each hop of a redirect is judged anew.
     fn admits(&self, host: &str) -> bool;
+
+    /// Counts a new connection or a request, or says how long to wait before it is asked again.
+    /// Each hop of a redirect is a request of its own.
+    fn take_turn(&self, _: Turn<'_>) -> Result<(), Duration> {
+        Ok(())
+    }
 
     /// Takes up to `wanted` bytes, at least one, off what may be received. Waits while there are
     /// none, and wakes the task then; an error ends the connection.
@@ -22,6 +33,24 @@ pub trait Allowance: Send + Sync + 'static {
 
     /// So many bytes had arrived at a connection that was closed before they were read.
     fn thrown_away(&self, bytes: u64);
+}
+
+/// What is about to be done to an origin.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn<'a> {
+    /// To connect to where this URL points.
+    Connection(&'a Url),
+    /// To ask for what is there: this part of it, or all.
+    Request(&'a Url, Option<Span>),
+}
+
+/// Waits until it is this one's turn.
+pub(crate) async fn turn(settings: &Settings, turn: Turn<'_>) {
+    if let Some(allowance) = &settings.allowance {
+        while let Err(wait) = allowance.take_turn(turn) {
+            sleep(wait).await;
+        }
+    }
 }
 
 /// A stream that knows how much of what arrived has not been read.

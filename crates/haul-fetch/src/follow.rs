@@ -1,5 +1,6 @@
 //! One answer to one request, over as many redirects as it takes.
 
+use crate::allowance::{Turn, turn};
 use crate::client::Settings;
 use crate::conn::Conn;
 use crate::connect::host_of;
@@ -100,9 +101,11 @@ async fn exchange(
 ) -> Result<(Conn, Response<Incoming>), Error> {
     let settings: &Settings = &client.0;
     settings.learned.of(&location.url).rested().await;
+    let asked = || turn(settings, Turn::Request(&location.url, wanted.part()));
     let kept = conn.filter(|conn| conn.is_open() && conn.serves(location));
     let place = || Place::at(settings.learned.of(&location.url));
     if let Some(mut conn) = kept.or_else(|| settings.pool.take(location, place)) {
+        asked().await;
         match conn.send(settings, request::get(client, location, wanted)?).await {
             Ok(response) => return Ok((conn, response)),
             // A server may close an idle connection while a request is on its way to it.
@@ -110,8 +113,10 @@ async fn exchange(
             Err(error) => return Err(error),
         }
     }
+    turn(settings, Turn::Connection(&location.url)).await;
     let mut conn = Conn::open(settings, location).await?;
     settings.pool.share(&conn);
+    asked().await;
     let response = conn.send(settings, request::get(client, location, wanted)?).await?;
     Ok((conn, response))
 }

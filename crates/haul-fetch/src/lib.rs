@@ -55,7 +55,7 @@ mod tls;
 mod validator;
 pub mod ways;
 
-pub use allowance::Allowance;
+pub use allowance::{Allowance, Turn};
 pub use backoff::Backoff;
 pub use cidr::Cidr;
 pub use client::{Client, Options, Timeouts};

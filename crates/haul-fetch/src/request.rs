@@ -72,6 +72,16 @@ pub(crate) enum Wanted<'a> {
     Part { span: Span, tag: Option<&'a str> },
 }
 
+impl Wanted<'_> {
+    /// The part that is asked for; none where that is all of the file.
+    pub(crate) fn part(self) -> Option<Span> {
+        match self {
+            Self::File | Self::WholeRange => None,
+            Self::Part { span, .. } => Some(span),
+        }
+    }
+}
+
 pub(crate) fn get(client: &Client, location: &Location, wanted: Wanted<'_>) -> Result<Get, Error> {
     let mut request = Request::new(Empty::new());
     *request.method_mut() = Method::GET;

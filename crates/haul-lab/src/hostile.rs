@@ -4,6 +4,7 @@ use haul_link::{Identity, LinkError, Me, Session, accept, greet};
 use haul_span::Span;
 use haul_wire::{Ask, ByeReason, FailReason, Frame, JobFacts, Offer, Scheme, SizeClass, Verdict};
 use sha2::{Digest, Sha256};
+use socket2::{Domain, Socket, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -176,6 +177,15 @@ fn listen(from: Ipv4Addr) -> io::Result<TcpListener> {
         }
     }
     Err(failure)
+}
+
+/// A socket for datagrams in the name of an address that need be nobody's; takes the right to
+/// change the network.
+pub fn forging(from: Ipv4Addr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    socket.set_ip_transparent_v4(true)?;
+    socket.bind(&SocketAddr::from((from, 0)).into())?;
+    Ok(socket.into())
 }
 
 /// An ask for help with a file of no size that is told.

@@ -14,6 +14,9 @@ const ASK_MEMORY: Duration = Duration::from_secs(600);
 /// How soon the same machine may make this one dial again, or be taken in again.
 const SOURCE_PAUSE: Duration = Duration::from_secs(2);
 
+/// How long an address of the own network where nobody was is not dialled again on an ask's word.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// Which asks a helper follows, and whose connections it takes in: those of machines in its own
 /// networks, and from farther away those that somebody vouches for; once each, at a pace that
 /// strangers cannot raise.
@@ -25,6 +28,7 @@ pub struct Admission {
     ports: RangeInclusive<u16>,
     asks: Memory<[u8; 16]>,
     sources: Memory<IpAddr>,
+    silent: Memory<IpAddr>,
     callers: Memory<IpAddr>,
     /// By leader too: an ask's number can be read by anyone, but a leader has proved who it is.
     offers: Memory<(PeerId, [u8; 16])>,
@@ -37,6 +41,7 @@ impl Admission {
             ports,
             asks: Memory::lasting(ASK_MEMORY),
             sources: Memory::lasting(SOURCE_PAUSE),
+            silent: Memory::lasting(SILENCE),
             callers: Memory::lasting(SOURCE_PAUSE),
             offers: Memory::lasting(ASK_MEMORY),
         }
@@ -53,18 +58,37 @@ impl Admission {
         vouched: impl FnOnce(&Ask) -> bool,
     ) -> bool {
         let Heard { ask, from } = heard;
-        let fits = self.ports.contains(&ask.port) && ask.expires > 0;
-        let offered = (PeerId(ask.leader), ask.id);
-        let is_new = || !self.asks.has(now, &ask.id) && !self.offers.has(now, &offered);
-        let admitted = fits
-            && is_new()
+        let admitted = self.is_new(now, ask)
             && !self.sources.has(now, from)
+            && !self.silent.has(now, from)
             && (on_link(networks, *from) || vouched(ask));
         if admitted {
             self.asks.note(now, ask.id);
             self.sources.note(now, *from);
         }
         admitted
+    }
+
+    /// The same for an ask that was tagged with a group's key: nobody else can make those, so what
+    /// others send in the name of its address does not hold it off.
+    pub fn admit_tagged(&mut self, now: Duration, ask: &Ask) -> bool {
+        let admitted = self.is_new(now, ask);
+        if admitted {
+            self.asks.note(now, ask.id);
+        }
+        admitted
+    }
+
+    /// Whether the ask is one to follow and was not followed yet, nor has led to an offer.
+    fn is_new(&self, now: Duration, ask: &Ask) -> bool {
+        let fits = self.ports.contains(&ask.port) && ask.expires > 0;
+        let offered = (PeerId(ask.leader), ask.id);
+        fits && !self.asks.has(now, &ask.id) && !self.offers.has(now, &offered)
+    }
+
+    /// Notes an address at which nobody took a connection: asks forged in its name cost little.
+    pub fn note_silent(&mut self, now: Duration, from: IpAddr) {
+        self.silent.note(now, from);
     }
 
     /// Whether to take in a connection from there. `may_be_vouched_for` says whether one from
@@ -174,6 +198,32 @@ mod tests {
         assert!(admission.admit(at(3), &b, &lan(), |_| false));
         assert!(!admission.admit(at(599), &a, &lan(), |_| false));
         assert!(admission.admit(at(601), &a, &lan(), |_| false));
+    }
+
+    #[test]
+    fn an_address_where_nobody_was_is_left_alone_for_five_seconds() {
+        let mut admission = Admission::new(crate::PORTS);
+        let [a, b, c] = [1, 2, 3].map(|id| heard(id, [10, 0, 0, 9], 4285));
+        let other = heard(4, [10, 0, 0, 8], 4285);
+        let at = Duration::from_secs;
+        assert!(admission.admit(at(0), &a, &lan(), |_| false));
+        admission.note_silent(at(1), a.from);
+        assert!(!admission.admit(at(5), &b, &lan(), |_| false));
+        assert!(admission.admit(at(5), &other, &lan(), |_| false));
+        assert!(admission.admit(at(6), &c, &lan(), |_| false));
+    }
+
+    #[test]
+    fn a_tagged_ask_is_followed_once_whatever_is_forged_in_the_name_of_its_address() {
+        let mut admission = Admission::new(crate::PORTS);
+        let [forged, ours, old] = [1, 2, 3].map(|id| heard(id, [10, 0, 0, 9], 4285));
+        let at = Duration::from_secs;
+        assert!(admission.admit(at(0), &forged, &lan(), |_| false));
+        admission.note_silent(at(0), forged.from);
+        assert!(admission.admit_tagged(at(0), &ours.ask));
+        assert!(!admission.admit_tagged(at(1), &ours.ask), "a repeat, by whomever");
+        assert!(!admission.admit_tagged(at(1), &Ask { expires: 0, ..old.ask }));
+        assert!(!admission.admit_tagged(at(1), &Ask { port: 22, ..old.ask }));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! are the words of strangers, and good for nothing but to be asked: only addresses of the own
 //! networks count, no port of the system's own services, and so many machines at most.
 
-use crate::handshake::safe_name;
+use crate::name::safe_name;
 use crate::{Interface, LinkError, interfaces, random};
 use mdns_sd::{
     IfKind, IfPredicate, Receiver, ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo,

@@ -7,6 +7,7 @@
 
 use crate::group::{Bond, Side};
 use crate::identity::{digest, random};
+use crate::name::{safe_name, short_name};
 use crate::session::Session;
 use crate::{Group, LinkError, PeerId, Secured};
 use haul_wire::{FEATURE_GROUP, Frame, HelperHello, LeaderHello};
@@ -24,12 +25,6 @@ const MINOR: u16 = 0;
 
 /// How long these frames may take together.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long a name in a hello may be, in bytes.
-const NAME_BYTES: usize = 64;
-
-/// How many characters of another machine's name are kept.
-const NAME_MOST: usize = 32;
 
 /// Six digits that both ends of a connection show, for people to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,42 +209,12 @@ fn code(
     Code(u32::try_from(first % 1_000_000).expect("a remainder of a million fits"))
 }
 
-/// The own name, cut to what a hello carries. Making it safe is the work of whoever shows it.
-fn short_name(name: &str) -> String {
-    let ends = |(at, c): &(usize, char)| at + c.len_utf8();
-    name.char_indices().take_while(|c| ends(c) <= NAME_BYTES).map(|(_, c)| c).collect()
-}
-
-/// What is left of a stranger's name that can be shown without harm.
-pub(crate) fn safe_name(name: &str) -> String {
-    let plain = |c: &char| c.is_alphanumeric() || "-_. ".contains(*c);
-    let safe: String = name.chars().filter(plain).take(NAME_MOST).collect();
-    let safe = safe.trim();
-    if safe.is_empty() { "unnamed".to_owned() } else { safe.to_owned() }
-}
-
 #[cfg(test)]
 mod middle;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_hostile_name_cannot_reach_a_terminal_or_a_page() {
-        assert_eq!(safe_name("asha's \u{202e}pc\u{1b}[31m"), "ashas pc31m");
-        assert_eq!(safe_name("<script>"), "script");
-        assert_eq!(safe_name("\u{7}\u{200b}"), "unnamed");
-        assert_eq!(safe_name(&"x".repeat(10_000)).len(), NAME_MOST);
-        assert_eq!(safe_name("Büro-3.lan"), "Büro-3.lan");
-    }
-
-    #[test]
-    fn a_hello_carries_at_most_64_bytes_of_whole_characters() {
-        assert_eq!(short_name("asha\u{202e}"), "asha\u{202e}");
-        assert_eq!(short_name(&"ü".repeat(40)), "ü".repeat(32));
-        assert_eq!(short_name(&format!("x{}", "ü".repeat(40))).len(), 63);
-    }
 
     #[test]
     fn a_code_is_always_six_digits() {

@@ -12,6 +12,7 @@
 
 mod admit;
 mod ask;
+mod bucket;
 #[cfg(feature = "dns-sd")]
 pub mod dns_sd;
 mod error;
@@ -21,6 +22,8 @@ mod group;
 mod handshake;
 mod identity;
 mod interfaces;
+mod key;
+mod name;
 mod own_voice;
 mod session;
 pub mod srv;
@@ -28,11 +31,13 @@ mod tls;
 
 pub use admit::Admission;
 pub use ask::{Asker, GROUP, Heard, Listener, PORT, PORTS, REPEATS};
+pub use bucket::{Pace, TokenBucket};
 pub use error::{BadGroupKey, LinkError};
 pub use group::{Group, GroupKey};
 pub use handshake::{Code, Greeting, Me, answer, answer_group, greet};
 pub use identity::{BadPeerId, Identity, PeerId, random};
 pub use interfaces::{Interface, interfaces, networks};
+pub use name::resemble;
 pub use own_voice::hears_itself;
 pub use session::{FrameReader, FrameWriter, Session};
 pub use tls::{Secured, accept, dial, secure};

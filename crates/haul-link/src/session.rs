@@ -1,4 +1,4 @@
-use crate::{LinkError, Secured};
+use crate::{LinkError, Pace, Secured, TokenBucket};
 use bytes::BytesMut;
 use haul_wire::{Frame, Limit};
 use std::io;
@@ -17,8 +17,7 @@ const DEAD_AFTER: Duration = Duration::from_secs(8);
 /// How many control frames may come at once, and how many a second in the long run. A leader gives
 /// credit for every MiB, which is a thousand times a second at 8 Gbit/s, and as much again is left
 /// for all else.
-const BURST: f64 = 4000.0;
-const STEADY: f64 = 2000.0;
+const CONTROL: Pace = Pace { burst: 4000, per_second: 2000 };
 
 /// Data of fewer bytes costs the other side as much as a control frame, and counts as one.
 const SMALL: usize = 256;
@@ -66,8 +65,8 @@ pub struct FrameReader {
     read: ReadHalf<TlsStream<TcpStream>>,
     buffer: BytesMut,
     limit: Limit,
-    budget: f64,
-    counted: Instant,
+    control: TokenBucket,
+    began: Instant,
 }
 
 impl FrameReader {
@@ -76,8 +75,8 @@ impl FrameReader {
             read,
             buffer: BytesMut::new(),
             limit: Limit::Offered,
-            budget: BURST,
-            counted: Instant::now(),
+            control: TokenBucket::full(CONTROL, Duration::ZERO),
+            began: Instant::now(),
         }
     }
 
@@ -106,11 +105,7 @@ impl FrameReader {
         if matches!(frame, Frame::Data { bytes, .. } if bytes.len() >= SMALL) {
             return Ok(());
         }
-        let now = Instant::now();
-        let earned = STEADY * now.duration_since(self.counted).as_secs_f64();
-        self.budget = (self.budget + earned).min(BURST) - 1.0;
-        self.counted = now;
-        if self.budget < 0.0 { Err(LinkError::Flood) } else { Ok(()) }
+        self.control.take(self.began.elapsed(), 1).map_err(|_| LinkError::Flood)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::LinkError;
 use crate::identity::{Identity, PeerId};
+use crate::key;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
 use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature_with_raw_key};
@@ -187,6 +188,7 @@ struct RawKey {
 
 impl RawKey {
     fn check(&self, spki: &CertificateDer<'_>) -> Result<(), Error> {
+        key::judge(spki)?;
         match self.expected {
             Some(expected) if PeerId::of(spki) != expected => {
                 Err(CertificateError::ApplicationVerificationFailure.into())

@@ -9,14 +9,16 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
 use rustls::crypto::ring::default_provider;
 use rustls::crypto::ring::sign::any_eddsa_type;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::pki_types::{
+    CertificateDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
+};
 use rustls::server::AlwaysResolvesServerRawPublicKeys;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::sign::{CertifiedKey, SigningKey};
+use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, Error, HandshakeKind, ServerConfig,
-    SignatureScheme, SupportedProtocolVersion,
+    SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
 };
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -53,6 +55,69 @@ async fn the_right_key_with_a_wrong_signature_is_no_helper() {
     let stolen = public_key_of(&Identity::ephemeral()).await;
     assert!(Knock::with(certified(&stolen, &fresh())).is_refused().await);
     assert!(!Knock::with(own()).is_refused().await, "with its own key it is let in");
+}
+
+#[tokio::test]
+async fn a_key_under_which_anybody_signs_anything_is_no_machines_in_either_role() {
+    // The point at infinity: the signature (B·0, 0) holds for every message.
+    let (mut point, mut signature) = ([0; 32], [0; 64]);
+    (point[0], signature[0]) = (1, 1);
+    let spki = [&own().cert[0][..12], &point].concat();
+    let key: Arc<dyn SigningKey> = Arc::new(Anyone { spki: spki.clone(), signature });
+    let key = certified(&spki.into(), &key);
+    assert!(Knock::with(Arc::clone(&key)).is_refused().await, "as a leader or a helper that dials");
+    let expected = haul_link::PeerId(digest(&key.cert[0]));
+    for expected in [Some(expected), None] {
+        assert!(dialled(Arc::clone(&key), expected).await.is_err(), "{expected:?}");
+    }
+}
+
+/// What comes of dialling whoever has this key.
+async fn dialled(
+    key: Arc<CertifiedKey>,
+    expected: Option<haul_link::PeerId>,
+) -> Result<haul_link::Secured, LinkError> {
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_client_cert_verifier(Arc::new(Anybody))
+        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(key)));
+    let (listener, address) = listening().await;
+    let acceptor = TlsAcceptor::from(Arc::new(with_alpn(config)));
+    let serve = async { acceptor.accept(listener.accept().await.unwrap().0).await.map(drop) };
+    let me = Identity::ephemeral();
+    tokio::join!(serve, dial(&me, address, expected)).1
+}
+
+/// Signs without a secret.
+#[derive(Debug)]
+struct Anyone {
+    spki: Vec<u8>,
+    signature: [u8; 64],
+}
+
+impl SigningKey for Anyone {
+    fn choose_scheme(&self, _: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        Some(Box::new(Self { spki: Vec::new(), signature: self.signature }))
+    }
+
+    fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
+        Some(self.spki.as_slice().into())
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::ED25519
+    }
+}
+
+impl Signer for Anyone {
+    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, Error> {
+        Ok(self.signature.to_vec())
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        SignatureScheme::ED25519
+    }
 }
 
 #[tokio::test]

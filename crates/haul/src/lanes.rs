@@ -42,12 +42,22 @@ impl Place {
     /// Where a lane reads from.
     pub(crate) fn of(lane: &Lane) -> Option<Self> {
         let (url, peer) = lane.reads_from()?;
-        Some(Self { url: Arc::clone(url), address: peer.ip() })
+        Some(Self::at(url, peer.ip()))
     }
 
-    /// Scheme, host, port and address: what makes a place the same.
-    pub(crate) fn key(&self) -> (String, IpAddr) {
-        (self.url.origin().ascii_serialization(), self.address)
+    /// What a URL points to at an address; no origin hears of a URL's fragment.
+    pub(crate) fn at(url: &Arc<Url>, address: IpAddr) -> Self {
+        let mut url = Arc::clone(url);
+        if url.fragment().is_some() {
+            Arc::make_mut(&mut url).set_fragment(None);
+        }
+        Self { url, address }
+    }
+
+    /// Whether the other is the same but for its query, as where signed URLs are renewed.
+    pub(crate) fn is_renewed(&self, other: &Self) -> bool {
+        let stem = |place: &Self| (place.url.origin(), place.url.path().to_owned(), place.address);
+        self != other && stem(self) == stem(other)
     }
 }
 

@@ -8,9 +8,12 @@ mod scene;
 use haul::Url;
 use haul_link::FrameReader;
 use haul_span::Span;
-use haul_wire::{ByeReason, FailReason, Failure, Frame};
+use haul_wire::{ByeReason, FailReason, Failure, Frame, Verdict};
 use scene::site::{SIZE, Site, payload};
-use scene::{employed, grant, helper, hired, is_left_without_a_byte, lured, next_word, offer};
+use scene::{
+    employed, grant, helper, hired, is_left_without_a_byte, lured, lured_from, next_word, offer,
+    verdict,
+};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -90,6 +93,24 @@ async fn a_leader_that_leads_a_helper_at_work_to_three_such_hosts_is_left() {
     }
     grant(&mut writer, 3, part(3)).await;
     is_left_without_a_byte(reader, ByeReason::Unreachable).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fresh_keys_of_one_address_are_not_heard_after_three_files_in_vain() {
+    let folder = TempDir::new().unwrap();
+    let (_serving, at) = helper(folder.path()).await;
+    let url: Url = "http://10.1.2.3/f".parse().unwrap();
+    for (nth, expected) in (0..).zip([Verdict::Yes, Verdict::Yes, Verdict::Yes, Verdict::No]) {
+        let mut session = lured_from(at, [127, 8, 0, 1].into()).await.unwrap();
+        let said = verdict(&mut session, offer(&url, SIZE)).await.unwrap();
+        assert_eq!(said, expected, "key {nth}");
+        if said == Verdict::Yes {
+            session.send(&Frame::Job(scene::job(&url, SIZE))).await.unwrap();
+            assert_eq!(refused(session.granted().0).await, refusal());
+        }
+    }
+    let mut other = lured_from(at, [127, 8, 0, 2].into()).await.unwrap();
+    assert_eq!(verdict(&mut other, offer(&url, SIZE)).await.unwrap(), Verdict::Yes);
 }
 
 /// What a leader hears that names a file which the helper does not get, as bytes; where the

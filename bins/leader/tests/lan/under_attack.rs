@@ -1,13 +1,13 @@
 use crate::common::PATIENCE;
 use crate::scene::{Scene, say};
 use haul_lab::Payload;
-use haul_lab::hostile::{Enticer, ask};
+use haul_lab::hostile::{Enticer, ask, forging};
 use haul_lab::lan::{Host, Lan, Link, Process};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SIZE: u64 = 32 << 20;
 
@@ -80,6 +80,55 @@ fn a_thousand_peers_and_a_flood_of_datagrams_slow_nothing_down() {
     assert!(grown.iter().all(|&grown| grown <= GROWTH), "{grown:?}");
     assert!((1..=QUESTIONS).contains(&asked), "{}", owner.shown());
     assert!(echo <= ECHO, "{echo}");
+}
+
+/// How many asks a second are forged, and for how long.
+const FORGED: u32 = 30;
+const FORGING: Duration = Duration::from_secs(12);
+
+/// How long a helper may take to join under them, in seconds.
+const JOINED: f64 = 2.0;
+
+#[test]
+fn forged_asks_from_addresses_where_nobody_is_keep_no_helper_away() {
+    let link = Link::mbit(RATE);
+    let lan = Lan::builder().leader(link).helper("asha", link).helper("mallory", Link::UNSHAPED);
+    let Some(scene) = Scene::build(lan) else { return };
+    let payload = Payload::new(33, SIZE);
+    let origin = scene.serve(payload);
+    let [asha, mallory] = ["asha", "mallory"].map(|name| scene.lan.helper(name));
+    let _helps = scene.helper(asha, "always", &[]);
+    let forger = forged(mallory, asha);
+    std::thread::sleep(FORGING / 4);
+    let ran = scene.get(&origin.url("/file.bin"), &["--no-scan"]).exact(payload);
+    let sent = forger.join().unwrap();
+    let events = ran.events();
+    let joined = events.iter().find(|event| event["event"] == "joined");
+    let at = joined.map_or(f64::INFINITY, |event| event["at"].as_f64().unwrap());
+    say(&format!("under {FORGED} forged asks a second, {sent} in all: joined after {at:.2} s"));
+    assert!(sent >= FORGED * 10, "{sent}");
+    assert!(at <= JOINED, "{at}: {events:?}");
+}
+
+/// Asks in the names of addresses of the network that are nobody's.
+fn forged(from: &Host, to: &Host) -> JoinHandle<u32> {
+    let target = SocketAddr::from((to.address(), 4285));
+    let work = move || {
+        let began = Instant::now();
+        for at in 0_u32.. {
+            if began.elapsed() > FORGING {
+                return at;
+            }
+            let mut id = [0xfe; 16];
+            id[..4].copy_from_slice(&at.to_be_bytes());
+            let source = Ipv4Addr::new(10, 77, 0, 100 + (at % 150) as u8);
+            let forged = forging(source).unwrap();
+            forged.send_to(&ask(id, [7; 32], 4290).to_bytes(), target).unwrap();
+            std::thread::sleep(Duration::from_secs(1) / FORGED);
+        }
+        0
+    };
+    from.enter(work).unwrap()
 }
 
 /// A thousand connections to a machine's door, which are silent, talk garbage, or begin TLS.

@@ -1,21 +1,25 @@
 //! Where every ask is decided upon, and every help is held to the owner's limits.
 
+mod jobs;
 mod rate;
 
 use super::accounts::Accounts;
 use super::blocked::{block, is_blocked};
 use super::consent::{ConsentPolicy, Decision, Request};
-use super::job::{Job, Permit};
+use super::job::Permit;
+use super::limits::agreed::Agreed;
+use super::limits::party::Party;
+use super::limits::prompts::{Outcome, Prompts};
+use super::limits::requests::Requests;
 use super::machine::{Machine, Traffic};
 use super::pause::Pause;
 use super::policy::{
     Battery, Fact, Facts, InForce, Moment, Policies, PolicyError, Rule, Ruling, Spent,
 };
-use super::prompts::Prompts;
 use crate::Home;
 use crate::trust::{Role, Standing, Trust};
 use haul_fetch::Client;
-use std::collections::BTreeMap;
+pub(crate) use jobs::{IDLE, Jobs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -39,17 +43,10 @@ pub(crate) struct Gate {
     machine: Arc<dyn Machine>,
     trust: Trust,
     prompts: Mutex<Prompts>,
+    pub(crate) requests: Mutex<Requests>,
+    pub(crate) agreed: Mutex<Agreed>,
     senses: Mutex<Senses>,
     pub(crate) began: Instant,
-}
-
-/// The jobs that are being helped.
-#[derive(Default)]
-pub(crate) struct Jobs {
-    pub(crate) running: BTreeMap<u64, Arc<Job>>,
-    pub(crate) next: u64,
-    /// Bytes that were received for jobs that have ended.
-    pub(crate) received: u64,
 }
 
 /// What the machine said of itself a moment ago.
@@ -98,16 +95,19 @@ impl Gate {
             machine,
             trust,
             prompts: Mutex::default(),
+            requests: Mutex::default(),
+            agreed: Mutex::default(),
             senses: Mutex::new(senses),
             began: Instant::now(),
         }
     }
 
     /// Decides on a request: by the policy, and by whoever is asked where that leaves it open.
-    pub(crate) async fn decide(self: &Arc<Self>, request: &Request) -> Judged {
+    pub(crate) async fn decide(self: &Arc<Self>, request: &Request, who: &Party) -> Judged {
         let judged = match self.verdict(request) {
             (Ruling::Answer(decision), rule) => Judged::new(decision, rule.name()),
-            (Ruling::Ask, rule) => self.ask(request, rule).await,
+            (Ruling::Ask, _) if self.has_agreed(request) => Judged::new(Decision::Yes, AGREED),
+            (Ruling::Ask, rule) => self.ask(request, who, rule).await,
         };
         info!(
             rule = judged.because,
@@ -116,7 +116,7 @@ impl Gate {
             host = request.host,
             "decided"
         );
-        judged.admitted(self, request)
+        judged.admitted(self, request, who)
     }
 
     /// What the policy says at this moment.
@@ -129,7 +129,7 @@ impl Gate {
 
     /// What a leader is answered that names no file: what the policy says whatever the file. Nobody
     /// is asked for it.
-    pub(crate) fn incline(&self, leader_id: &str, standing: &Standing) -> Decision {
+    pub(crate) fn incline(&self, leader_id: &str, standing: &Standing, who: &Party) -> Decision {
         let now = now();
         let facts = self.facts_about(leader_id, standing, now);
         let in_force = self.in_force();
@@ -139,7 +139,7 @@ impl Gate {
             Ruling::Ask if !self.consent.asks_a_person() => Decision::Yes,
             Ruling::Ask => {
                 let per_hour = in_force.policy.prompts_per_hour;
-                let may_open = locked(&self.prompts).may_open(self.steady(), leader_id, per_hour);
+                let may_open = locked(&self.prompts).may_open(self.steady(), who, per_hour);
                 may_open.map_or(Decision::Later, |()| Decision::Yes)
             }
         }
@@ -153,28 +153,39 @@ impl Gate {
         }
     }
 
-    async fn ask(&self, request: &Request, rule: Rule) -> Judged {
+    async fn ask(&self, request: &Request, who: &Party, rule: Rule) -> Judged {
         let person = self.consent.asks_a_person();
         if person {
             let per_hour = self.in_force().policy.prompts_per_hour;
-            let opened = locked(&self.prompts).open(self.steady(), &request.leader_id, per_hour);
+            let opened = locked(&self.prompts).open(self.steady(), who, per_hour);
             if let Err(held) = opened {
                 return Judged::new(Decision::Later, held.name());
             }
         }
-        let answer = PromptOpen { gate: person.then_some(self), yes: false };
+        let prompt = PromptOpen { gate: person.then_some(self), outcome: Outcome::Withdrawn };
         let mut judged = match timeout(DECISION, self.consent.decide(request)).await {
             Ok(decision) => Judged::new(decision, format!("asked, as {rule} wants it")),
             Err(_) => Judged::new(Decision::No, "nobody answered within 45 s"),
         };
         judged.asked = true;
-        answer.closed(judged.decision == Decision::Yes);
+        prompt.closed(judged.decision == Decision::Yes);
         if judged.decision == Decision::Block
             && let Err(error) = block(&self.home, &request.leader_id, &request.leader)
         {
             tracing::warn!(%error, "a leader could not be blocked for good");
         }
         judged
+    }
+
+    /// Whether this was agreed to a short time ago, and its leader has only come back.
+    fn has_agreed(&self, request: &Request) -> bool {
+        locked(&self.agreed).received(self.steady(), request).is_some()
+    }
+
+    /// Whether the leader is one of the owner's, by their own word or by the policy's.
+    pub(crate) fn trusts(&self, leader_id: &str, standing: &Standing) -> bool {
+        let now = now();
+        self.knows(leader_id, standing, now) || self.in_force().policy.knows(leader_id, now)
     }
 
     /// Whether the leader is of the group, or known and its grant has not ended.
@@ -215,7 +226,7 @@ impl Gate {
     fn facts(&self, now: Moment) -> Facts {
         let Senses { metered, vpn, battery } = self.senses();
         let paused = locked(&self.pause).is_on(now.unix);
-        let helping = locked(&self.jobs).running.len();
+        let helping = locked(&self.jobs).in_use(self.steady());
         Facts { paused, metered, vpn, battery, helping, known: false, blocked: false }
     }
 
@@ -305,7 +316,7 @@ impl Judged {
     }
 
     /// With the permit of a yes; what held before a person thought about it must hold still.
-    fn admitted(mut self, gate: &Arc<Gate>, request: &Request) -> Self {
+    fn admitted(mut self, gate: &Arc<Gate>, request: &Request, who: &Party) -> Self {
         if self.decision != Decision::Yes {
             return self;
         }
@@ -315,7 +326,7 @@ impl Judged {
         {
             return Self::new(decision, rule.name());
         }
-        match Permit::take(gate, request) {
+        match Permit::take(gate, request, who) {
             Some(permit) => self.permit = Some(permit),
             None => return Self::new(Decision::Busy, Rule::AtOnce.name()),
         }
@@ -323,22 +334,22 @@ impl Judged {
     }
 }
 
-/// A prompt that is open; dropped without an answer it counts as refused.
+/// A prompt that is open; dropped without an answer it was taken back.
 struct PromptOpen<'a> {
     gate: Option<&'a Gate>,
-    yes: bool,
+    outcome: Outcome,
 }
 
 impl PromptOpen<'_> {
     fn closed(mut self, yes: bool) {
-        self.yes = yes;
+        self.outcome = if yes { Outcome::Yes } else { Outcome::No };
     }
 }
 
 impl Drop for PromptOpen<'_> {
     fn drop(&mut self) {
         if let Some(gate) = self.gate {
-            locked(&gate.prompts).close(gate.steady(), self.yes);
+            locked(&gate.prompts).close(gate.steady(), self.outcome);
         }
     }
 }
@@ -355,6 +366,9 @@ pub(crate) fn now() -> Moment {
     let offset = jiff::tz::TimeZone::system().to_offset(now).seconds();
     Moment { unix: now.as_second(), offset }
 }
+
+/// Why a leader is helped again without a question.
+const AGREED: &str = "agreed to a short time ago";
 
 /// The machine is asked about itself every so many seconds.
 const SENSE_EVERY: u64 = 5;

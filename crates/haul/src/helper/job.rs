@@ -2,12 +2,15 @@
 
 use super::accounts::Booked;
 use super::consent::Request;
-use super::gate::{Gate, locked, now};
+use super::gate::{Gate, IDLE, locked, now};
 use super::history::{Helped, add};
+use super::limits::idle::{GIVEN_UP, Usage};
+use super::limits::party::Party;
 use super::policy::{InForce, Rule};
 use super::purse::Purse;
 use super::surroundings::surroundings;
-use haul_fetch::{Client, Denied, Guard};
+use haul_fetch::{Client, Denied, Guard, Turn};
+use haul_wire::ByeReason;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,6 +24,9 @@ pub(crate) struct Job {
     pub(crate) began: Instant,
     pub(crate) purse: Arc<Purse>,
     pub(crate) speed: Speed,
+    /// How many bytes the leader was sent.
+    pub(crate) sent: AtomicU64,
+    usage: Mutex<Usage>,
     /// Why it ended, once it has.
     ended: watch::Sender<Option<String>>,
     booked: Mutex<Bookings>,
@@ -52,6 +58,16 @@ impl Speed {
 }
 
 impl Job {
+    /// For how long the leader has made no use of its place.
+    pub(crate) fn idle(&self, now: Duration) -> Duration {
+        locked(&self.usage).idle(now, self.sent.load(Ordering::Relaxed))
+    }
+
+    /// Whether it ended because the leader made no use of it.
+    fn was_idle(&self) -> bool {
+        self.ended.borrow().as_deref() == Some(IDLE)
+    }
+
     /// Ends it: nothing more is received when this returns. The first reason counts.
     pub(crate) fn end(&self, why: &str) {
         self.purse.close();
@@ -72,9 +88,14 @@ pub(crate) struct Permit {
 
 impl Permit {
     /// Room for one more job, if there is any.
-    pub(crate) fn take(gate: &Arc<Gate>, request: &Request) -> Option<Self> {
+    pub(crate) fn take(gate: &Arc<Gate>, request: &Request, who: &Party) -> Option<Self> {
         let in_force = gate.in_force();
+        let began = gate.steady();
+        let received = locked(&gate.agreed).received(began, request).unwrap_or(0);
         let mut jobs = locked(&gate.jobs);
+        if jobs.running.len() >= usize::from(in_force.policy.at_once) {
+            jobs.give_up_one(began);
+        }
         if jobs.running.len() >= usize::from(in_force.policy.at_once) {
             return None;
         }
@@ -85,15 +106,41 @@ impl Permit {
         let job = Arc::new(Job {
             request: request.clone(),
             began: Instant::now(),
-            purse: Arc::new(Purse::new(reserve, admits)),
+            purse: Arc::new(Purse::new(reserve, admits, turns(gate, request.size, *who))),
             speed: Speed::default(),
+            sent: AtomicU64::new(0),
+            usage: Mutex::new(Usage::new(began)),
             ended: watch::Sender::new(None),
-            booked: Mutex::default(),
+            booked: Mutex::new(Bookings { total: received, last: None }),
         });
         let id = jobs.next;
         jobs.next += 1;
         jobs.running.insert(id, Arc::clone(&job));
         Some(Self { gate: Arc::clone(gate), id, job })
+    }
+
+    /// How many bytes the leader was sent.
+    pub(crate) fn sent(&self) -> &AtomicU64 {
+        &self.job.sent
+    }
+
+    /// What a leader is told whose job has ended here.
+    pub(crate) fn farewell(&self) -> ByeReason {
+        if self.job.was_idle() { ByeReason::Timeout } else { ByeReason::Stopped }
+    }
+
+    /// Whether the leader may come back for the same without a question: `is_broken` is whether
+    /// the connection broke.
+    pub(crate) fn note_return(&self, is_broken: bool) -> bool {
+        let may_return = is_broken || self.job.was_idle();
+        let mut agreed = locked(&self.gate.agreed);
+        let request = &self.job.request;
+        if may_return {
+            agreed.keep(self.gate.steady(), request.clone(), locked(&self.job.booked).total);
+        } else {
+            agreed.forget(request);
+        }
+        may_return
     }
 
     /// The client that fetches for this job, and receives no more than it may.
@@ -146,6 +193,9 @@ impl Permit {
                     if let Some(rule) = self.gate.interrupts() {
                         return rule.name().to_owned();
                     }
+                    if self.job.idle(self.gate.steady()) >= GIVEN_UP {
+                        return IDLE.to_owned();
+                    }
                     let rate = self.gate.rate();
                     limited = rate.is_some();
                     self.job.purse.set_rate(rate);
@@ -168,6 +218,20 @@ impl Permit {
                 Ok(())
             }
         }
+    }
+}
+
+/// When a job of this size may ask or connect to an origin.
+fn turns(
+    gate: &Arc<Gate>,
+    size: u64,
+    who: Party,
+) -> impl Fn(Turn<'_>) -> Result<(), Duration> + Send + Sync + 'static {
+    let gate = Arc::downgrade(gate);
+    move |turn| match gate.upgrade() {
+        Some(gate) => locked(&gate.requests).take(gate.steady(), &who, size, turn),
+        // The helper has ended.
+        None => Ok(()),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The half of a helper at work that speaks to the leader.
 
-use super::proof::{Doubt, PROVEN, Proven, Secret, secret_span};
-use super::refused;
+use super::limits::refused;
+use super::proof::{Doubt, PROVEN, Proofs, ProvenData, Secret};
+use super::proven_writer::ProvenWriter;
 use super::work::Because;
 use crate::backpressure::{Backpressure, pending};
 use crate::lanes::{Place, Word};
@@ -30,14 +31,14 @@ const UNREACHED: u32 = 2000;
 
 /// Speaks to the leader: data, signs of life and replies.
 pub(super) struct Mouth<'a> {
-    writer: FrameWriter,
+    writer: ProvenWriter,
     source: &'a Source,
     said: mpsc::Receiver<Word>,
     held: Held,
     /// Failures that are told later than they happened.
     late: JoinSet<Frame>,
     heard: Heard,
-    proven: Proven,
+    proofs: Proofs,
     backpressure: Backpressure,
     sent: &'a AtomicU64,
     /// Notes a host that was not reached; says whether the leader has led to too many.
@@ -104,9 +105,12 @@ impl<'a> Mouth<'a> {
         sent: &'a AtomicU64,
         refuse: &'a (dyn Fn(&str) -> bool + Sync),
     ) -> Self {
-        let (held, late, proven) = (Held::default(), JoinSet::new(), Proven::nothing(PROVEN));
+        let (held, late) = (Held::default(), JoinSet::new());
+        let length = source.length().unwrap_or_default();
+        let proofs = Proofs::none(length, source.validator().is_some(), PROVEN);
         let backpressure = Backpressure::since(Instant::now());
-        Self { writer, source, said, held, late, heard, proven, backpressure, sent, refuse }
+        let writer = ProvenWriter::new(writer);
+        Self { writer, source, said, held, late, heard, proofs, backpressure, sent, refuse }
     }
 
     /// Until the leader has shown the secret, gives nothing but signs of life; then sends what the
@@ -137,7 +141,7 @@ impl<'a> Mouth<'a> {
         let (proof, secret) = self.hold_back_until_shown(secret).await?;
         match secret {
             Ok(secret) if proof == Some(secret.sha256) => {
-                self.proven.renew(secret.place.as_ref(), u64::from_le_bytes(random()));
+                self.proofs.renew(secret.place.as_ref(), u64::from_le_bytes(random()));
                 Ok(())
             }
             Ok(_) => {
@@ -175,7 +179,7 @@ impl<'a> Mouth<'a> {
                 // What comes in is held back, so nothing else tells the leader that this side lives.
                 _ = signs.tick() => Frame::Ping,
             };
-            send(writer, frame).await?;
+            writer.send(&frame).await?;
         }
     }
 
@@ -208,16 +212,13 @@ impl<'a> Mouth<'a> {
     async fn say(&mut self, word: Word) -> Result<(), Pause> {
         match word {
             Word::Data { lease, offset, bytes, from } => {
-                if let Some(doubt) = self.proven.doubt(offset, &bytes, from.as_ref()) {
-                    let challenge = challenge(doubt, self.source, from.clone());
-                    self.held.put_back(Word::Data { lease, offset, bytes, from });
-                    return Err(challenge);
+                match self.proofs.pass(lease, offset, &bytes, from.as_ref()) {
+                    Ok(data) => self.send_data(&data, bytes.len() as u64).await,
+                    Err(doubt) => {
+                        self.held.put_back(Word::Data { lease, offset, bytes, from });
+                        Err(challenge(doubt, self.source))
+                    }
                 }
-                let len = bytes.len() as u64;
-                self.send_data(Frame::Data { lease, offset, bytes }).await?;
-                self.sent.fetch_add(len, Ordering::Relaxed);
-                self.proven.spend(len);
-                Ok(())
             }
             Word::Done { lease } => self.send(Frame::Done { lease }).await,
             Word::Failed { lease, error } => {
@@ -239,9 +240,10 @@ impl<'a> Mouth<'a> {
     }
 
     /// Sends data, and tells the leader now and then how long that waits for the way to it.
-    async fn send_data(&mut self, data: Frame) -> Result<(), Pause> {
-        let (sent, waited) = pending(self.send(data)).await;
+    async fn send_data(&mut self, data: &ProvenData, len: u64) -> Result<(), Pause> {
+        let (sent, waited) = pending(self.writer.send_data(data)).await;
         sent?;
+        self.sent.fetch_add(len, Ordering::Relaxed);
         self.backpressure.note(waited);
         match self.backpressure.tell_if_due(Instant::now()) {
             Some(share) => self.send(Frame::Held { share }).await,
@@ -250,44 +252,28 @@ impl<'a> Mouth<'a> {
     }
 
     async fn send(&mut self, frame: Frame) -> Result<(), Pause> {
-        send(&mut self.writer, frame).await
+        Ok(self.writer.send(&frame).await?)
     }
 
     /// Leaves a leader that gets nothing more.
     async fn part(&mut self, reason: ByeReason, because: &str) -> Pause {
-        // Whether the leader hears it or not, it gets nothing.
-        let _ = self.writer.send(&Frame::Bye { reason }).await;
-        self.writer.close().await;
+        self.writer.part(reason).await;
         Pause::Ended(Because::said(because))
     }
 }
 
-/// A farewell is the last word.
-async fn send(writer: &mut FrameWriter, frame: Frame) -> Result<(), Pause> {
-    writer.send(&frame).await?;
-    if matches!(frame, Frame::Bye { .. }) {
-        writer.close().await;
-        return Err(LinkError::Closed.into());
-    }
-    Ok(())
-}
-
 /// What the leader is asked to read for what is in doubt.
-fn challenge(doubt: Doubt, source: &Source, from: Option<Place>) -> Pause {
-    let ended = |because: &str| Pause::Ended(Because::said(because));
-    match (doubt, from) {
-        (Doubt::Stale(span, secret), _) => {
+fn challenge(doubt: Doubt, source: &Source) -> Pause {
+    match doubt {
+        Doubt::Stale(span, secret) => {
             Pause::Challenge(Challenge { span, secret: Box::pin(ready(Ok(secret))) })
         }
-        (Doubt::Elsewhere, Some(place)) => match source.length().and_then(secret_span) {
-            Some(span) => {
-                let there = source.at(&place.url, place.address);
-                let secret = Box::pin(async move { read_there(&there, span, &place).await });
-                Pause::Challenge(Challenge { span, secret })
-            }
-            None => ended("the file has no part to prove"),
-        },
-        (Doubt::Elsewhere, None) => ended("nobody knows where the bytes come from"),
+        Doubt::Elsewhere(span, place) => {
+            let there = source.at(&place.url, place.address);
+            let secret = Box::pin(async move { read_there(&there, span, &place).await });
+            Pause::Challenge(Challenge { span, secret })
+        }
+        Doubt::Nowhere => Pause::Ended(Because::said("nobody knows where the bytes come from")),
     }
 }
 
@@ -295,7 +281,7 @@ fn challenge(doubt: Doubt, source: &Source, from: Option<Place>) -> Pause {
 async fn read_there(there: &Source, span: Span, place: &Place) -> Result<Secret, String> {
     let secret = Secret::read(there, span).await.map_err(|error| error.to_string())?;
     match &secret.place {
-        Some(read) if read.key() == place.key() => Ok(secret),
+        Some(read) if read == place => Ok(secret),
         _ => Err("what is to be proved is somewhere else each time".into()),
     }
 }

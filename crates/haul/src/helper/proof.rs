@@ -2,12 +2,13 @@
 //! foresee.
 
 use crate::lanes::Place;
+use bytes::Bytes;
 use haul_fetch::{Error, Lane, Source};
 use haul_link::random;
 use haul_span::Span;
+use haul_wire::Frame;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::collections::VecDeque;
 
 /// How much of the file a challenge is about, in bytes, where the protocol allows 64 KiB.
 ///
@@ -17,6 +18,13 @@ use std::net::IpAddr;
 /// three or four.
 const CHALLENGE: u64 = 16 << 10;
 
+/// How much a challenge is about where only the query of a URL has changed, and the file is held to
+/// its validator and its length: nobody guesses that either.
+const RENEWAL: u64 = 1 << 10;
+
+/// For how many places proofs are remembered, so that no origin can fill the memory.
+const PLACES: usize = 256;
+
 /// After how many bytes a leader must prove itself again, at the latest.
 pub(super) const PROVEN: u64 = 512 << 20;
 
@@ -24,94 +32,148 @@ pub(super) const PROVEN: u64 = 512 << 20;
 const ENOUGH: usize = 1 << 10;
 
 /// A part of the file that the leader has to read by itself.
+#[derive(Debug)]
 pub(crate) struct Secret {
     /// The SHA-256 of the part.
     pub(super) sha256: [u8; 32],
-    /// Where it came from.
+    /// Where all of it came from, if that is one place.
     pub(super) place: Option<Place>,
 }
 
 impl Secret {
     /// Reads a part of the file.
     pub(super) async fn read(source: &Source, span: Span) -> Result<Self, Error> {
-        let (mut digest, mut place) = (Sha256::new(), None);
+        let (mut digest, mut places) = (Sha256::new(), Vec::new());
         let mut lane = Lane::new(source.clone());
         lane.open(span).await?;
         while let Some(piece) = lane.next().await? {
             digest.update(&piece);
-            place = place.or_else(|| Place::of(&lane));
+            places.push(Place::of(&lane));
         }
+        // A part of which some came from elsewhere shows nothing of either place.
+        places.dedup();
+        let place = places.pop().filter(|_| places.is_empty()).flatten();
         Ok(Self { sha256: digest.finalize().into(), place })
     }
 
     /// The front of a piece that was read already.
-    fn of(piece: &[u8], place: Option<Place>) -> Self {
-        Self { sha256: Sha256::digest(piece).into(), place }
+    fn of(piece: &[u8], place: &Place) -> Self {
+        Self { sha256: Sha256::digest(piece).into(), place: Some(place.clone()) }
     }
 }
 
-/// A part of the file that the leader cannot foresee; none of an empty one.
-pub(super) fn secret_span(length: u64) -> Option<Span> {
-    let room = length.saturating_sub(CHALLENGE);
-    let start = u64::from_le_bytes(random()) % (room + 1);
-    Span::new(start, length)?.first(CHALLENGE)
+/// What the first challenge is about.
+pub(super) fn first_challenge(length: u64) -> Option<Span> {
+    secret_span(length, CHALLENGE)
 }
 
-/// For which places the leader has shown that it reads the same there, and for how much more.
+/// A part of the file, of up to `len` bytes, that the leader cannot foresee; none of an empty one.
+fn secret_span(length: u64, len: u64) -> Option<Span> {
+    let room = length.saturating_sub(len);
+    let start = u64::from_le_bytes(random()) % (room + 1);
+    Span::new(start, length)?.first(len)
+}
+
+/// Where the leader has shown that it reads the same, and how much more it gets from there for it.
+///
+/// A proof is for one URL, whole, and one address of its host. Whatever leads elsewhere needs
+/// another: a redirect, a mirror, another answer of the name server, a request that is repeated.
 #[derive(Debug)]
-pub(super) struct Proven {
-    places: BTreeSet<(String, IpAddr)>,
+pub(super) struct Proofs {
+    length: u64,
+    /// Whether every response is held to a validator.
+    is_one_version: bool,
     /// How many bytes a proof is good for at the most.
     most: u64,
-    /// How many of them may still be sent.
+    proven: VecDeque<Proven>,
+}
+
+/// A place that a proof was for.
+#[derive(Debug)]
+struct Proven {
+    place: Place,
+    /// How many bytes of it may still be sent.
     left: u64,
 }
 
-/// What the leader must show before a piece is sent.
-pub(super) enum Doubt {
-    /// The last proof is long ago: this part of the piece itself, which the leader does not have.
-    Stale(Span, Secret),
-    /// No proof was for where the piece comes from: any part of the file, read there.
-    Elsewhere,
+/// Data that the leader has shown to read by itself where it came from; nothing else is sent.
+#[derive(Debug)]
+pub(super) struct ProvenData(Frame);
+
+impl ProvenData {
+    pub(super) fn frame(&self) -> &Frame {
+        &self.0
+    }
 }
 
-impl Proven {
-    /// Nothing yet; a proof will be good for up to `most` bytes.
-    pub(super) fn nothing(most: u64) -> Self {
-        Self { places: BTreeSet::new(), most, left: 0 }
+/// What the leader must show before a piece is sent.
+#[derive(Debug)]
+pub(super) enum Doubt {
+    /// The last proof for this place is long ago: this part of the piece itself, which the leader
+    /// does not have.
+    Stale(Span, Secret),
+    /// No proof was for where the piece comes from: this part of the file, read there.
+    Elsewhere(Span, Place),
+    /// Nobody knows where it comes from.
+    Nowhere,
+}
+
+impl Proofs {
+    /// None yet, for a file of `length` bytes; each will be good for up to `most` bytes.
+    pub(super) fn none(length: u64, is_one_version: bool, most: u64) -> Self {
+        Self { length, is_one_version, most, proven: VecDeque::new() }
     }
 
     /// The leader has shown that it reads the same at a place. How much it gets for that, between
     /// half of the most and all of it, is for `chance`: a leader that knew when it will be asked
     /// again could have something harmless at hand then.
     pub(super) fn renew(&mut self, place: Option<&Place>, chance: u64) {
-        self.places.extend(place.map(Place::key));
-        self.left = self.most - chance % (self.most / 2 + 1);
+        let Some(place) = place else { return };
+        self.proven.retain(|proven| proven.place != *place);
+        if self.proven.len() == PLACES {
+            self.proven.pop_front();
+        }
+        let left = self.most - chance % (self.most / 2 + 1);
+        self.proven.push_back(Proven { place: place.clone(), left });
     }
 
-    /// Counts what was sent.
-    pub(super) fn spend(&mut self, len: u64) {
-        self.left = self.left.saturating_sub(len);
+    /// Lets a piece of a lease pass, or says what the leader must show first.
+    pub(super) fn pass(
+        &mut self,
+        lease: u32,
+        offset: u64,
+        bytes: &Bytes,
+        from: Option<&Place>,
+    ) -> Result<ProvenData, Doubt> {
+        let place = from.ok_or(Doubt::Nowhere)?;
+        let Some(proven) = self.proven.iter_mut().find(|proven| proven.place == *place) else {
+            return Err(self.elsewhere(place));
+        };
+        if proven.left == 0 {
+            return Err(self.stale(offset, bytes, place));
+        }
+        proven.left = proven.left.saturating_sub(bytes.len() as u64);
+        Ok(ProvenData(Frame::Data { lease, offset, bytes: bytes.clone() }))
     }
 
-    /// What stands against sending the piece at this offset.
-    ///
+    fn elsewhere(&self, place: &Place) -> Doubt {
+        let is_renewed = |proven: &Proven| proven.place.is_renewed(place);
+        let is_known = self.is_one_version && self.proven.iter().any(is_renewed);
+        let len = if is_known { RENEWAL } else { CHALLENGE };
+        secret_span(self.length, len)
+            .map_or(Doubt::Nowhere, |span| Doubt::Elsewhere(span, place.clone()))
+    }
+
     /// The leader chooses what is fetched. So only a piece of some length can stand for the file;
     /// with a short one the leader, that may know what is there, has to read another part.
-    pub(super) fn doubt(&self, offset: u64, piece: &[u8], place: Option<&Place>) -> Option<Doubt> {
-        if !place.is_some_and(|place| self.places.contains(&place.key())) {
-            return Some(Doubt::Elsewhere);
-        }
-        if self.left > 0 {
-            return None;
-        }
+    fn stale(&self, offset: u64, piece: &[u8], place: &Place) -> Doubt {
         let front = &piece[..piece.len().min(usize::try_from(CHALLENGE).unwrap_or(usize::MAX))];
         let span = Span::of_len(offset, front.len() as u64).filter(|_| front.len() >= ENOUGH);
-        Some(
-            span.map_or(Doubt::Elsewhere, |span| {
-                Doubt::Stale(span, Secret::of(front, place.cloned()))
-            }),
-        )
+        match span.or_else(|| secret_span(self.length, CHALLENGE)) {
+            Some(span) if front.len() >= ENOUGH => Doubt::Stale(span, Secret::of(front, place)),
+            Some(span) => Doubt::Elsewhere(span, place.clone()),
+            None => Doubt::Nowhere,
+        }
     }
 }
 
@@ -121,77 +183,122 @@ mod tests {
     use proptest::prelude::*;
     use std::sync::Arc;
 
-    static PIECE: [u8; 40_000] = [7; 40_000];
+    const LENGTH: u64 = 1 << 30;
+
+    fn piece(len: usize) -> Bytes {
+        vec![7; len].into()
+    }
 
     fn place(url: &str, address: [u8; 4]) -> Place {
-        Place { url: Arc::new(url.parse().unwrap()), address: address.into() }
+        Place::at(&Arc::new(url.parse().unwrap()), address.into())
     }
 
     fn here() -> Place {
-        place("http://a.test/f", [1, 2, 3, 4])
+        place("http://a.test/f?sig=1", [1, 2, 3, 4])
     }
 
-    fn proven(most: u64, chance: u64) -> Proven {
-        let mut proven = Proven::nothing(most);
-        proven.renew(Some(&here()), chance);
-        proven
+    fn proven(most: u64, chance: u64) -> Proofs {
+        let mut proofs = Proofs::none(LENGTH, true, most);
+        proofs.renew(Some(&here()), chance);
+        proofs
+    }
+
+    /// How much the leader has to show before it gets a byte from there.
+    fn asked(proofs: &mut Proofs, place: &Place) -> Option<u64> {
+        match proofs.pass(1, 0, &piece(4096), Some(place)) {
+            Ok(_) => None,
+            Err(Doubt::Elsewhere(span, at)) if at == *place => Some(span.len()),
+            Err(doubt) => panic!("{doubt:?}"),
+        }
     }
 
     #[test]
-    fn nothing_is_sent_from_where_no_proof_was_for() {
-        let proven = proven(1 << 20, 0);
-        let doubted = |place: Option<&Place>| {
-            matches!(proven.doubt(0, &[7; 4096], place), Some(Doubt::Elsewhere))
-        };
-        assert!(!doubted(Some(&here())) && !doubted(Some(&place("http://a.test/g", [1, 2, 3, 4]))));
+    fn a_proof_is_for_one_url_and_one_address() {
+        let mut proofs = proven(1 << 20, 0);
+        assert_eq!(asked(&mut proofs, &here()), None);
+        let same = place("http://a.test/f?sig=1#part", [1, 2, 3, 4]);
+        assert_eq!(asked(&mut proofs, &same), None, "no origin hears of a fragment");
         for (url, address) in [
-            ("http://b.test/f", [1, 2, 3, 4]),
-            ("http://a.test/f", [1, 2, 3, 5]),
-            ("https://a.test/f", [1, 2, 3, 4]),
-            ("http://a.test:81/f", [1, 2, 3, 4]),
+            ("http://a.test/licensed?sig=1", [1, 2, 3, 4]),
+            ("http://a.test/F?sig=1", [1, 2, 3, 4]),
+            ("http://b.test/f?sig=1", [1, 2, 3, 4]),
+            ("http://a.test/f?sig=1", [1, 2, 3, 5]),
+            ("http://a.test/f?sig=2", [1, 2, 3, 5]),
+            ("https://a.test/f?sig=1", [1, 2, 3, 4]),
+            ("http://a.test:81/f?sig=1", [1, 2, 3, 4]),
         ] {
-            assert!(doubted(Some(&place(url, address))), "{url} {address:?}");
+            let there = place(url, address);
+            assert_eq!(asked(&mut proofs, &there), Some(CHALLENGE), "{url} {address:?}");
         }
-        assert!(doubted(None), "nobody knows from where");
-        let nothing = Proven::nothing(1 << 20);
-        assert!(nothing.doubt(0, &[7], Some(&here())).is_some());
+        assert!(matches!(proofs.pass(1, 0, &piece(9), None), Err(Doubt::Nowhere)));
+        let mut nothing = Proofs::none(LENGTH, true, 1 << 20);
+        assert_eq!(asked(&mut nothing, &here()), Some(CHALLENGE));
+    }
+
+    #[test]
+    fn a_proof_for_a_url_whose_query_was_renewed_is_short_and_never_left_out() {
+        let renewed = place("http://a.test/f?sig=2", [1, 2, 3, 4]);
+        let mut proofs = proven(1 << 20, 0);
+        assert_eq!(asked(&mut proofs, &renewed), Some(RENEWAL));
+        proofs.renew(Some(&renewed), 0);
+        assert_eq!(asked(&mut proofs, &renewed), None);
+        let mut any_version = Proofs { is_one_version: false, ..proven(1 << 20, 0) };
+        assert_eq!(asked(&mut any_version, &renewed), Some(CHALLENGE), "without a validator");
     }
 
     #[test]
     fn a_proof_that_was_used_up_is_renewed_by_the_very_bytes_that_come_next() {
-        let mut proven = proven(1 << 20, 0);
-        proven.spend((1 << 20) - 1);
-        assert!(proven.doubt(5, &PIECE, Some(&here())).is_none());
-        proven.spend(1);
-        let Some(Doubt::Stale(span, secret)) = proven.doubt(5, &PIECE, Some(&here())) else {
+        let mut proofs = proven(1 << 20, 0);
+        let pass = |proofs: &mut Proofs, len| proofs.pass(1, 5, &piece(len), Some(&here()));
+        pass(&mut proofs, (1 << 20) - 1).unwrap();
+        pass(&mut proofs, 1).unwrap();
+        let Err(Doubt::Stale(span, secret)) = pass(&mut proofs, 40_000) else {
             panic!("it is used up");
         };
         assert_eq!(span, Span::of_len(5, CHALLENGE).unwrap());
-        let sha256: [u8; 32] = Sha256::digest(&PIECE[..16 << 10]).into();
+        let sha256: [u8; 32] = Sha256::digest(piece(16 << 10)).into();
         assert_eq!((secret.sha256, secret.place.clone()), (sha256, Some(here())));
-        proven.renew(secret.place.as_ref(), 0);
-        assert!(proven.doubt(5, &PIECE, Some(&here())).is_none());
+        proofs.renew(secret.place.as_ref(), 0);
+        pass(&mut proofs, 40_000).unwrap();
     }
 
     #[test]
-    fn bytes_that_could_be_guessed_prove_nothing() {
-        let mut proven = proven(1 << 20, 0);
-        proven.spend(u64::MAX);
-        let doubt = |len: usize| proven.doubt(0, &vec![7; len], Some(&here())).unwrap();
-        assert!(matches!(doubt(ENOUGH - 1), Doubt::Elsewhere));
+    fn a_proof_for_one_place_renews_no_other() {
+        let mut proofs = proven(1 << 20, 0);
+        proofs.pass(1, 0, &piece(1 << 20), Some(&here())).unwrap();
+        proofs.renew(Some(&place("http://b.test/f", [1, 2, 3, 4])), 0);
+        let stale = proofs.pass(1, 0, &piece(4096), Some(&here()));
+        assert!(matches!(stale, Err(Doubt::Stale(..))), "{stale:?}");
+    }
+
+    #[test]
+    fn a_proof_of_bytes_that_could_be_guessed_is_none() {
+        let mut proofs = proven(1 << 20, 0);
+        proofs.pass(1, 0, &piece(1 << 20), Some(&here())).unwrap();
+        let mut doubt = |len| proofs.pass(1, 0, &piece(len), Some(&here())).unwrap_err();
+        assert!(matches!(doubt(ENOUGH - 1), Doubt::Elsewhere(span, _) if span.len() == CHALLENGE));
         assert!(matches!(doubt(ENOUGH), Doubt::Stale(..)));
+    }
+
+    #[test]
+    fn proofs_for_many_places_do_not_grow_the_memory() {
+        let mut proofs = proven(1 << 20, 0);
+        for n in 0..5000 {
+            proofs.renew(Some(&place(&format!("http://a.test/{n}"), [1, 2, 3, 4])), 0);
+        }
+        assert_eq!(proofs.proven.len(), PLACES);
     }
 
     proptest! {
         #[test]
         fn a_proof_is_good_for_half_to_all_of_the_most(most in 0u64..1 << 40, chance: u64) {
-            let left = proven(most, chance).left;
+            let left = proven(most, chance).proven[0].left;
             prop_assert!((most / 2..=most).contains(&left));
         }
 
         #[test]
         fn a_secret_part_lies_in_the_file(length: u64) {
-            match secret_span(length) {
+            match first_challenge(length) {
                 None => prop_assert_eq!(length, 0),
                 Some(span) => {
                     prop_assert!(span.end() <= length);

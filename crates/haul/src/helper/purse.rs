@@ -1,6 +1,6 @@
 //! What one job may receive at this moment.
 
-use haul_fetch::Allowance;
+use haul_fetch::{Allowance, Turn};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -14,9 +14,13 @@ use tokio::sync::Notify;
 pub(crate) struct Purse {
     state: Mutex<State>,
     admits: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    turns: Box<Turns>,
     /// Told when less than the wanted reserve is left.
     short: Notify,
 }
+
+/// Counts what is about to be done to an origin, or says when to ask again.
+type Turns = dyn Fn(Turn<'_>) -> Result<(), Duration> + Send + Sync;
 
 #[derive(Debug)]
 struct State {
@@ -36,8 +40,13 @@ struct State {
 }
 
 impl Purse {
-    /// An empty purse that is short of bytes below `reserve`, for the hosts that `admits` names.
-    pub(crate) fn new(reserve: u64, admits: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+    /// An empty purse that is short of bytes below `reserve`, for the hosts that `admits` names,
+    /// at the pace that `turns` allows.
+    pub(crate) fn new(
+        reserve: u64,
+        admits: impl Fn(&str) -> bool + Send + Sync + 'static,
+        turns: impl Fn(Turn<'_>) -> Result<(), Duration> + Send + Sync + 'static,
+    ) -> Self {
         let state = State {
             booked: 0,
             owed: 0,
@@ -49,7 +58,12 @@ impl Purse {
             closed: false,
             waiting: Vec::new(),
         };
-        Self { state: Mutex::new(state), admits: Box::new(admits), short: Notify::new() }
+        Self {
+            state: Mutex::new(state),
+            admits: Box::new(admits),
+            turns: Box::new(turns),
+            short: Notify::new(),
+        }
     }
 
     /// Puts booked bytes in.
@@ -161,6 +175,10 @@ impl Allowance for Purse {
         !self.state().closed && (self.admits)(host)
     }
 
+    fn take_turn(&self, turn: Turn<'_>) -> Result<(), Duration> {
+        (self.turns)(turn)
+    }
+
     fn poll_take(&self, context: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
         let mut state = self.state();
         if state.closed {
@@ -226,7 +244,7 @@ mod tests {
     }
 
     fn purse() -> Purse {
-        Purse::new(10, |host| host == "example.org")
+        Purse::new(10, |host| host == "example.org", |_| Ok(()))
     }
 
     #[test]

@@ -6,27 +6,20 @@ use super::control::{Asked, Server};
 use super::ears::{Came, Ears};
 use super::event::HelperEvent;
 use super::gate::{Gate, Posts, locked};
+use super::limits::pools::Pools;
+use super::limits::refused::{Refusals, no_refusals};
+use super::meeting::{Call, take};
 use super::policy::{Policies, PolicyError};
-use super::refused::Refusals;
-use super::session::{Call, help};
-use crate::inside::Inside;
 use crate::trust::{Group, Role, Trust, group_of, minute};
 use crate::{Error, ErrorKind, Home};
-use haul_link::{Admission, Identity, Interface, PeerId, random};
+use haul_link::{Admission, Heard, Identity, Interface, PeerId, random};
 use haul_wire::Ask;
-use std::future::Future;
-use std::net::IpAddr;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
-
-/// How many leaders may be dialled, taken in or talked to at a time.
-const PENDING: usize = 8;
-
-/// And how many of one address, so that it cannot keep the others out.
-const PENDING_OF_ONE: usize = 4;
 
 /// A helper at work. Dropping it stops it.
 pub struct Serving {
@@ -80,13 +73,21 @@ pub(crate) struct Helping {
     pub(crate) gate: Arc<Gate>,
     /// Who named files that this helper does not get.
     pub(crate) refused: Mutex<Refusals>,
+    /// The places of those who are dialled, greet, or are decided upon.
+    pub(crate) pools: Arc<Pools>,
+    /// Who was turned away for want of a place, by which ask; the latest first.
+    pub(crate) turned_away: Mutex<VecDeque<(PeerId, [u8; 16])>>,
 }
 
 impl Helping {
-    /// Whether an ask from anywhere is the group's or a known leader's.
-    fn vouches(&self, ask: &Ask) -> bool {
-        let known = || self.trust.knows(Role::Leader, PeerId(ask.leader));
-        self.is_of_the_group(ask) || (!self.group_only && known())
+    /// Whether the ask is one to dial on: the group's from anywhere, and unless only that is
+    /// helped a known leader's, or anybody's in the own networks.
+    fn follows(&self, now: Duration, heard: &Heard, networks: &[Interface]) -> bool {
+        if self.is_of_the_group(&heard.ask) {
+            return self.admission().admit_tagged(now, &heard.ask);
+        }
+        let known = |ask: &Ask| self.trust.knows(Role::Leader, PeerId(ask.leader));
+        !self.group_only && self.admission().admit(now, heard, networks, known)
     }
 
     fn is_of_the_group(&self, ask: &Ask) -> bool {
@@ -100,11 +101,6 @@ impl Helping {
             known.iter().any(|known| known.role == Role::Leader)
         };
         self.group.is_some() || knows_any()
-    }
-
-    /// Whether the ask is silently passed over, as if nobody were here.
-    fn ignores(&self, ask: &Ask) -> bool {
-        self.group_only && !self.is_of_the_group(ask)
     }
 
     pub(crate) fn admission(&self) -> MutexGuard<'_, Admission> {
@@ -144,8 +140,7 @@ pub(crate) async fn serve(
         helping.tell(HelperEvent::Note { text });
     }
     helping.tell_of_policy(Ok(()));
-    let (tasks, inside) = (JoinSet::new(), Inside::with_room_for(PENDING_OF_ONE));
-    let mut sessions = Sessions { tasks, inside };
+    let mut sessions = Sessions(JoinSet::new());
     #[cfg(feature = "dns-sd")]
     let port = ears.address().port();
     let tending = async {
@@ -172,32 +167,23 @@ pub(crate) async fn serve(
     }
 }
 
-/// The sessions that are open or being opened, each with the leader's address.
-struct Sessions {
-    tasks: JoinSet<IpAddr>,
-    inside: Inside,
-}
+/// The sessions that are open or being opened.
+struct Sessions(JoinSet<()>);
 
 impl Sessions {
     /// Answers an ask or a connection, if it is to be answered and there is room.
     fn take(&mut self, came: Came, networks: &[Interface], helping: &Arc<Helping>) {
-        let from = came.from();
-        if self.tasks.len() >= PENDING || !self.inside.enter(from) {
-            return;
+        let Some(call) = answering(came, networks, helping) else { return };
+        let helping = Arc::clone(helping);
+        if let Some(taken) = take(call, helping) {
+            self.0.spawn(taken);
         }
-        let Some(answering) = answering(came, networks, helping) else {
-            return self.inside.leave(from);
-        };
-        self.tasks.spawn(async move {
-            answering.await;
-            from
-        });
     }
 
     /// Waits until one ends; for ever while there is none. Cancel safe.
     async fn next_end(&mut self) {
-        match self.tasks.join_next().await {
-            Some(Ok(from)) => self.inside.leave(from),
+        match self.0.join_next().await {
+            Some(Ok(())) => {}
             Some(Err(error)) => tracing::warn!(%error, "a session ended early"),
             None => std::future::pending().await,
         }
@@ -205,7 +191,7 @@ impl Sessions {
 
     /// Waits until all have ended.
     async fn ended(&mut self) {
-        while self.tasks.join_next().await.is_some() {}
+        while self.0.join_next().await.is_some() {}
     }
 }
 
@@ -223,38 +209,31 @@ async fn helping(
         group_only,
         events,
         admission: Mutex::new(Admission::new(settings.ports.clone())),
-        refused: Mutex::default(),
+        refused: Mutex::new(no_refusals()),
+        pools: Arc::default(),
+        turned_away: Mutex::default(),
         gate: Arc::new(gate(settings).await?),
     })
 }
 
 /// What to do about an ask or a connection; nothing about most that strangers can send.
-fn answering(
-    came: Came,
-    networks: &[Interface],
-    helping: &Arc<Helping>,
-) -> Option<impl Future<Output = ()> + use<>> {
+fn answering(came: Came, networks: &[Interface], helping: &Arc<Helping>) -> Option<Call> {
     let now = helping.gate.steady();
-    let (call, spread) = match came {
+    let from = came.from();
+    let is_near = networks.iter().any(|network| network.has(from));
+    match came {
         Came::Ask(heard) => {
-            let vouched = |ask: &Ask| helping.vouches(ask);
-            let follows = !helping.ignores(&heard.ask)
-                && helping.admission().admit(now, &heard, networks, vouched);
-            follows.then(|| (Call::Ask(heard), heard.spread(networks)))?
+            let follows = helping.follows(now, &heard, networks);
+            let share = f64::from(u16::from_le_bytes(random())) / f64::from(u16::MAX);
+            let after = heard.spread(networks).mul_f64(share);
+            follows.then_some(Call::Ask { heard, is_near, after })
         }
         Came::Caller { tcp, from } => {
-            let is_near = networks.iter().any(|network| network.has(from));
             let may_vouch = || helping.may_vouch();
             let admitted = helping.admission().admit_caller(now, from, networks, may_vouch);
-            admitted.then_some((Call::Caller { tcp, is_near }, Duration::ZERO))?
+            admitted.then_some(Call::Caller { tcp, from, is_near })
         }
-    };
-    let helping = Arc::clone(helping);
-    Some(async move {
-        let share = f64::from(u16::from_le_bytes(random())) / f64::from(u16::MAX);
-        sleep(spread.mul_f64(share)).await;
-        help(call, &helping).await;
-    })
+    }
 }
 
 /// The gate, with the accounts and all that is asked of the machine.

@@ -4,28 +4,23 @@ use super::consent::{Decision, Request};
 use super::event::HelperEvent;
 use super::gate::{Judged, locked};
 use super::job::Permit;
-use super::proof::{Secret, secret_span};
-use super::refused;
+use super::limits::party::Party;
+use super::limits::pools::Stage;
+use super::limits::refused;
+use super::meeting::{Met, STEP};
+use super::proof::{Secret, first_challenge};
 use super::serve::Helping;
 use super::work::{Because, work};
 use crate::Answer;
 use crate::trust::Role;
 use haul_fetch::{Client, Source, Validator};
-use haul_link::{
-    Greeting, Heard, LinkError, Me, PeerId, Session, accept, answer, answer_group, dial,
-};
+use haul_link::{Greeting, LinkError, PeerId, Session};
 use haul_wire::{Answer as WireAnswer, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
 use std::future::Future;
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::debug;
 use url::Url;
-
-/// How long a leader may take for each step before the first grant.
-const STEP: Duration = Duration::from_secs(20);
 
 /// How long a leader that called the roll may take to hang up.
 const THANKS: Duration = Duration::from_secs(2);
@@ -34,7 +29,7 @@ const THANKS: Duration = Duration::from_secs(2);
 pub(crate) struct Ended {
     pub(crate) because: String,
     /// Whether the same ask may be followed again.
-    again: bool,
+    pub(super) again: bool,
     /// What the leader is told.
     farewell: Option<ByeReason>,
 }
@@ -51,83 +46,29 @@ impl From<LinkError> for Ended {
     }
 }
 
-/// How a leader comes to talk to this helper.
-pub(crate) enum Call {
-    /// It asked, and is to be dialled.
-    Ask(Heard),
-    /// It has dialled, from one of the helper's own networks or from afar.
-    Caller { tcp: TcpStream, is_near: bool },
-}
-
-/// Helps whoever calls if the policy says so.
-pub(crate) async fn help(call: Call, helping: &Helping) {
-    let Err(ended) = meet(call, helping).await else { return };
-    debug!(because = ended.because, "a session ended");
-}
-
-async fn meet(call: Call, helping: &Helping) -> Result<(), Ended> {
-    let asked = match &call {
-        Call::Ask(heard) => Some(heard.ask),
-        Call::Caller { .. } => None,
-    };
-    let greeted = greeted(call, helping).await;
-    let again = greeted.as_ref().is_err_and(|error| !matches!(error, LinkError::Stranger));
-    if let Some(ask) = asked.filter(|_| again) {
-        helping.admission().forget(PeerId(ask.leader), ask.id);
-    }
-    let Greeted { leader, from, mut greeting } = greeted?;
-    let ask = greeting.ask;
-    let ended = match agree(leader, from, &mut greeting, helping).await {
-        Ok(Some(agreed)) => carry_out(greeting.session, agreed, helping).await,
+/// Helps a leader if the policy says so.
+pub(super) async fn agree_and_help(mut met: Met, helping: &Helping) -> Result<(), Ended> {
+    match agree(&mut met, helping).await {
+        Ok(Some(agreed)) => {
+            let ended = carry_out(met.greeting.session, agreed, helping).await;
+            helping.welcome_turned_away();
+            ended
+        }
         Ok(None) => Ok(()),
         Err(ended) => {
             if let Some(reason) = ended.farewell {
                 // Whoever broke the protocol may have gone.
-                let _ = greeting.session.send(&Frame::Bye { reason }).await;
+                let _ = met.greeting.session.send(&Frame::Bye { reason }).await;
             }
+            helping.welcome_turned_away();
             Err(ended)
         }
-    };
-    if ended.as_ref().is_err_and(|ended| ended.again) {
-        helping.admission().forget(leader, ask);
     }
-    ended
-}
-
-/// A leader that has said who it is.
-struct Greeted {
-    leader: PeerId,
-    from: IpAddr,
-    greeting: Greeting,
-}
-
-/// Connects to whoever calls and exchanges greetings. Strangers from afar, and all of them where
-/// only the group is helped, must prove to be of the group.
-async fn greeted(call: Call, helping: &Helping) -> Result<Greeted, LinkError> {
-    let Helping { identity, trust, group_only, .. } = helping;
-    let (secured, is_fit) = match call {
-        Call::Ask(Heard { ask, from }) => {
-            let leader = Some(PeerId(ask.leader));
-            (dial(identity, (from, ask.port).into(), leader).await?, true)
-        }
-        Call::Caller { tcp, is_near } => {
-            let secured = accept(identity, tcp).await?;
-            let is_fit = is_near || trust.knows(Role::Leader, secured.peer);
-            (secured, is_fit)
-        }
-    };
-    let (leader, from) = (secured.peer, secured.address.ip());
-    let me = Me { id: identity.id(), name: &helping.machine, group: helping.group.as_ref() };
-    let greeting = if is_fit && !group_only {
-        answer(secured, me).await?
-    } else {
-        answer_group(secured, me).await?
-    };
-    Ok(Greeted { leader, from, greeting })
 }
 
 /// A leader that is to be helped, and what with.
 struct Agreed {
+    who: Party,
     request: Request,
     source: Source,
     secret: Secret,
@@ -135,33 +76,21 @@ struct Agreed {
 }
 
 /// From the offer to the word that grants may come; `None` means that the leader heard a no.
-async fn agree(
-    leader: PeerId,
-    from: IpAddr,
-    greeting: &mut Greeting,
-    helping: &Helping,
-) -> Result<Option<Agreed>, Ended> {
-    let session = &mut greeting.session;
-    let offer = match within("offer", session.next()).await? {
-        Frame::Offer(offer) => offer,
-        Frame::RollCall => return answer_roll_call(leader, greeting, helping).await.map(|()| None),
-        other => return Err(unexpected("an offer", &other)),
+async fn agree(met: &mut Met, helping: &Helping) -> Result<Option<Agreed>, Ended> {
+    let offer = match &met.wants {
+        Frame::Offer(offer) => offer.clone(),
+        Frame::RollCall => return answer_roll_call(met, helping).await.map(|()| None),
+        other => return Err(unexpected("an offer", other)),
     };
-    if !helping.admission().admit_offer(helping.gate.steady(), leader, greeting.ask) {
+    let Met { who, leader, greeting, .. } = met;
+    if !helping.admission().admit_offer(helping.gate.steady(), *leader, greeting.ask) {
         return Err(Ended::with(ByeReason::NotWanted, "it has offered this before"));
     }
-    let request = Request {
-        standing: helping.trust.standing(Role::Leader, leader, &greeting.name, greeting.group),
-        leader: greeting.name.clone(),
-        leader_id: leader.to_string(),
-        code: greeting.code.to_string(),
-        scheme: if offer.scheme == Scheme::Https { "https" } else { "http" },
-        host: safe_host(&offer.host),
-        size: offer.size,
-    };
-    let Some(permit) = decide(&request, from, helping, session).await? else {
+    let request = request(*leader, greeting, &offer, helping);
+    let Some(permit) = decide(&request, *who, greeting, helping).await? else {
         return Ok(None);
     };
+    let session = &mut greeting.session;
     let job = match within("job", session.next()).await? {
         Frame::Job(job) => job,
         other => return Err(unexpected("the job", &other)),
@@ -170,31 +99,41 @@ async fn agree(
     let client = permit.client();
     let prepared = tokio::select! {
         prepared = prepare(session, &job, &offer, &client) => prepared?,
-        why = permit.supervise() => return Err(Ended::with(ByeReason::Stopped, why)),
+        why = permit.supervise() => return Err(Ended::with(permit.farewell(), why)),
     };
     match prepared {
-        Ok((source, secret)) => Ok(Some(Agreed { request, source, secret, permit })),
+        Ok((source, secret)) => Ok(Some(Agreed { who: *who, request, source, secret, permit })),
         Err(because) => {
             permit.note_end(&because);
             drop(permit);
-            Err(helping.refuse(&request, began, because).await)
+            Err(helping.refuse(&request, *who, began, because).await)
         }
+    }
+}
+
+/// What the owner is told of an offer.
+fn request(leader: PeerId, greeting: &Greeting, offer: &Offer, helping: &Helping) -> Request {
+    Request {
+        standing: helping.trust.standing(Role::Leader, leader, &greeting.name, greeting.group),
+        leader: greeting.name.clone(),
+        leader_id: leader.to_string(),
+        code: greeting.code.to_string(),
+        scheme: scheme_of(offer),
+        host: safe_host(&offer.host),
+        size: offer.size,
     }
 }
 
 /// Tells a leader that names no file whether it would be helped, as far as that is certain. Its
 /// owner hears nothing of it.
-async fn answer_roll_call(
-    leader: PeerId,
-    greeting: &mut Greeting,
-    helping: &Helping,
-) -> Result<(), Ended> {
-    let id = leader.to_string();
-    let decision = if locked(&helping.refused).is_spent(Instant::now().into_std(), &id) {
+async fn answer_roll_call(met: &mut Met, helping: &Helping) -> Result<(), Ended> {
+    let Met { who, leader, greeting, .. } = met;
+    let decision = if helping.is_refused(who) {
         Decision::No
     } else {
-        let standing = helping.trust.standing(Role::Leader, leader, &greeting.name, greeting.group);
-        helping.gate.incline(&id, &standing)
+        let standing =
+            helping.trust.standing(Role::Leader, *leader, &greeting.name, greeting.group);
+        helping.gate.incline(&leader.to_string(), &standing, who)
     };
     let verdict = match decision {
         Decision::Yes => Verdict::Yes,
@@ -210,34 +149,34 @@ async fn answer_roll_call(
 }
 
 /// Helps until either side ends it.
-async fn carry_out(
-    session: Session,
-    Agreed { request, source, secret, permit }: Agreed,
-    helping: &Helping,
-) -> Result<(), Ended> {
+async fn carry_out(session: Session, agreed: Agreed, helping: &Helping) -> Result<(), Ended> {
+    let Agreed { who, request, source, secret, permit } = agreed;
     helping
         .tell(HelperEvent::Helping { leader: request.leader.clone(), host: request.host.clone() });
-    let sent = AtomicU64::new(0);
     let because = tokio::select! {
-        because = work(session, &source, secret, &request, helping, &permit, &sent) => because,
+        because = work(session, &source, secret, &request, who, helping, &permit) => because,
         why = permit.supervise() => Because::stopped(&why),
     };
     permit.note_end(&because.text);
-    let bytes = sent.load(Ordering::Relaxed);
-    helping.tell(HelperEvent::Ended { leader: request.leader, bytes, because: because.text });
-    if because.broken {
-        Err(Ended { because: "the connection broke".into(), again: true, farewell: None })
-    } else {
-        Ok(())
-    }
+    let again = permit.note_return(because.broken);
+    let bytes = permit.sent().load(Ordering::Relaxed);
+    let leader = request.leader;
+    helping.tell(HelperEvent::Ended { leader, bytes, because: because.text.clone() });
+    if again { Err(Ended { because: because.text, again, farewell: None }) } else { Ok(()) }
 }
 
 impl Helping {
     /// Turns away a leader whose file this helper does not get, for whatever reason. All reasons
     /// look alike and take the same time, so that nobody can feel their way around this machine's
     /// network with them; the owner is told which it was.
-    async fn refuse(&self, request: &Request, began: Instant, because: String) -> Ended {
-        self.note_refused(request, &request.host);
+    async fn refuse(
+        &self,
+        request: &Request,
+        who: Party,
+        began: Instant,
+        because: String,
+    ) -> Ended {
+        self.note_refused(who, &request.host);
         let name = request.leader.clone();
         self.tell(HelperEvent::Ended { leader: name, bytes: 0, because: because.clone() });
         let after = refused::told_after(began.elapsed(), refused::delay());
@@ -246,41 +185,76 @@ impl Helping {
     }
 
     /// Notes a host that a leader led to in vain; says whether it has named too many.
-    pub(super) fn note_refused(&self, request: &Request, host: &str) -> bool {
-        let now = Instant::now().into_std();
-        let mut refusals = locked(&self.refused);
-        refusals.note(now, &request.leader_id, host);
-        refusals.is_spent(now, &request.leader_id)
+    pub(super) fn note_refused(&self, who: Party, host: &str) -> bool {
+        locked(&self.refused).note(self.gate.steady(), who, host.to_owned());
+        self.is_refused(&who)
+    }
+
+    /// Whether a leader, or others of its address or network, named too many hosts in vain.
+    fn is_refused(&self, who: &Party) -> bool {
+        locked(&self.refused).is_spent(self.gate.steady(), who)
     }
 }
 
 /// Lets the owner decide and tells the leader; a permit means yes.
 async fn decide(
     request: &Request,
-    from: IpAddr,
+    who: Party,
+    greeting: &mut Greeting,
     helping: &Helping,
-    session: &mut Session,
 ) -> Result<Option<Permit>, Ended> {
-    let Judged { decision, because, asked, permit } =
-        if locked(&helping.refused).is_spent(Instant::now().into_std(), &request.leader_id) {
-            Judged::new(Decision::No, refused::TOO_MANY)
-        } else {
-            helping.tell(asked_for(request, from));
-            helping.gate.decide(request).await
-        };
+    let Judged { decision, because, asked, permit } = if request.host.is_empty() {
+        Judged::new(Decision::No, MISLEADING)
+    } else if helping.is_refused(&who) {
+        Judged::new(Decision::No, refused::TOO_MANY)
+    } else {
+        judge(request, who, &mut greeting.session, helping).await?
+    };
     let (said, answer) = match (decision, &permit) {
         (_, Some(permit)) => (WireAnswer::yes(permit.lanes(), permit.budget()), Answer::Yes),
         (Decision::Busy, None) => (WireAnswer::refusal(Verdict::Busy), Answer::Busy),
         (Decision::Later, None) => (WireAnswer::refusal(Verdict::Later), Answer::Later),
         (_, None) => (WireAnswer::NO, Answer::No),
     };
-    session.send(&Frame::Answer(said)).await?;
+    greeting.session.send(&Frame::Answer(said)).await?;
+    if let (Some(key), Decision::Busy) = (who.key, decision) {
+        helping.note_turned_away(key, greeting.ask);
+    }
     let leader = request.leader.clone();
     helping.tell(HelperEvent::Answered { leader, answer, because, asked });
     Ok(permit)
 }
 
-fn asked_for(request: &Request, address: IpAddr) -> HelperEvent {
+/// What the owner, or their policy, says of a request, for as long as its leader waits for it.
+async fn judge(
+    request: &Request,
+    who: Party,
+    session: &mut Session,
+    helping: &Helping,
+) -> Result<Judged, Ended> {
+    let Some(_place) = helping.pools.enter(Stage::Deciding, who) else {
+        return Ok(Judged::new(Decision::Busy, "too many others are being decided upon"));
+    };
+    helping.tell(asked_for(request, who));
+    tokio::select! {
+        biased;
+        judged = helping.gate.decide(request, &who) => Ok(judged),
+        left = left(session) => Err(left),
+    }
+}
+
+/// Waits until a leader that is being decided upon leaves, or talks out of turn.
+async fn left(session: &mut Session) -> Ended {
+    loop {
+        match session.next().await {
+            Ok(Frame::Ping | Frame::Pong) => {}
+            Ok(other) => return unexpected("an answer", &other),
+            Err(error) => return error.into(),
+        }
+    }
+}
+
+fn asked_for(request: &Request, Party { address, .. }: Party) -> HelperEvent {
     let Request { leader, standing, code, host, size, .. } = request.clone();
     HelperEvent::Asked { leader, address, standing, code, host, size }
 }
@@ -293,7 +267,7 @@ async fn prepare(
     offer: &Offer,
     client: &Client,
 ) -> Result<Result<(Source, Secret), String>, Ended> {
-    let Some(span) = secret_span(job.length) else {
+    let Some(span) = first_challenge(job.length) else {
         return Err(Ended::with(ByeReason::Protocol, "an empty file needs no help"));
     };
     session.send(&Frame::Challenge { span }).await?;
@@ -313,15 +287,18 @@ async fn prepare(
 /// The source that the job names, which must be the one that was offered.
 fn source_of(job: &JobFacts, offer: &Offer, client: &Client) -> Result<Source, String> {
     let url: Url = job.url.parse().map_err(|_| "the job names no URL")?;
-    let scheme = if offer.scheme == Scheme::Https { "https" } else { "http" };
     let same_host = url.host_str() == Some(offer.host.as_str());
     let same_port = url.port_or_known_default() == Some(offer.port);
-    if url.scheme() != scheme || !same_host || !same_port || job.length != offer.size {
+    if url.scheme() != scheme_of(offer) || !same_host || !same_port || job.length != offer.size {
         return Err("the job is not what was offered".into());
     }
     let validator = job.validator.as_deref().map(str::parse::<Validator>).transpose();
     let validator = validator.map_err(|_| "the validator cannot be read")?;
     client.source(&url, job.length, validator.as_ref()).map_err(|error| error.to_string())
+}
+
+fn scheme_of(offer: &Offer) -> &'static str {
+    if offer.scheme == Scheme::Https { "https" } else { "http" }
 }
 
 async fn within<T>(
@@ -340,11 +317,22 @@ fn unexpected(awaiting: &'static str, frame: &Frame) -> Ended {
     }
 }
 
-/// A host's name as it can be shown: what a URL's host cannot hold is left out.
+/// A host's name if it can be shown as it is, as a URL spells it; or else nothing, as what is left
+/// of it would be the name of another.
 fn safe_host(host: &str) -> String {
-    let plain = |c: &char| c.is_ascii_alphanumeric() || "-._:[]".contains(*c);
-    host.chars().filter(plain).take(253).collect()
+    let is_plain = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.' | '_' | ':' | '[' | ']');
+    let is_host = (1..=HOST_MOST).contains(&host.len())
+        && host.chars().all(is_plain)
+        && Url::parse(&format!("http://{host}/"))
+            .is_ok_and(|url| url.host_str() == Some(host) && url.port().is_none());
+    if is_host { host.to_owned() } else { String::new() }
 }
+
+/// The longest name that the DNS has (RFC 1035 §2.3.4), in bytes.
+const HOST_MOST: usize = 253;
+
+/// Why an offer is refused whose owner would be shown another host than the one that is meant.
+const MISLEADING: &str = "its host cannot be shown as it is";
 
 pub(crate) fn reason_text(reason: ByeReason) -> &'static str {
     match reason {

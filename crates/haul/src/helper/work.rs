@@ -3,6 +3,7 @@
 use super::consent::Request;
 use super::event::HelperEvent;
 use super::job::Permit;
+use super::limits::party::Party;
 use super::mouth::{Heard, Mouth};
 use super::proof::Secret;
 use super::serve::Helping;
@@ -77,10 +78,11 @@ pub(crate) async fn work(
     source: &Source,
     secret: Secret,
     request: &Request,
+    who: Party,
     helping: &Helping,
     permit: &Permit,
-    sent: &AtomicU64,
 ) -> Because {
+    let sent = permit.sent();
     let (reader, writer) = session.granted();
     let (words, said) = mpsc::channel(QUEUE);
     let (replies, control) = mpsc::unbounded_channel();
@@ -90,14 +92,14 @@ pub(crate) async fn work(
     let lanes = Lanes::start(source, permit.lanes(), None, &words, Some(&credit));
     let length = source.length().unwrap_or(0);
     let heard = Heard { control, shown, challenged: challenged.clone(), pinged: pinged.clone() };
-    let refuse = |host: &str| helping.note_refused(request, host);
+    let refuse = |host: &str| helping.note_refused(who, host);
     let mouth = Mouth::new(writer, source, said, heard, sent, &refuse);
     let mut ears = Ears { lanes, credit, replies, proofs, challenged, pinged, length };
     let mut speaking = pin!(mouth.speak(secret));
     let because = tokio::select! {
         because = ears.hear(reader) => because,
         because = &mut speaking => return because,
-        why = permit.ended() => Because::stopped(&why),
+        why = permit.ended() => Because { farewell: Some(permit.farewell()), ..Because::said(&why) },
         () = show(request, helping, sent) => Because::said(""),
     };
     if let Some(reason) = because.farewell {

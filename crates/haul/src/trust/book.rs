@@ -2,7 +2,7 @@ use super::file;
 use super::pairing::{Attempts, Unpaired};
 use crate::helper::Request;
 use crate::{Error, ErrorKind, Home};
-use haul_link::PeerId;
+use haul_link::{PeerId, resemble};
 use serde::Serialize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -146,7 +146,7 @@ impl Trust {
         let all = self.list().unwrap_or_default();
         let mut fitting = all.into_iter().filter(|known| known.role == role);
         let id = id.to_string();
-        let same = |known: &Known| known.id == id || resembles(&known.name, name);
+        let same = |known: &Known| known.id == id || resemble(&known.name, name);
         match fitting.by_ref().filter(same).max_by_key(|known| known.id == id) {
             Some(known) if known.id == id => Standing::Known { name: known.name },
             _ if group => Standing::Group,
@@ -202,7 +202,7 @@ fn find(all: &[Known], role: Role, who: &str) -> Result<usize, Error> {
 }
 
 fn is_free(all: &[Known], wanted: &Known) -> Result<(), Error> {
-    let taken = |other: &&Known| other.role == wanted.role && resembles(&other.name, &wanted.name);
+    let taken = |other: &&Known| other.role == wanted.role && resemble(&other.name, &wanted.name);
     match all.iter().find(taken) {
         Some(other) => {
             let short = &other.id[..8];
@@ -210,14 +210,6 @@ fn is_free(all: &[Known], wanted: &Known) -> Result<(), Error> {
         }
         None => Ok(()),
     }
-}
-
-/// Whether people would take one name for the other.
-fn resembles(one: &str, other: &str) -> bool {
-    let bare = |name: &str| -> String {
-        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
-    bare(one) == bare(other)
 }
 
 /// A name for a leader whose own name is another's here.
@@ -293,7 +285,9 @@ mod tests {
             trust.standing(Role::Leader, PeerId([byte; 32]), name, group)
         };
         assert_eq!(standing(1, "whoever", false), Standing::Known { name: "asha".into() });
-        assert_eq!(standing(2, "Asha.", false), Standing::Namesake);
+        for like in ["Asha.", "аshа", "as\u{3164}ha", "àsha", "ａｓｈａ"] {
+            assert_eq!(standing(2, like, false), Standing::Namesake, "{like}");
+        }
         assert_eq!(standing(2, "ben", false), Standing::Stranger);
         assert_eq!(standing(2, "asha", true), Standing::Group);
         let as_helper = trust.standing(Role::Helper, PeerId([1; 32]), "asha", false);

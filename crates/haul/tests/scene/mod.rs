@@ -10,7 +10,8 @@ use haul::{Decision, Helper, HelperEvent, Home, Serving, Url};
 use haul_lab::Payload;
 use haul_lab::hostile::ask;
 use haul_link::{
-    FrameReader, FrameWriter, Identity, LinkError, Me, Session, accept, answer, dial, greet, random,
+    FrameReader, FrameWriter, Identity, LinkError, Me, Session, accept, answer, dial, greet,
+    random, secure,
 };
 use haul_span::Span;
 use haul_wire::{Answer, Ask, ByeReason, Frame, JobFacts, Offer, Scheme, Verdict};
@@ -18,7 +19,7 @@ use sha2::{Digest, Sha256};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
 use std::time::Duration;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 /// A helper that says yes to everybody, and where it hears asks.
@@ -39,9 +40,14 @@ pub(crate) async fn helper(home: &Path) -> (Serving, SocketAddr) {
 
 /// A session with a helper that hears asks at this address.
 pub(crate) async fn lured(at: SocketAddr) -> Result<Session, LinkError> {
-    let leader = Identity::ephemeral();
     // A helper dials one address every two seconds only.
     let from = Ipv4Addr::from(0x7f01_0000 | u32::from(u16::from_be_bytes(random())));
+    lured_from(at, from).await
+}
+
+/// The same for a leader with a fresh key at this address of loopback.
+pub(crate) async fn lured_from(at: SocketAddr, from: Ipv4Addr) -> Result<Session, LinkError> {
+    let leader = Identity::ephemeral();
     let listener = TcpListener::bind((from, 0)).await.unwrap();
     let id = random();
     let ask = ask(id, leader.id().0, listener.local_addr().unwrap().port());
@@ -56,12 +62,41 @@ pub(crate) async fn lured(at: SocketAddr) -> Result<Session, LinkError> {
     Ok(greet(secured, Me { id: leader.id(), name: "eve", group: None }, id).await?.session)
 }
 
+/// A session of a leader with a fresh key that dials the helper from this address of loopback.
+pub(crate) async fn dialled_from(at: SocketAddr, from: Ipv4Addr) -> Result<Session, LinkError> {
+    let leader = Identity::ephemeral();
+    let secured = secure(&leader, connected(at, from).await?, None).await?;
+    let me = Me { id: leader.id(), name: "asha", group: None };
+    Ok(greet(secured, me, random()).await?.session)
+}
+
+/// A connection from this address of loopback.
+pub(crate) async fn connected(at: SocketAddr, from: Ipv4Addr) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    socket.connect(at).await
+}
+
+/// What a leader hears that offers this.
+pub(crate) async fn verdict(session: &mut Session, offer: Offer) -> Result<Verdict, LinkError> {
+    session.send(&Frame::Offer(offer)).await?;
+    match session.next().await? {
+        Frame::Answer(answer) => Ok(answer.verdict),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A session in which the helper was given the job and has answered with its first word to it.
 pub(crate) async fn employed(at: SocketAddr, url: &Url, size: u64) -> (FrameReader, FrameWriter) {
+    given(at, url, job(url, size)).await
+}
+
+/// The same with this job.
+pub(crate) async fn given(at: SocketAddr, url: &Url, job: JobFacts) -> (FrameReader, FrameWriter) {
     let mut session = lured(at).await.unwrap();
-    session.send(&Frame::Offer(offer(url, size))).await.unwrap();
+    session.send(&Frame::Offer(offer(url, job.length))).await.unwrap();
     session.next().await.unwrap();
-    session.send(&Frame::Job(job(url, size))).await.unwrap();
+    session.send(&Frame::Job(job)).await.unwrap();
     session.granted()
 }
 
@@ -73,10 +108,15 @@ pub(crate) async fn hired(
     payload: Payload,
 ) -> (FrameReader, FrameWriter) {
     let (mut reader, mut writer) = employed(at, url, payload.len()).await;
+    prove(&mut reader, &mut writer, payload).await;
+    (reader, writer)
+}
+
+/// Proves what is asked until the helper is ready.
+pub(crate) async fn prove(reader: &mut FrameReader, writer: &mut FrameWriter, payload: Payload) {
     while let Frame::Challenge { span } = reader.next().await.unwrap() {
         writer.send(&proof(payload, span)).await.unwrap();
     }
-    (reader, writer)
 }
 
 /// A session of a helper that comes to whoever asks `socket`, says yes and is ready for grants.

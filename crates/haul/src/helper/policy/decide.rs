@@ -281,7 +281,8 @@ impl Policy {
         full.then_some(answer(Decision::Busy, Rule::AtOnce))
     }
 
-    fn knows(&self, id: &str, now: Moment) -> bool {
+    /// Whether it is one of those that the policy names, and its grant has not ended.
+    pub(crate) fn knows(&self, id: &str, now: Moment) -> bool {
         let fresh = |until: Option<i64>| until.is_none_or(|last| now.day() <= last);
         self.known.iter().any(|leader| leader.id.eq_ignore_ascii_case(id) && fresh(leader.until))
     }
