@@ -128,6 +128,7 @@ mod tests {
             bytes: 10,
             seconds: 4.0,
             verified: Verified::Unverified,
+            checks: None,
             workers: vec![worker],
             alone_seconds: 5.0,
             speedup: 1.0,

@@ -19,6 +19,7 @@ mod asks;
 mod capped;
 mod doctor;
 mod efficiency;
+mod few_files;
 mod footprint;
 mod inward;
 mod leads;

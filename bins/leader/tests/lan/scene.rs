@@ -111,6 +111,16 @@ impl Scene {
         Get { process, began: Instant::now(), folder }
     }
 
+    /// `leader get URL --json` of a leader that may have so many files open.
+    pub(crate) fn get_with_files(&self, url: &str, files: u64) -> Get {
+        let folder = TempDir::new_in(self.kept.path()).unwrap();
+        let mut command = self.command(self.lan.leader(), Path::new("prlimit"));
+        command.arg(format!("--nofile={files}:{files}")).arg(LEADER);
+        command.args(["get", url, "--json", "--dir"]).arg(folder.path());
+        let process = Process::spawn(&mut command).unwrap();
+        Get { process, began: Instant::now(), folder }
+    }
+
     /// A program's command on this machine, run to its end.
     pub(crate) fn run(&self, host: &Host, program: &Path, arguments: &[&str]) -> Ran {
         Ran::of(self.command(host, program).args(arguments))

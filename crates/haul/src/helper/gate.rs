@@ -8,7 +8,6 @@ use super::blocked::{block, is_blocked};
 use super::consent::{ConsentPolicy, Decision, Request};
 use super::job::Permit;
 use super::limits::agreed::Agreed;
-use super::limits::party::Party;
 use super::limits::prompts::{Outcome, Prompts};
 use super::limits::requests::Requests;
 use super::machine::{Machine, Traffic};
@@ -17,6 +16,7 @@ use super::policy::{
     Battery, Fact, Facts, InForce, Moment, Policies, PolicyError, Rule, Ruling, Spent,
 };
 use crate::Home;
+use crate::limits::party::Party;
 use crate::trust::{Role, Standing, Trust};
 use haul_fetch::Client;
 pub(crate) use jobs::{IDLE, Jobs};

@@ -1,8 +1,7 @@
-//! What strangers can use up, counted by key, by address and by network.
+//! What leaders can use up of a helper.
 
 pub(super) mod agreed;
 pub(super) mod idle;
-pub(super) mod party;
 pub(super) mod pools;
 pub(super) mod prompts;
 pub(super) mod quota;

@@ -1,10 +1,11 @@
 //! From an ask or a connection to the first words of a leader.
 
 use super::gate::locked;
-use super::limits::party::Party;
-use super::limits::pools::{Place, Stage};
+use super::limits::pools::Stage;
 use super::serve::Helping;
 use super::session::{Ended, agree_and_help};
+use crate::limits::party::Party;
+use crate::limits::pool::Place;
 use crate::trust::Role;
 use haul_link::{
     Greeting, Heard, LinkError, Me, PeerId, Secured, accept, answer, answer_group, secure,

@@ -3,12 +3,12 @@
 use super::consent::Request;
 use super::event::HelperEvent;
 use super::job::Permit;
-use super::limits::party::Party;
 use super::mouth::{Heard, Mouth};
 use super::proof::Secret;
 use super::serve::Helping;
 use super::session::reason_text;
 use crate::lanes::{Lanes, Order};
+use crate::limits::party::Party;
 use haul_fetch::Source;
 use haul_link::{FrameReader, LinkError, Session};
 use haul_wire::{ByeReason, Frame};

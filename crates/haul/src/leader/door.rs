@@ -2,7 +2,8 @@
 
 use super::hosting::Hosting;
 use super::peer::host;
-use crate::inside::Inside;
+use crate::limits::party::{Party, Share};
+use crate::limits::pool::{Pool, WhenFull};
 use crate::{Error, ErrorKind};
 use std::io;
 use std::net::Ipv4Addr;
@@ -14,16 +15,20 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::warn;
 
-/// How many machines may be at the door or inside at a time: all that answer one ask at the same
-/// moment in a large organisation, and a memory that does not matter. Whoever comes then waits in
-/// the system's queue until another leaves.
+/// How many machines may be at the door or inside at a time, half of them at the door: all that
+/// answer one ask at the same moment in a large organisation, and a memory that does not matter.
+/// When that many are inside, whoever comes waits in the system's queue until another leaves.
 const MOST: usize = 2048;
 
 /// How many connections may wait there.
 const QUEUE: u32 = 4096;
 
-/// How many files and connections are left for all else that the program does.
+/// How many files and connections are left for all else that the program does, unless it may have
+/// fewer than twice as many in all: then half of them are.
 const RESERVED: u64 = 256;
+
+/// The least room, however few files the system allows.
+const LEAST: usize = 4;
 
 /// How many connections may come from one address, so that it cannot keep the others out.
 const MOST_OF_ONE: usize = 16;
@@ -53,24 +58,21 @@ impl Door {
         Err(Error::new(ErrorKind::Network, "no helper can come in", format!("{range}: {because}")))
     }
 
-    /// Lets machines in until dropped.
+    /// Lets machines in until dropped. Whoever has not greeted makes room for whoever comes, so
+    /// that silent connections keep nobody out.
     pub(crate) async fn serve(self, hosting: Arc<Hosting>) {
-        let (mut guests, mut inside) = (JoinSet::new(), Inside::with_room_for(MOST_OF_ONE));
+        let all = self.room / 2;
+        let share = Share { key: all, address: MOST_OF_ONE, network: all, all };
+        let greeting = Pool::new(share, WhenFull::OldestGivesWay);
+        let mut guests = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
-                Some(left) = guests.join_next() => if let Ok(from) = left {
-                    inside.leave(from);
-                },
+                Some(_) = guests.join_next() => {}
                 taken = self.listener.accept(), if guests.len() < self.room => match taken {
-                    Ok((tcp, at)) if inside.enter(at.ip()) => {
-                        let hosting = Arc::clone(&hosting);
-                        guests.spawn(async move {
-                            host(tcp, hosting).await;
-                            at.ip()
-                        });
-                    }
-                    Ok(_) => {}
+                    Ok((tcp, at)) => if let Some(place) = greeting.enter(Party::at(at.ip())) {
+                        guests.spawn(host(tcp, place, Arc::clone(&hosting)));
+                    },
                     Err(error) => {
                         warn!(%error, "a connection could not be taken in");
                         sleep(Duration::from_millis(100)).await;
@@ -100,11 +102,28 @@ fn room() -> usize {
     let Some(few) = current.filter(|current| *current < wanted) else { return MOST };
     let more = maximum.map_or(wanted, |maximum| maximum.min(wanted));
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(more), maximum });
-    let files = if raised.is_ok() { more } else { few };
-    usize::try_from(files.saturating_sub(RESERVED)).map_or(MOST, |files| files.clamp(1, MOST))
+    room_among(if raised.is_ok() { more } else { few })
+}
+
+/// The room where the program may have so many files open.
+#[cfg(any(unix, test))]
+fn room_among(files: u64) -> usize {
+    let room = files - RESERVED.min(files / 2);
+    usize::try_from(room).map_or(MOST, |room| room.clamp(LEAST, MOST))
 }
 
 #[cfg(not(unix))]
 const fn room() -> usize {
     MOST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_half_of_few_files_and_all_but_a_reserve_of_many() {
+        let rooms = [0, 10, 256, 512, 1024, 1 << 20].map(room_among);
+        assert_eq!(rooms, [LEAST, 5, 128, 256, 768, MOST]);
+    }
 }

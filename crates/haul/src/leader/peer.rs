@@ -8,8 +8,9 @@ use super::proof_quota::Challenger;
 use super::roll_call;
 use super::sightings::{Dial, Unreached};
 use crate::event::{Answer, Happening};
+use crate::limits::pool::Place;
 use bytes::Bytes;
-use haul_link::{LinkError, Me, PeerId, Secured, Session, accept, dial, greet};
+use haul_link::{Greeting, LinkError, Me, PeerId, Secured, Session, accept, dial, greet};
 use haul_wire::{ByeReason, Failure, Frame, Verdict};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -89,16 +90,22 @@ impl From<LinkError> for Turned {
     }
 }
 
-/// Takes in a machine that dialled and works with it until either side ends it.
-pub(crate) async fn host(tcp: TcpStream, hosting: Arc<Hosting>) {
-    match accept(&hosting.identity, tcp).await {
-        Ok(secured) => {
-            let from = secured.address.ip();
-            let hears_at = hosting.presence.invited(from);
-            let hears_at = hears_at.unwrap_or_else(|| (from, hosting.ask_port).into());
-            meet(secured, "ask", hears_at, &hosting).await;
-        }
-        Err(error) => debug!(%error, "somebody who is no helper"),
+/// Takes in a machine that dialled and works with it until either side ends it. Until it has
+/// greeted it holds `place`, and leaves if it loses that.
+pub(crate) async fn host(tcp: TcpStream, place: Place, hosting: Arc<Hosting>) {
+    let greeted = place.hold(async {
+        let secured = accept(&hosting.identity, tcp).await?;
+        let from = secured.address.ip();
+        let hears_at = hosting.presence.invited(from);
+        let hears_at = hears_at.unwrap_or_else(|| (from, hosting.ask_port).into());
+        Ok::<_, LinkError>((greeted(secured, "ask", &hosting).await?, hears_at))
+    });
+    let greeted = greeted.await;
+    drop(place);
+    match greeted {
+        Some(Ok((greeted, hears_at))) => meet(greeted, "ask", hears_at, &hosting).await,
+        Some(Err(error)) => debug!(%error, "somebody who is no helper"),
+        None => debug!("somebody who did not greet made room"),
     }
 }
 
@@ -119,7 +126,11 @@ pub(crate) async fn visit(
         dial(&hosting.identity, machine, None).await
     };
     match dialled {
-        Ok(secured) => meet(secured, how, machine, hosting).await,
+        Ok(secured) => {
+            if let Ok(greeted) = greeted(secured, how, hosting).await {
+                meet(greeted, how, machine, hosting).await;
+            }
+        }
         Err(error) => {
             hosting.note_unreached(machine.ip(), how, &error);
             debug!(%machine, how, %error, "it neither answers nor can be dialled");
@@ -127,18 +138,35 @@ pub(crate) async fn visit(
     }
 }
 
-/// Works with the machine at the other end, which hears asks at `hears_at`.
-async fn meet(secured: Secured, how: &'static str, hears_at: SocketAddr, hosting: &Arc<Hosting>) {
+/// A machine that has greeted.
+struct Greeted {
+    address: SocketAddr,
+    peer: PeerId,
+    greeting: Greeting,
+}
+
+/// Greets the machine at the other end.
+async fn greeted(
+    secured: Secured,
+    how: &'static str,
+    hosting: &Hosting,
+) -> Result<Greeted, LinkError> {
     let (address, peer) = (secured.address, secured.peer);
     let (id, group) = (hosting.identity.id(), hosting.group.as_ref());
     let me = Me { id, name: &hosting.machine, group };
-    let mut greeting = match greet(secured, me, hosting.ask).await {
-        Ok(greeting) => greeting,
+    match greet(secured, me, hosting.ask).await {
+        Ok(greeting) => Ok(Greeted { address, peer, greeting }),
         Err(error) => {
             hosting.note_unreached(address.ip(), how, &error);
-            return debug!(%address, %error, "no greeting");
+            debug!(%address, %error, "no greeting");
+            Err(error)
         }
-    };
+    }
+}
+
+/// Works with a machine, which hears asks at `hears_at`.
+async fn meet(greeted: Greeted, how: &'static str, hears_at: SocketAddr, hosting: &Arc<Hosting>) {
+    let Greeted { address, peer, mut greeting } = greeted;
     let _present = match hosting.let_in(peer, address.ip(), greeting.group) {
         Ok(present) => present,
         Err(because) => {

@@ -1,12 +1,9 @@
 //! The places that calls have until a leader is helped: of their own for each stage, so that who
 //! holds up one keeps nobody from the others.
 
-use super::super::gate::locked;
-use super::party::{Party, Share};
-use std::collections::BTreeMap;
-use std::future::Future;
-use std::sync::{Arc, Mutex};
-use tokio::sync::Notify;
+use crate::limits::party::{Party, Share};
+use crate::limits::pool::{Place, Pool, WhenFull};
+use std::sync::Arc;
 
 /// How far a call has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,92 +27,37 @@ impl Stage {
         }
     }
 
-    /// Whether the oldest gives way to whoever comes.
-    const fn gives_way(self) -> bool {
-        matches!(self, Self::Dialling | Self::Greeting)
+    const fn when_full(self) -> WhenFull {
+        match self {
+            Self::Dialling | Self::Greeting => WhenFull::OldestGivesWay,
+            Self::Deciding => WhenFull::NobodyEnters,
+        }
     }
 }
 
 /// The places of all stages.
-#[derive(Debug, Default)]
-pub(crate) struct Pools {
-    stages: [Mutex<Pool>; 3],
-}
-
-/// The places of a stage, by when they were taken.
-#[derive(Debug, Default)]
-struct Pool {
-    next: u64,
-    held: BTreeMap<u64, Held>,
-}
-
 #[derive(Debug)]
-struct Held {
-    who: Party,
-    /// Told when the place is another's.
-    lost: Arc<Notify>,
-}
+pub(crate) struct Pools([Arc<Pool>; 3]);
 
-/// A place, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Place {
-    pools: Arc<Pools>,
-    stage: Stage,
-    id: u64,
-    lost: Arc<Notify>,
+impl Default for Pools {
+    fn default() -> Self {
+        let pool = |stage: Stage| Pool::new(stage.share(), stage.when_full());
+        Self([Stage::Dialling, Stage::Greeting, Stage::Deciding].map(pool))
+    }
 }
 
 impl Pools {
     /// A place in a stage, if there is one for this party. Strangers take none from who is
     /// trusted.
-    pub(crate) fn enter(self: &Arc<Self>, stage: Stage, who: Party) -> Option<Place> {
-        let lost = Arc::new(Notify::new());
-        let held = Held { who, lost: Arc::clone(&lost) };
-        let id = locked(self.pool(stage)).enter(held, stage.share(), stage.gives_way())?;
-        Some(Place { pools: Arc::clone(self), stage, id, lost })
-    }
-
-    const fn pool(&self, stage: Stage) -> &Mutex<Pool> {
-        &self.stages[stage as usize]
-    }
-}
-
-impl Pool {
-    fn enter(&mut self, held: Held, share: Share, gives_way: bool) -> Option<u64> {
-        while let Err(bound) = share.room(&held.who, &self.held.values().map(|held| &held.who)) {
-            let stands_in_the_way = |other: &Held| bound.counts(&held.who, &other.who);
-            let oldest = self.held.iter().find(|(_, other)| stands_in_the_way(other));
-            let oldest = oldest.map(|(&id, _)| id).filter(|_| gives_way)?;
-            self.held.remove(&oldest)?.lost.notify_one();
-        }
-        let id = self.next;
-        self.next += 1;
-        self.held.insert(id, held);
-        Some(id)
-    }
-}
-
-impl Place {
-    /// What comes of `work`; none if the place is another's before it is done.
-    pub(crate) async fn hold<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            done = work => Some(done),
-            () = self.lost.notified() => None,
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        locked(self.pools.pool(self.stage)).held.remove(&self.id);
+    pub(crate) fn enter(&self, stage: Stage, who: Party) -> Option<Place> {
+        self.0[stage as usize].enter(who)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::party::tests::party;
     use super::*;
+    use crate::limits::party::tests::party;
     use std::future::{pending, ready};
 
     const STAGES: [Stage; 3] = [Stage::Dialling, Stage::Greeting, Stage::Deciding];

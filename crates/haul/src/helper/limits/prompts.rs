@@ -1,7 +1,7 @@
 //! How often a person is asked.
 
-use super::party::{Party, Share};
 use super::quota::Quota;
+use crate::limits::party::{Party, Share};
 use haul_link::PeerId;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -148,8 +148,8 @@ impl Prompts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::party::tests::party;
     use super::*;
+    use crate::limits::party::tests::party;
     use proptest::prelude::*;
 
     fn minutes(n: u64) -> Duration {

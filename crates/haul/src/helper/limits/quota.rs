@@ -1,6 +1,6 @@
 //! How often something happened lately.
 
-use super::party::{Party, Share};
+use crate::limits::party::{Party, Share};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -59,8 +59,8 @@ impl<T: PartialEq> Quota<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::party::tests::party;
     use super::*;
+    use crate::limits::party::tests::party;
 
     const SHARE: Share = Share { key: 2, address: 3, network: 4, all: 5 };
     const HOUR: Duration = Duration::from_secs(3600);

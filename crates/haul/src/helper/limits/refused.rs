@@ -1,7 +1,7 @@
 //! Leaders that name files which this helper does not get: told late, and heard a few times only.
 
-use super::party::Share;
 use super::quota::Quota;
+use crate::limits::party::Share;
 use haul_link::random;
 use std::time::Duration;
 
@@ -41,9 +41,9 @@ pub(crate) const fn no_refusals() -> Refusals {
 
 #[cfg(test)]
 mod tests {
-    use super::super::party::Party;
-    use super::super::party::tests::party;
     use super::*;
+    use crate::limits::party::Party;
+    use crate::limits::party::tests::party;
 
     fn refused(refusals: &mut Refusals, who: Party, hosts: &[&str]) {
         for host in hosts {

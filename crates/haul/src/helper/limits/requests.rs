@@ -1,6 +1,6 @@
 //! How often origins are asked and connected to: a helper is no cannon.
 
-use super::party::Party;
+use crate::limits::party::Party;
 use haul_fetch::Turn;
 use haul_link::{Pace, PeerId, TokenBucket};
 use haul_span::Span;
@@ -117,8 +117,8 @@ fn cost(part: Option<Span>, size: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::party::tests::party;
     use super::*;
+    use crate::limits::party::tests::party;
 
     const SIZE: u64 = 1 << 30;
     const SECOND: Duration = Duration::from_secs(1);
