@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How many files the leader may have open, as macOS lets programs have by default.
 const FILES: u64 = 256;
@@ -16,6 +16,9 @@ const FILES: u64 = 256;
 /// room for.
 const ADDRESSES: u8 = 40;
 const OF_EACH: usize = 16;
+
+/// How soon another comes for one that was closed.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How long the crowd stays.
 const STAYS: Duration = Duration::from_secs(12);
@@ -60,6 +63,7 @@ fn crowd(from: &Host, to: &Host) -> JoinHandle<usize> {
                 for &address in &addresses {
                     held.extend(silent(address, door).await);
                     opened += 1;
+                    sleep(PAUSE).await;
                 }
                 let surplus = held.len().saturating_sub(usize::from(ADDRESSES) * OF_EACH);
                 held.drain(..surplus);

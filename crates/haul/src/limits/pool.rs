@@ -3,13 +3,14 @@
 use super::party::{Party, Share};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// What happens when somebody comes for whom there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenFull {
-    /// The oldest of those who stand in the way loses its place.
+    /// The oldest of those who stand in the way loses its place: of an address that holds most.
     OldestGivesWay,
     /// Whoever comes is turned away.
     NobodyEnters,
@@ -56,10 +57,10 @@ impl Pool {
         let lost = Arc::new(Notify::new());
         let mut places = self.places();
         while let Err(bound) = self.share.room(&who, &places.held.values().map(|held| &held.who)) {
-            let stands_in_the_way = |other: &Held| bound.counts(&who, &other.who);
-            let oldest = places.held.iter().find(|(_, other)| stands_in_the_way(other));
-            let gives_way = self.when_full == WhenFull::OldestGivesWay;
-            let oldest = oldest.map(|(&id, _)| id).filter(|_| gives_way)?;
+            if self.when_full == WhenFull::NobodyEnters {
+                return None;
+            }
+            let oldest = places.oldest_of_most(|other| bound.counts(&who, other))?;
             places.held.remove(&oldest)?.lost.notify_one();
         }
         let id = places.next;
@@ -71,6 +72,20 @@ impl Pool {
 
     fn places(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    /// Among those that stand in the way, the oldest of an address that holds most, so that one
+    /// who holds a single place keeps it beside those who take many.
+    fn oldest_of_most(&self, stands_in_the_way: impl Fn(&Party) -> bool) -> Option<u64> {
+        let in_the_way = || self.held.iter().filter(|(_, held)| stands_in_the_way(&held.who));
+        let mut counts = BTreeMap::<IpAddr, usize>::new();
+        for (_, held) in in_the_way() {
+            *counts.entry(held.who.address).or_default() += 1;
+        }
+        let most = counts.values().copied().max()?;
+        in_the_way().find(|(_, held)| counts[&held.who.address] == most).map(|(&id, _)| id)
     }
 }
 
@@ -88,5 +103,47 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.pool.places().held.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::{pending, ready};
+
+    const SHARE: Share = Share { key: 8, address: 4, network: 8, all: 8 };
+
+    fn at(last: u8) -> Party {
+        Party::at([10, 0, 0, last].into())
+    }
+
+    async fn is_lost(place: &Place) -> bool {
+        tokio::select! {
+            biased;
+            held = place.hold(pending::<()>()) => held.is_none(),
+            () = ready(()) => false,
+        }
+    }
+
+    #[tokio::test]
+    async fn pool_takes_places_from_an_address_that_holds_many_before_one_that_holds_one() {
+        let pool = Pool::new(SHARE, WhenFull::OldestGivesWay);
+        let honest = pool.enter(at(1)).unwrap();
+        let mut crowd = Vec::new();
+        for last in [2, 3].repeat(50) {
+            crowd.push(pool.enter(at(last)).unwrap());
+        }
+        assert!(!is_lost(&honest).await);
+        let late = pool.enter(at(4)).unwrap();
+        assert!(!is_lost(&honest).await && !is_lost(&late).await);
+    }
+
+    #[tokio::test]
+    async fn pool_turns_away_whoever_comes_where_nobody_gives_way() {
+        let pool = Pool::new(SHARE, WhenFull::NobodyEnters);
+        let held: Vec<_> = (0..20).filter_map(|last| pool.enter(at(last))).collect();
+        assert_eq!(held.len(), 8);
+        drop(held);
+        assert!(pool.enter(at(1)).is_some());
     }
 }

@@ -87,7 +87,7 @@ mod tests {
 
     #[tokio::test]
     async fn pools_keep_stages_apart() {
-        let pools = Arc::new(Pools::default());
+        let pools = Pools::default();
         let address = |n: u8| at([10, 0, n % 4, n]);
         let silent: Vec<_> = (0..200).map(|n| pools.enter(Stage::Dialling, address(n))).collect();
         assert!(silent.iter().all(Option::is_some));
@@ -98,16 +98,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pools_take_the_place_of_whoever_greets_longest_and_of_the_own_address_first() {
-        let pools = Arc::new(Pools::default());
+    async fn pools_take_the_place_of_who_greets_longest_of_an_address_that_holds_most() {
+        let pools = Pools::default();
         let greet = |address| pools.enter(Stage::Greeting, at(address)).unwrap();
         let honest = greet([10, 0, 0, 1]);
         let hostile: Vec<_> = (0..6).map(|_| greet([10, 0, 0, 2])).collect();
         assert_eq!(lost(&hostile).await, [0, 1], "four of one address");
-        let many: Vec<_> = (10..54).map(|last| greet([10, 0, 0, last])).collect();
-        assert!(is_lost(&honest).await, "it has not greeted for longest");
-        assert_eq!(lost(&many).await, [0; 0]);
+        let many: Vec<_> = (10..56).map(|last| greet([10, 0, 0, last])).collect();
+        assert_eq!(lost(&hostile).await, [2, 3, 4], "one who holds many comes first");
+        assert!(!is_lost(&honest).await);
         let near: Vec<_> = (100..148).map(|last| greet([10, 0, 0, last])).collect();
+        assert!(is_lost(&honest).await, "it has not greeted for longest");
         assert_eq!(lost(&many).await.len(), many.len(), "48 of one network");
         let far = greet([10, 0, 1, 1]);
         assert_eq!((lost(&near).await, is_lost(&far).await), (vec![], false));
@@ -115,7 +116,7 @@ mod tests {
 
     #[tokio::test]
     async fn pools_dial_an_honest_leader_at_once_under_a_flood_of_forged_asks() {
-        let pools = Arc::new(Pools::default());
+        let pools = Pools::default();
         let flood = |n: u16| at([10, 0, n.to_be_bytes()[0], n.to_be_bytes()[1]]);
         let forged: Vec<_> =
             (0..1000).map(|n| pools.enter(Stage::Dialling, flood(n)).unwrap()).collect();
@@ -126,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn pools_let_nobody_whose_offer_is_decided_upon_lose_its_place() {
-        let pools = Arc::new(Pools::default());
+        let pools = Pools::default();
         let decide = |key, address| pools.enter(Stage::Deciding, party(key, address));
         let first = [decide(1, [10, 0, 0, 1]), decide(1, [10, 0, 0, 2])].map(Option::unwrap);
         assert!(decide(1, [10, 0, 0, 3]).is_none(), "by key");
@@ -141,7 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn pools_have_room_again_when_a_place_is_dropped() {
-        let pools = Arc::new(Pools::default());
+        let pools = Pools::default();
         for stage in STAGES {
             for n in 0..1000u32 {
                 assert!(pools.enter(stage, party(n, [10, 0, 0, 1])).is_some(), "{stage:?}");
