@@ -207,7 +207,7 @@ impl From<haul_store::Error> for Error {
     fn from(error: haul_store::Error) -> Self {
         let kind = match error.kind() {
             StoreKind::Locked => ErrorKind::Locked,
-            StoreKind::Exists | StoreKind::PartLeft => ErrorKind::Exists,
+            StoreKind::Exists | StoreKind::Foreign | StoreKind::PartLeft => ErrorKind::Exists,
             StoreKind::Changed => ErrorKind::Changed,
             StoreKind::Name => ErrorKind::Usage,
             StoreKind::Beyond | StoreKind::Incomplete => ErrorKind::Other,
@@ -229,11 +229,6 @@ impl From<haul_link::LinkError> for Error {
                 ErrorKind::Network,
                 "haul could not listen",
                 "stop the other program on that port, or choose another address with --listen",
-            ),
-            LinkError::Key { .. } | LinkError::NotAKey { .. } => (
-                ErrorKind::Disk,
-                "this installation has no usable key",
-                "make the folder writable, or move the broken file away: a new key is made",
             ),
             _ => (
                 ErrorKind::Network,

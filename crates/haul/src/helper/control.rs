@@ -161,6 +161,9 @@ enum Reply {
     Error(String),
 }
 
+/// The folder of the socket.
+const RUN: &str = "run";
+
 /// How long a helper may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -211,7 +214,7 @@ fn exchange(home: &Home, command: Command) -> io::Result<Reply> {
 }
 
 fn path(home: &Home) -> PathBuf {
-    home.folder().join("run").join("helper.sock")
+    home.folder().join(RUN).join("helper.sock")
 }
 
 #[cfg(test)]
