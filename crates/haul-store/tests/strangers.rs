@@ -2,6 +2,7 @@
 //! replaced or removed, whatever its name.
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
+#![allow(clippy::print_stderr, reason = "why a test was skipped is told")]
 
 mod common;
 

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Locked,
     /// The file exists, or a part of it was left by a former run.
     Exists,
+    /// Something that haul did not write has a name that it needs.
+    InTheWay,
     /// The origin broke HTTP.
     Http,
     /// The origin redirects without end, or to where haul does not follow.
@@ -64,7 +66,7 @@ impl ErrorKind {
             Self::Interrupted => 7,
             Self::Disk => 9,
             Self::Locked => 11,
-            Self::Exists => 13,
+            Self::Exists | Self::InTheWay => 13,
             Self::Http => 22,
             Self::Redirects => 23,
             Self::SignIn => 24,
@@ -109,7 +111,14 @@ impl Error {
             .with_remedy("see that what it is written to has room, and run the same command again")
     }
 
-    pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+    /// Something that haul did not write has a name that it needs.
+    pub fn in_the_way(what: impl Into<String>, because: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InTheWay, what, because)
+    }
+
+    /// The same with what to try.
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
@@ -205,9 +214,14 @@ impl From<&haul_fetch::Error> for Error {
 
 impl From<haul_store::Error> for Error {
     fn from(error: haul_store::Error) -> Self {
+        use haul_store::Error as Store;
         let kind = match error.kind() {
+            _ if matches!(error, Store::InTheWay { .. } | Store::OtherVersion { .. }) => {
+                ErrorKind::InTheWay
+            }
+            StoreKind::Foreign => ErrorKind::InTheWay,
             StoreKind::Locked => ErrorKind::Locked,
-            StoreKind::Exists | StoreKind::Foreign | StoreKind::PartLeft => ErrorKind::Exists,
+            StoreKind::Exists | StoreKind::PartLeft => ErrorKind::Exists,
             StoreKind::Changed => ErrorKind::Changed,
             StoreKind::Name => ErrorKind::Usage,
             StoreKind::Beyond | StoreKind::Incomplete => ErrorKind::Other,

@@ -107,7 +107,7 @@ fn a_folder_is_made_for_its_owner_alone_and_one_of_hauls_is_closed_to_others() {
 #[test]
 fn a_folder_of_another_user_is_refused() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: only root can give a folder to another user");
+        haul_lab::lan::skip_or_fail("only root can give a folder to another user");
         return;
     }
     let place = TempDir::new().unwrap();
