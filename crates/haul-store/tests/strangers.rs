@@ -76,7 +76,7 @@ impl Place {
 
 #[test]
 fn a_users_file_with_the_name_of_a_part_or_a_journal_is_left_as_it_is() {
-    for content in [&b"notes\n"[..], b"", &payload(2, LENGTH), b"haul.jrn", &[0; LENGTH]] {
+    for content in [&b"notes\n"[..], b"", &payload(2, LENGTH), b"haul.jrn", &vec![0; LENGTH]] {
         for suffix in ["part", "haul"] {
             let place = Place::new();
             let file = place.at(&format!("q.{suffix}"));
@@ -259,7 +259,7 @@ fn a_journal_of_before_and_its_part_go_on_and_are_tied_from_then_on() {
     // As it was written before journals told which part they speak of.
     let new = fs::read(place.at("q.haul")).unwrap();
     let facts = job(LENGTH);
-    let mut text = |text: &str| [&(text.len() as u16).to_le_bytes()[..], text.as_bytes()].concat();
+    let text = |text: &str| [&(text.len() as u16).to_le_bytes()[..], text.as_bytes()].concat();
     let payload_of_facts = [
         text(&facts.url),
         text(facts.validator.as_deref().unwrap()),

@@ -176,7 +176,7 @@ impl From<&haul_fetch::Error> for Error {
             }
             Kind::SignIn => (
                 ErrorKind::SignIn,
-                "open the link in a browser; if it needs a password or a token, give it with -H",
+                "open the link in a browser; if it needs a password or a token, give it with -H @FILE",
             ),
             Kind::Redirects => {
                 (ErrorKind::Redirects, "open the link in a browser and copy where it ends")

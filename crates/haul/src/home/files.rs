@@ -85,8 +85,24 @@ pub(crate) fn folder(path: &Path, is_hauls: impl Fn(&Path) -> bool) -> io::Resul
     if mode.contains(Mode::SVTX) || !is_hauls(path) {
         return Err(NotOwnFolder("is open to others and may not be haul's alone").into());
     }
-    Ok(fchmod(&folder, Mode::RWXU)?)
+    fchmod(&folder, Mode::RWXU)?;
+    mend_within(path);
+    Ok(())
 }
+
+/// Takes from others what they could read while the folder was open to them; but of a secret its
+/// user has to hear.
+fn mend_within(path: &Path) {
+    let (Ok(folder), Ok(entries)) = (Folder::open(path), fs::read_dir(path)) else { return };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    for name in names.filter(|name| SECRETS.iter().all(|secret| name != secret)) {
+        if let Err(error) = folder.open_own(&name, Access::Read, Demand::Mended) {
+            tracing::debug!(?name, %error, "it stays as it is");
+        }
+    }
+}
+
+const SECRETS: [&str; 2] = ["key", "group.key"];
 
 /// That something was tried in vain with a file of the home: `what`, and what to do about it.
 pub(crate) fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
