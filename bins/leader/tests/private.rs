@@ -43,7 +43,7 @@ fn every_file_that_the_programs_write_is_private_and_the_finished_one_is_as_the_
         let wanted = 0o666 & !u32::from_str_radix(umask, 8).unwrap();
         assert_eq!(fs::metadata(place.path("files/q")).unwrap().mode() & 0o777, wanted, "{umask}");
         let written = place.walk("helper");
-        for name in ["key", "history.jsonl", "accounts", "helper.lock", "group.key", "known"] {
+        for name in ["key", "history.jsonl", "accounts", "group.key", "known"] {
             assert!(written.iter().any(|(path, _)| path.ends_with(name)), "{name}: {written:?}");
         }
     }
@@ -84,12 +84,27 @@ fn another_user_cannot_hold_the_lock_of_a_helper() {
     fs::set_permissions(place.folder.path(), Permissions::from_mode(0o755)).unwrap();
     let (helper, _) = listening(&mut place.helper(&[]), &["--accept", "never"]);
     drop(helper);
-    let lock = place.path("helper/helper.lock");
-    let mut other = Command::new("setpriv");
-    other.args(["--reuid=65534", "--regid=65534", "--clear-groups", "flock", "--nonblock"]);
-    let other = other.arg(&lock).arg("true").output().unwrap();
-    assert!(!other.status.success(), "another user locked {}", lock.display());
-    listening(&mut place.helper(&[]), &["--accept", "never"]);
+    // As an earlier version left it: open to all, and somebody has the lock.
+    fs::set_permissions(place.path("helper"), Permissions::from_mode(0o755)).unwrap();
+    let old = place.path("helper/helper.lock");
+    fs::write(&old, "").unwrap();
+    fs::set_permissions(&old, Permissions::from_mode(0o666)).unwrap();
+    let as_another = |lock: &Path, meanwhile: &[&str]| {
+        let mut other = Command::new("setpriv");
+        other.args(["--reuid=65534", "--regid=65534", "--clear-groups", "flock", "-nF"]);
+        other.arg(lock).args(meanwhile);
+        other
+    };
+    let mut other =
+        Process::spawn(&mut as_another(&old, &["sh", "-c", "echo; exec sleep 60"])).unwrap();
+    other.wait_for(PATIENCE, |out, _| out.contains('\n')).unwrap();
+    let lock = place.path("helper/run/helper.lock");
+    assert!(!as_another(&lock, &["true"]).output().unwrap().status.success(), "it was locked");
+    let (helper, _) = listening(&mut place.helper(&[]), &["--accept", "never"]);
+    let ran = Ran::of(place.helper(&["run", "--json"]).args(["--listen", "127.0.0.1:0"]));
+    assert_eq!(ran.status.code(), Some(11), "{}", ran.stderr);
+    drop(helper);
+    other.kill().unwrap();
 }
 
 #[test]

@@ -81,6 +81,17 @@ impl Home {
         Ok(folder)
     }
 
+    /// Makes the folder of what only running programs need, locks and the socket. Nobody else ever
+    /// got into it, also where the home was open to others once: so nobody else holds a lock in it.
+    pub(crate) fn make_run(&self) -> io::Result<PathBuf> {
+        self.make_within(RUN)
+    }
+
+    /// Where that folder is.
+    pub(crate) fn run(&self) -> PathBuf {
+        self.folder.join(RUN)
+    }
+
     /// The key of this installation: made on first use, and never replaced.
     pub(crate) fn identity(&self) -> Result<Identity, Error> {
         let path = self.folder.join("key");
@@ -109,6 +120,9 @@ fn made_key(path: &Path) -> io::Result<Vec<u8>> {
         Err(error) => Err(error),
     }
 }
+
+/// The folder of what only running programs need.
+const RUN: &str = "run";
 
 /// The folder of files that are read while they grow and not kept.
 const SPOOL: &str = "spool";

@@ -63,7 +63,7 @@ impl Accounts {
         let what = "the account of what was spent cannot be kept";
         let failed = |error| files::failed(what, &path, &error);
         home.make().map_err(failed)?;
-        let lock = lock(&home.folder().join("helper.lock"))?;
+        let lock = lock(home, &home.make_run().map_err(failed)?.join("helper.lock"))?;
         let (mut budget, boot) = (Budget::default(), boot());
         if let Some(bytes) = files::read(&path).map_err(failed)? {
             replay(&bytes, boot, &mut budget);
@@ -133,7 +133,7 @@ impl Accounts {
     }
 }
 
-fn lock(path: &Path) -> Result<File, Error> {
+fn lock(home: &Home, path: &Path) -> Result<File, Error> {
     let file = files::append(path);
     let file =
         file.map_err(|error| files::failed("the helper's home cannot be used", path, &error))?;
@@ -141,7 +141,7 @@ fn lock(path: &Path) -> Result<File, Error> {
         Error::new(
             ErrorKind::Locked,
             "the helper cannot start",
-            format!("another helper runs on {}", path.parent().unwrap_or(path).display()),
+            format!("another helper runs on {}", home.folder().display()),
         )
         .with_remedy("use that one (`helper status`), end it with `helper stop`, or set HAUL_HOME")
     })?;

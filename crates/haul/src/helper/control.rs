@@ -161,9 +161,6 @@ enum Reply {
     Error(String),
 }
 
-/// The folder of the socket.
-const RUN: &str = "run";
-
 /// How long a helper may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -214,7 +211,7 @@ fn exchange(home: &Home, command: Command) -> io::Result<Reply> {
 }
 
 fn path(home: &Home) -> PathBuf {
-    home.folder().join(RUN).join("helper.sock")
+    home.run().join("helper.sock")
 }
 
 #[cfg(test)]

@@ -171,9 +171,21 @@ pub(crate) fn is_hauls(folder: &Path) -> bool {
     names.is_empty() || names.iter().any(|name| OF_HAUL.iter().any(|own| name == own))
 }
 
-/// Names in a home that nothing else has.
-const OF_HAUL: [&str; 7] =
-    ["key", "group.key", "helper.lock", "trust.lock", "history.jsonl", "accounts", "jobs"];
+/// Names in a home of which hardly another folder has one.
+const OF_HAUL: [&str; 12] = [
+    "key",
+    "group.key",
+    "known",
+    "policy.toml",
+    "roster",
+    "blocked",
+    "jobs",
+    "spool",
+    "history.jsonl",
+    "accounts",
+    "helper.lock",
+    "trust.lock",
+];
 
 #[cfg(test)]
 mod tests;

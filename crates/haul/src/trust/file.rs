@@ -28,9 +28,9 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<(), Error> {
 
 /// Keeps other programs of this installation from changing its files, until dropped.
 pub(super) fn lock(home: &Home) -> Result<impl Sized + use<>, Error> {
-    let path = home.folder().join("trust.lock");
+    let path = home.run().join("trust.lock");
     let lock = || {
-        home.make()?;
+        home.make_run()?;
         let file = files::append(&path)?;
         flock(&file, FlockOperation::LockExclusive)?;
         Ok(file)

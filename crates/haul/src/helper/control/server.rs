@@ -1,4 +1,4 @@
-use super::{Command, Helping, LONGEST, Line, PATIENCE, RUN, Reply, State, Status, path};
+use super::{Command, Helping, LONGEST, Line, PATIENCE, Reply, State, Status, path};
 use crate::helper::gate::{Gate, locked, now};
 use crate::helper::pause::Pause;
 use crate::home::files;
@@ -38,7 +38,7 @@ impl Server {
     /// taken for one that a helper left behind when it was killed.
     pub(crate) fn open(home: &Home) -> Result<Self, Error> {
         let path = path(home);
-        match home.make_within(RUN).and_then(|_| bind(&path)) {
+        match home.make_run().and_then(|_| bind(&path)) {
             Ok(listener) => Ok(Self { listener, path, talk: Mutex::default() }),
             Err(error) => {
                 let failed = files::failed("the helper's socket could not be made", &path, &error);
@@ -81,6 +81,10 @@ impl Drop for Server {
 
 fn bind(path: &Path) -> io::Result<UnixListener> {
     match fs::symlink_metadata(path) {
+        // A helper that locks something else, of another version, has the same socket.
+        Ok(left) if left.file_type().is_socket() && is_served(path) => {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
         Ok(left) if left.file_type().is_socket() => fs::remove_file(path)?,
         Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -89,6 +93,10 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o600))?;
     Ok(listener)
+}
+
+fn is_served(path: &Path) -> bool {
+    std::os::unix::net::UnixStream::connect(path).is_ok()
 }
 
 /// Whether the other side is this process's own user, by the kernel's word.
