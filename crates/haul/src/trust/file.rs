@@ -1,7 +1,8 @@
 //! The private files of trust.
 
 use crate::home::files;
-use crate::{Error, Home};
+use crate::{Error, ErrorKind, Home};
+use haul_store::disk::NotOwn;
 use rustix::fs::{FlockOperation, flock};
 use std::io;
 use std::path::Path;
@@ -14,8 +15,11 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
 
 /// As [`read`], unless somebody else than this user may read or change it.
 pub(super) fn read_secret(path: &Path) -> Result<String, Error> {
-    let secret = files::read_secret(path)
-        .map_err(|error| files::failed("the group's key cannot be used", path, &error))?;
+    let secret = files::read_secret(path).map_err(|error| {
+        let failed = files::failed("the group's key cannot be used", path, &error);
+        // Whoever put the key there can mend it.
+        if NotOwn::of(&error).is_some() { failed.of_kind(ErrorKind::Usage) } else { failed }
+    })?;
     let text = String::from_utf8(secret.unwrap_or_default());
     text.map_err(|error| failed(path, &io::Error::other(error.utf8_error())))
 }
