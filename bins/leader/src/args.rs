@@ -103,10 +103,6 @@ pub(crate) struct Get {
     #[arg(long)]
     pub(crate) auto_rename: bool,
 
-    /// Send this header to the origin; the download then runs without helpers
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
-    pub(crate) headers: Vec<(String, String)>,
-
     /// Check the file against this digest
     #[arg(long, value_name = "sha-256=HEX")]
     pub(crate) checksum: Option<String>,
@@ -149,7 +145,8 @@ pub(crate) struct Get {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Write a report of the download to this file: one page with its pictures inside
+    /// Write a report of the download to this file: one page with its pictures inside. It replaces a
+    /// former report of haul's, and nothing else
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
 
@@ -272,10 +269,6 @@ pub(crate) struct Resume {
     #[command(flatten)]
     pub(crate) ways: Ways,
 
-    /// Send this header to the origin, as it is never kept; the download then runs without helpers
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
-    pub(crate) headers: Vec<(String, String)>,
-
     /// Check the file against this digest and not the one that was given before
     #[arg(long, value_name = "sha-256=HEX")]
     pub(crate) checksum: Option<String>,
@@ -324,9 +317,4 @@ pub(crate) enum Pace {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "write it as 2 or 0.5".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
-}
-
-fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("write it as `Name: value`")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }

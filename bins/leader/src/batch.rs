@@ -33,9 +33,9 @@ pub(crate) struct Manner {
 }
 
 impl Manner {
-    /// Whether a download that ended with this code found its file there, as it may.
-    fn is_there(&self, code: u8) -> bool {
-        self.resume && code == ErrorKind::Exists.code()
+    /// Whether a download that ended so found its file there, as it may.
+    fn is_there(&self, error: &Error) -> bool {
+        self.resume && error.kind() == ErrorKind::Exists
     }
 }
 
@@ -105,13 +105,16 @@ struct AtWork {
     name: String,
     large: bool,
     stored: u64,
+    /// Its last event if it failed, which is shown when it is known why.
+    failed: Option<Event>,
 }
 
 impl Batch {
     fn start_what_may(&mut self) {
         while self.may_start() {
             let Some((number, item)) = self.queue.pop_front() else { return };
-            self.at_work.insert(number, AtWork { name: item.label, large: false, stored: 0 });
+            self.at_work
+                .insert(number, AtWork { name: item.label, large: false, stored: 0, failed: None });
             match item.leader.helpers_from(LARGE).sharing(&self.shared).build() {
                 Ok(leader) => {
                     let (say, stop) = (self.say.clone(), self.stop.subscribe());
@@ -156,16 +159,14 @@ impl Batch {
                     self.small = !work.large;
                 }
                 Happening::Progress { stored, .. } => work.stored = *stored,
+                Happening::Failed(_) => {
+                    work.failed = Some(event.clone());
+                    return;
+                }
                 _ => {}
             }
         }
         let stored = self.at_work.values().map(|work| work.stored).sum::<u64>();
-        let is_there =
-            matches!(&event.what, Happening::Failed(failed) if self.manner.is_there(failed.code));
-        if is_there {
-            let what = Happening::Note { text: "it is there already".to_owned() };
-            return self.face.show(number, &Event { what, ..event.clone() }, 0);
-        }
         self.face.show(number, event, self.tally.bytes() + stored);
     }
 
@@ -176,10 +177,15 @@ impl Batch {
                 self.face.done(&work.name, &report, &self.tally);
                 self.tally.done(report.bytes);
             }
-            Err(error) if self.manner.is_there(error.kind().code()) => {
+            Err(error) if self.manner.is_there(&error) => {
+                let what = Happening::Note { text: "it is there already".to_owned() };
+                let at = work.failed.map_or(Duration::ZERO, |event| event.at);
+                self.face.show(number, &Event { at, what }, 0);
                 self.tally.skipped();
             }
             Err(error) => {
+                let stored = self.tally.bytes();
+                work.failed.iter().for_each(|event| self.face.show(number, event, stored));
                 self.face.failed(&work.name, &error);
                 self.tally.failed(number, error);
             }

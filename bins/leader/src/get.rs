@@ -51,6 +51,7 @@ async fn fetch(get: Get, verbose: u8) -> Result<ExitCode, Error> {
             print_failed(error);
         }
     };
+    get.report.as_deref().map_or(Ok(()), report::may_save).inspect_err(told)?;
     let mut items = wanted(&get).await.inspect_err(told)?;
     if let (None, 1) = (&get.input, items.len()) {
         let leader = items.remove(0).leader.build().inspect_err(told)?;
@@ -78,13 +79,15 @@ async fn download(get: &Get, leader: Leader, verbose: u8) -> Result<(), Error> {
 }
 
 fn write_report(file: &Path, story: &Story, report: &Report) -> Result<(), Error> {
-    fs::write(file, report::page(story, report, &verdict(report))).map_err(|error| {
-        Error::usage(format!("the report cannot be written to {}: {error}", file.display()))
-    })
+    report::save(file, &report::page(story, report, &verdict(report)))
 }
 
 /// The downloads that were asked for.
 async fn wanted(get: &Get) -> Result<Vec<Item>, Error> {
+    if get.ways.read_input() && get.input.as_deref() == Some(Path::new("-")) {
+        let because = "standard input cannot be both the list (-i -) and the headers (-H @-)";
+        return Err(Error::usage(because));
+    }
     let secrets = get.ways.secrets()?;
     let configured = |leader| configured(get, &secrets, leader);
     if let Some(path) = &get.input {
@@ -187,9 +190,7 @@ fn configured(get: &Get, secrets: &Secrets, leader: LeaderBuilder) -> Result<Lea
             fs::read(path).map_err(|error| Error::usage(format!("{}: {error}", path.display())))?;
         leader = leader.extra_roots(pem);
     }
-    leader = get.interface.iter().fold(leader, LeaderBuilder::interface);
-    let headers = get.headers.iter();
-    Ok(headers.fold(leader, |leader, (name, value)| leader.header(name, value)))
+    Ok(get.interface.iter().fold(leader, LeaderBuilder::interface))
 }
 
 /// Passes every event on; the first interrupt stops the job cleanly, the second at once.

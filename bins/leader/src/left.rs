@@ -83,7 +83,6 @@ fn as_get(job: &LeftJob, resume: Resume) -> Result<Box<Get>, Error> {
     match Args::try_parse_from(words).map(|args| args.command) {
         Ok(Command::Get(get)) => Ok(Box::new(Get {
             ways: resume.ways,
-            headers: resume.headers,
             checksum: resume.checksum.or_else(|| job.checksum.clone()),
             limit_rate: resume.limit_rate,
             helpers: resume.helpers,

@@ -19,6 +19,7 @@ mod tally;
 mod tell;
 mod trust;
 mod ui;
+mod veil;
 mod ways;
 
 use args::{Args, Command};
@@ -29,9 +30,11 @@ use std::io;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let given = veil::arguments();
+    let wants_json = given.iter().any(|argument| argument == "--json");
+    let args = match Args::try_parse_from(given) {
         Ok(args) => args,
-        Err(error) => return unreadable(&error),
+        Err(error) => return unreadable(&error, wants_json),
     };
     log(args.verbose);
     match args.command {
@@ -57,8 +60,8 @@ fn main() -> ExitCode {
 }
 
 /// A command line that cannot be read; whoever asked for events gets their last one.
-fn unreadable(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() && std::env::args().any(|arg| arg == "--json") {
+fn unreadable(error: &clap::Error, wants_json: bool) -> ExitCode {
+    if error.use_stderr() && wants_json {
         let text = error.to_string();
         let because = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         get::print_failed(&haul::Error::usage(because));

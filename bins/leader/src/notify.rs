@@ -33,6 +33,7 @@ fn words(event: &Event) -> Option<(String, String)> {
 fn command(title: &str, text: &str) -> Command {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let mut command = Command::new("notify-send");
+    command.env_remove(crate::veil::HANDED_OVER);
     command.args(["--app-name=haul", "--", title, &text]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command

@@ -1,14 +1,20 @@
 //! The report of a download as one page: who delivered what, and when.
 
+mod file;
 mod picture;
 mod story;
 
+pub(crate) use file::{may_save, save};
 pub(crate) use story::Story;
 
 use crate::tell;
 use haul::{Report, WorkerReport};
 use std::fmt::Write;
 use std::time::Duration;
+
+/// What every report begins with, and nothing else does.
+const BEGINNING: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+    <meta name=\"generator\" content=\"haul report\">";
 
 /// The page: one file, its pictures inside it, and no script.
 pub(crate) fn page(story: &Story, report: &Report, verdict: &str) -> String {
@@ -17,8 +23,7 @@ pub(crate) fn page(story: &Story, report: &Report, verdict: &str) -> String {
     // Writing to a string cannot fail.
     let _ = write!(
         page,
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\">\
+        "{BEGINNING}<meta name=\"viewport\" content=\"width=device-width\">\
          <title>{name}: haul</title><style>{STYLE}</style></head>\n<body>{looks}\
          <h1>{name}</h1><p>{verdict}</p>\n\
          <h2>Who delivered what</h2>{table}\n\

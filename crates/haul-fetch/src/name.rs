@@ -1,4 +1,5 @@
-//! The name under which a file is saved, made safe on every platform.
+//! The name under which a file is saved, made safe on every platform. Every name that a stranger
+//! chose goes through [`safe`].
 
 use crate::codec::{latin1_or_utf8, percent_decode};
 use hyper::HeaderMap;
@@ -79,17 +80,19 @@ fn extended_value(value: &str) -> Option<String> {
     }
 }
 
-/// The part of `name` after its last separator, without anything a file system or a terminal
+/// The part of `name` after its last separator, without anything a file system, a terminal or haul
 /// could take for something else; `None` if nothing is left.
 pub(crate) fn safe(name: &str) -> Option<String> {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let plain: String = base.chars().filter(|c| !is_invisible(*c)).map(harmless).collect();
-    let trimmed = plain.trim_start_matches(['.', '-', ' ']).trim_end_matches(['.', ' ']);
+    let trimmed = plain.trim_start_matches(['.', '-', '~', ' ']).trim_end_matches(['.', ' ']);
     let short = shorten(trimmed);
     if short.is_empty() {
         None
     } else if is_reserved(&short) {
         Some(format!("_{short}"))
+    } else if ends_as_unfinished(&short) {
+        Some(format!("{short}_"))
     } else {
         Some(short)
     }
@@ -137,10 +140,19 @@ fn is_reserved(name: &str) -> bool {
         })
     };
     matches!(stem, "con" | "prn" | "aux" | "nul" | "conin$" | "conout$" | "clock$")
-        || matches!(lower.as_str(), "desktop.ini" | "autorun.inf")
+        || matches!(lower.as_str(), "desktop.ini" | "autorun.inf" | "thumbs.db")
         || numbered("com")
         || numbered("lpt")
 }
+
+/// Beside a download of `x` a finished file `x.part` is in the way of what is not finished.
+fn ends_as_unfinished(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    UNFINISHED.iter().any(|suffix| lower.ends_with(suffix))
+}
+
+/// What haul's names for a part file and for its journal end in.
+const UNFINISHED: [&str; 2] = [".part", ".haul"];
 
 /// File systems allow 255 bytes; the rest is for suffixes such as `.part`.
 const MAX_BYTES: usize = 240;
@@ -207,6 +219,11 @@ mod tests {
             ("a; filename=com10", "com10"),
             ("a; filename=Desktop.INI", "_Desktop.INI"),
             ("a; filename=\"a<b>c|d?e*\"", "a_b_c_d_e_"),
+            ("a; filename=~x", "x"),
+            ("a; filename=Thumbs.db", "_Thumbs.db"),
+            ("a; filename=victim.iso.haul", "victim.iso.haul_"),
+            ("a; filename=victim.iso.PART", "victim.iso.PART_"),
+            ("a; filename=part", "part"),
         ] {
             assert_eq!(named(field, "http://h/f.bin"), name, "{field}");
         }
@@ -241,6 +258,7 @@ mod tests {
                 prop_assert!(!name.is_empty() && name.len() <= 255);
                 prop_assert!(!name.contains(['/', '\\', '\0', ':']) && name != "." && name != "..");
                 prop_assert!(!name.chars().any(is_invisible));
+                prop_assert_eq!(safe(&name), Some(name), "what is safe stays as it is");
             }
         }
     }

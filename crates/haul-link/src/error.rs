@@ -1,7 +1,6 @@
 use crate::PeerId;
 use haul_wire::{ByeReason, WireError};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -9,18 +8,6 @@ use std::{fmt, io};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// The key of this installation could not be read or written. Nothing was sent.
-    Key {
-        /// The key's file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file does not hold an Ed25519 key. Nothing was sent.
-    NotAKey {
-        /// The key's file.
-        path: PathBuf,
-    },
     /// A local port could not be opened. Nothing was sent.
     Port {
         /// The address that was wanted.
@@ -96,12 +83,6 @@ impl std::error::Error for BadGroupKey {}
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Key { path, source } => {
-                write!(f, "the key in {} cannot be used: {source}", path.display())
-            }
-            Self::NotAKey { path } => {
-                write!(f, "{} does not hold an Ed25519 key", path.display())
-            }
             Self::Port { address, source } => write!(f, "cannot listen on {address}: {source}"),
             Self::Broken { doing, source } => write!(f, "{doing} failed: {source}"),
             Self::Silent { awaiting, after } => {
@@ -126,9 +107,7 @@ impl fmt::Display for LinkError {
 impl std::error::Error for LinkError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Key { source, .. } | Self::Port { source, .. } | Self::Broken { source, .. } => {
-                Some(source)
-            }
+            Self::Port { source, .. } | Self::Broken { source, .. } => Some(source),
             Self::Wire(error) => Some(error),
             _ => None,
         }

@@ -1,12 +1,8 @@
-use crate::LinkError;
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use rustls::crypto::ring::sign::any_eddsa_type;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::{fmt, str};
 
@@ -75,22 +71,25 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The key in `path`, made on first use: readable by its owner only, and never replaced.
-    pub fn load_or_create(path: &Path) -> Result<Self, LinkError> {
-        let key_error = |source| LinkError::Key { path: path.to_owned(), source };
-        let pkcs8 = match fs::read(path) {
-            Ok(pkcs8) => pkcs8,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create(path).map_err(key_error)?
-            }
-            Err(error) => return Err(key_error(error)),
-        };
-        Self::from_pkcs8(pkcs8).ok_or_else(|| LinkError::NotAKey { path: path.to_owned() })
+    /// The identity of a key that [`fresh_key`](Self::fresh_key) made; `None` if it is no Ed25519
+    /// key.
+    pub fn from_key(pkcs8: Vec<u8>) -> Option<Self> {
+        let signer = any_eddsa_type(&PrivatePkcs8KeyDer::from(pkcs8)).ok()?;
+        let spki = CertificateDer::from(signer.public_key()?.to_vec());
+        let id = PeerId::of(&spki);
+        Some(Self { key: Arc::new(CertifiedKey::new(vec![spki], signer)), id })
+    }
+
+    /// A fresh key in PKCS #8, which whoever keeps it keeps from others.
+    pub fn fresh_key() -> Vec<u8> {
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+            .expect("no key can be made on a system without randomness");
+        pkcs8.as_ref().to_vec()
     }
 
     /// A fresh key that is kept nowhere.
     pub fn ephemeral() -> Self {
-        Self::from_pkcs8(fresh_pkcs8()).expect("a fresh key is an Ed25519 key")
+        Self::from_key(Self::fresh_key()).expect("a fresh key is an Ed25519 key")
     }
 
     /// Who this installation is.
@@ -100,13 +99,6 @@ impl Identity {
 
     pub(crate) fn key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.key)
-    }
-
-    fn from_pkcs8(pkcs8: Vec<u8>) -> Option<Self> {
-        let signer = any_eddsa_type(&PrivatePkcs8KeyDer::from(pkcs8)).ok()?;
-        let spki = CertificateDer::from(signer.public_key()?.to_vec());
-        let id = PeerId::of(&spki);
-        Some(Self { key: Arc::new(CertifiedKey::new(vec![spki], signer)), id })
     }
 }
 
@@ -128,62 +120,16 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-fn fresh_pkcs8() -> Vec<u8> {
-    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-        .expect("no key can be made on a system without randomness");
-    pkcs8.as_ref().to_vec()
-}
-
-fn create(path: &Path) -> io::Result<Vec<u8>> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let pkcs8 = fresh_pkcs8();
-    match private_file(path)
-        .and_then(|mut file| file.write_all(&pkcs8).and_then(|()| file.sync_all()))
-    {
-        Ok(()) => Ok(pkcs8),
-        // Another program of this installation was quicker: its key is the key.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
-        Err(error) => Err(error),
-    }
-}
-
-#[cfg(unix)]
-fn private_file(path: &Path) -> io::Result<fs::File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-#[cfg(not(unix))]
-fn private_file(path: &Path) -> io::Result<fs::File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_made_once_and_only_its_owner_may_read_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep/down/key");
-        let first = Identity::load_or_create(&path).unwrap();
-        assert_eq!(Identity::load_or_create(&path).unwrap().id(), first.id());
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        }
-    }
-
-    #[test]
-    fn a_file_that_is_no_key_is_refused_and_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        fs::write(&path, b"not a key").unwrap();
-        assert!(matches!(Identity::load_or_create(&path), Err(LinkError::NotAKey { .. })));
-        assert_eq!(fs::read(&path).unwrap(), b"not a key");
+    fn a_key_gives_the_same_identity_again_and_what_is_none_gives_none() {
+        let key = Identity::fresh_key();
+        let id = |key: Vec<u8>| Identity::from_key(key).map(|identity| identity.id());
+        assert!(id(key.clone()).is_some() && id(key.clone()) == id(key));
+        assert_eq!(id(b"not a key".to_vec()), None);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The few file operations that a store needs, so that a test can cut, fail or lose any of them.
 
 mod folder;
+mod own;
 mod platform;
 
 pub use folder::{Folder, FolderFile};
+pub use own::{Access, Demand, NotOwn};
 
 use std::ffi::OsStr;
 use std::io::{self, IoSlice};
@@ -17,9 +19,15 @@ pub trait Disk {
     /// anything has the name, be it a symbolic link that leads nowhere.
     fn create(&self, name: &OsStr, readers: Readers) -> io::Result<Self::File>;
 
-    /// Opens a plain file for reading and writing; never follows a symbolic link, and fails with
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for whatever is not a plain file with one name.
+    /// Opens a plain file for reading and writing; never follows a symbolic link, and fails with a
+    /// [`NotOwn`] for whatever is not a plain file with one name that is this user's and that nobody
+    /// else may write to.
     fn open(&self, name: &OsStr) -> io::Result<Self::File>;
+
+    /// As [`open`](Self::open), for reading only: what may not be haul's is not opened for writing.
+    fn open_to_read(&self, name: &OsStr) -> io::Result<Self::File> {
+        self.open(name)
+    }
 
     /// What has the name, if anything has; never follows a symbolic link.
     fn look(&self, name: &OsStr) -> io::Result<Option<Entry>>;
@@ -78,6 +86,63 @@ pub trait DiskFile {
     /// Whether somebody has that lock. It cannot be taken at the very moment in which somebody
     /// looks.
     fn is_locked(&self) -> io::Result<bool>;
+
+    /// What tells the file from every other on its disk; `None` where the disk does not know.
+    fn id(&self) -> io::Result<Option<FileId>> {
+        Ok(None)
+    }
+
+    /// Whether it is this user's alone, as it was when it was opened.
+    fn is_own(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    /// Whether nobody but its owner may read it, which holds for a part file in the making.
+    fn is_private(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    /// Sets who may read the file.
+    fn set_readers(&self, _: Readers) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Whether no byte of it is other than zero.
+    fn is_blank(&self) -> io::Result<bool> {
+        is_blank(self, &|at| Ok(Some(at)))
+    }
+}
+
+/// Reads a file for a byte that is not zero; `next_data` skips what is known to be a hole.
+fn is_blank<F: DiskFile + ?Sized>(
+    file: &F,
+    next_data: &dyn Fn(u64) -> io::Result<Option<u64>>,
+) -> io::Result<bool> {
+    let mut bytes = vec![0; READ_AT_ONCE];
+    let mut at = 0;
+    while let Some(data) = next_data(at)? {
+        let read = file.read_at(data, &mut bytes)?;
+        if read == 0 {
+            break;
+        }
+        if bytes[..read].iter().any(|&byte| byte != 0) {
+            return Ok(false);
+        }
+        at = data + read as u64;
+    }
+    Ok(true)
+}
+
+const READ_AT_ONCE: usize = 64 << 10;
+
+/// What tells a file from every other on its disk. A number may be used again when its file is
+/// gone, a moment is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    /// The inode's number.
+    pub inode: u64,
+    /// When it was made, in nanoseconds since 1970; 0 if the disk does not know.
+    pub born: u64,
 }
 
 /// Who may read a new file.
@@ -96,7 +161,9 @@ pub enum Entry {
     Folder,
     /// A plain file.
     Plain,
-    /// A symbolic link, a device, a socket or a pipe.
+    /// A symbolic link.
+    Link,
+    /// A device, a socket or a pipe.
     Special,
 }
 

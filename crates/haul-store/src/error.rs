@@ -1,3 +1,4 @@
+use crate::disk::NotOwn;
 use haul_span::SpanSet;
 use std::fmt;
 use std::io;
@@ -34,6 +35,13 @@ pub enum Error {
         /// The final path.
         path: PathBuf,
     },
+    /// A file that haul did not write has the name that the part or the journal needs.
+    Foreign {
+        /// That file.
+        path: PathBuf,
+        /// How that is known.
+        why: &'static str,
+    },
     /// The file does not fit into what the disk has left.
     Full {
         /// The part file.
@@ -42,6 +50,13 @@ pub enum Error {
         needed: u64,
         /// Bytes that the disk has left for this user.
         free: u64,
+    },
+    /// What has a name that the job needs is of a kind that is never replaced.
+    InTheWay {
+        /// Where it is.
+        path: PathBuf,
+        /// What is there, to be read after the path.
+        what: &'static str,
     },
     /// Publishing was asked for before every byte was stored.
     Incomplete {
@@ -93,6 +108,13 @@ pub enum Error {
         /// The part file.
         path: PathBuf,
     },
+    /// The part or the journal is another user's, or others may change it.
+    Unsafe {
+        /// That file.
+        path: PathBuf,
+        /// What is wrong with it, to be read after the path.
+        why: &'static str,
+    },
 }
 
 /// The kinds of [`Error`], by what a program does about them.
@@ -105,6 +127,8 @@ pub enum ErrorKind {
     Changed,
     /// The final name is taken.
     Exists,
+    /// A file that haul did not write is where the part or the journal goes.
+    Foreign,
     /// The disk or the user's quota is full.
     Full,
     /// The caller asked to publish too early.
@@ -125,6 +149,8 @@ pub enum ErrorKind {
     Permission,
     /// The file system does not hold files of this size.
     TooLarge,
+    /// Others own or may change what is to be gone on with.
+    Unsafe,
 }
 
 impl Error {
@@ -133,7 +159,8 @@ impl Error {
         match self {
             Self::Beyond { .. } => ErrorKind::Beyond,
             Self::Changed { .. } => ErrorKind::Changed,
-            Self::Exists { .. } => ErrorKind::Exists,
+            Self::Exists { .. } | Self::InTheWay { .. } => ErrorKind::Exists,
+            Self::Foreign { .. } => ErrorKind::Foreign,
             Self::Full { .. } => ErrorKind::Full,
             Self::Incomplete { .. } | Self::Unconfirmed { .. } => ErrorKind::Incomplete,
             Self::Io { source, .. } => kind_of(source),
@@ -141,6 +168,7 @@ impl Error {
             Self::Meddled { .. } => ErrorKind::Meddled,
             Self::Name { .. } => ErrorKind::Name,
             Self::OtherVersion { .. } | Self::PartLeft { .. } => ErrorKind::PartLeft,
+            Self::Unsafe { .. } => ErrorKind::Unsafe,
         }
     }
 
@@ -158,12 +186,20 @@ impl Error {
 
     /// What a person can try; `None` where only the program itself can be at fault.
     pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::InTheWay { .. } => return Some(MAKE_WAY),
+            Self::OtherVersion { .. } => {
+                return Some("go on with the haul that wrote it, or choose another name with -o");
+            }
+            _ => {}
+        }
         Some(match self.kind() {
             ErrorKind::Beyond | ErrorKind::Incomplete => return None,
             ErrorKind::Changed => {
                 "start anew with --overwrite, or keep the part under another name"
             }
             ErrorKind::Exists => "choose another name with -o, or say --overwrite or --auto-rename",
+            ErrorKind::Foreign => MAKE_WAY,
             ErrorKind::Full => {
                 "free some space or choose another folder with -d, then go on with -c"
             }
@@ -175,7 +211,24 @@ impl Error {
             ErrorKind::PartLeft => "go on with it with -c, or start anew with --overwrite",
             ErrorKind::Permission => "choose a folder that you may write to with -d",
             ErrorKind::TooLarge => "choose a folder on another file system with -d",
+            ErrorKind::Unsafe => {
+                "choose another name with -o or another folder with -d; if the file is yours alone, \
+                 chmod 600 it first"
+            }
         })
+    }
+
+    /// As [`io`](Self::io), for a file that is opened: it may be that it is not this user's own.
+    pub(crate) fn opening(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| match NotOwn::of(&source) {
+            Some(NotOwn::Kind) => Self::InTheWay { path, what: NotOwn::Kind.why() },
+            Some(not_own) => Self::Unsafe { path, why: not_own.why() },
+            None if source.kind() == io::ErrorKind::PermissionDenied => {
+                Self::Unsafe { path, why: "may not be opened by this user" }
+            }
+            None => Self::Io { doing: "open", path, source },
+        }
     }
 
     pub(crate) fn io(
@@ -186,6 +239,10 @@ impl Error {
         move |source| Self::Io { doing, path, source }
     }
 }
+
+/// What to try where something is in the way that haul does not touch.
+const MAKE_WAY: &str =
+    "choose another name with -o or --auto-rename, or move that elsewhere: haul leaves it alone";
 
 fn kind_of(source: &io::Error) -> ErrorKind {
     match source.kind() {
@@ -212,11 +269,15 @@ impl fmt::Display for Error {
                 path.display()
             ),
             Self::Exists { path } => write!(f, "{} exists", path.display()),
+            Self::Foreign { path, why } => {
+                write!(f, "{} is in the way and not haul's: {why}", path.display())
+            }
             Self::Full { path, needed, free } => write!(
                 f,
                 "{} needs {needed} bytes more, and the disk has {free} left",
                 path.display()
             ),
+            Self::InTheWay { path, what } => write!(f, "{} {what}", path.display()),
             Self::Incomplete { path, missing: Some(missing) } => {
                 write!(f, "{} lacks {missing} bytes", path.display())
             }
@@ -244,6 +305,7 @@ impl fmt::Display for Error {
             Self::Unconfirmed { path } => {
                 write!(f, "nobody compared {} with the origin's version", path.display())
             }
+            Self::Unsafe { path, why } => write!(f, "{} {why}", path.display()),
         }
     }
 }

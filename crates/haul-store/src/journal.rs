@@ -8,7 +8,7 @@ mod claims;
 mod frame;
 
 pub(crate) use claims::Claims;
-pub(crate) use frame::Frames;
+pub(crate) use frame::{Frames, Place};
 
 use crate::disk::DiskFile;
 use crate::target::JobFacts;
@@ -58,25 +58,35 @@ pub(crate) enum Replay {
     Held(Recovered),
     /// It is of a version that this code does not know.
     Newer(u32),
-    /// It is no journal, or was torn before it told its job.
-    Unreadable,
+    /// It is a journal that was torn before it told its job.
+    Torn,
+    /// It is no journal.
+    Foreign,
 }
 
 #[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) job: JobFacts,
     pub(crate) claims: Claims,
+    /// Which part it speaks of, if the disk could tell when it was written.
+    pub(crate) place: Option<Place>,
     end: u64,
     chain: Chain,
 }
 
 impl<F: DiskFile> Journal<F> {
     /// Begins a journal in an empty file.
-    pub(crate) fn begin(file: F, job: &JobFacts) -> io::Result<Self> {
+    pub(crate) fn begin(file: F, job: &JobFacts, place: Option<&Place>) -> io::Result<Self> {
         file.write_at(0, &mut [IoSlice::new(&HEAD)])?;
         let mut journal = Self { file, end: HEAD.len() as u64, chain: Chain::of_head() };
-        journal.append(journal.frames().facts(job))?;
+        let facts = journal.frames().facts(job);
+        journal.append(place.into_iter().fold(facts, Frames::place))?;
         Ok(journal)
+    }
+
+    /// The file that it is in.
+    pub(crate) const fn file(&self) -> &F {
+        &self.file
     }
 
     /// Goes on with a journal that was read; whatever follows its sound bytes is cut off.
@@ -114,32 +124,43 @@ fn replay(read_at: ReadAt<'_>) -> io::Result<Replay> {
     match frame::version(&head[..read]) {
         Some(frame::VERSION) => {}
         Some(other) => return Ok(Replay::Newer(other)),
-        None => return Ok(Replay::Unreadable),
+        None => return Ok(Replay::Foreign),
     }
     let mut end = HEAD.len() as u64;
     let mut chain = Chain::of_head();
-    let mut job = None;
-    let mut claims = Claims::default();
+    let mut said = Said::default();
     let mut payload = Vec::new();
     while let Some(next) = frame::next(read_at, end, chain, &mut payload)? {
         let Next { kind, len, chain: after } = next;
         let Some(records) = frame::records(kind, &payload) else { break };
         for record in records {
-            apply(record, &mut job, &mut claims);
+            said.take(record);
         }
         (end, chain) = (end + len, after);
     }
+    let Said { job, claims, place } = said;
     Ok(match job {
-        Some(job) => Replay::Held(Recovered { job, claims, end, chain }),
-        None => Replay::Unreadable,
+        Some(job) => Replay::Held(Recovered { job, claims, place, end, chain }),
+        None => Replay::Torn,
     })
 }
 
-fn apply(record: Record, job: &mut Option<JobFacts>, claims: &mut Claims) {
-    match record {
-        Record::Facts(facts) => *job = Some(facts),
-        Record::Forget(span) => claims.forget(span),
-        Record::Piece(piece) => claims.insert(piece),
+/// What the frames of a journal have said so far.
+#[derive(Default)]
+struct Said {
+    job: Option<JobFacts>,
+    claims: Claims,
+    place: Option<Place>,
+}
+
+impl Said {
+    fn take(&mut self, record: Record) {
+        match record {
+            Record::Facts(facts) => self.job = Some(facts),
+            Record::Forget(span) => self.claims.forget(span),
+            Record::Piece(piece) => self.claims.insert(piece),
+            Record::Place(place) => self.place = Some(place),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 use crate::Error;
+use crate::claim::lock_left;
 use crate::disk::{Disk, DiskFile, Folder};
-use crate::journal::{self, Replay};
 use crate::open::remove_both;
+use crate::proof::{left_journal, prove};
 use crate::target::{JOURNAL, JobFacts, Names, Target};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -47,18 +48,17 @@ impl Leftover {
         Ok(look(&disk, &target.folder, target.name))
     }
 
-    /// Takes its part and its journal away; fails with [`Error::Locked`] if it is in use.
+    /// Takes its part and its journal away; fails with [`Error::Locked`] if it is in use, and with
+    /// [`Error::Foreign`] if one of them is another file by now.
     pub fn discard(self) -> Result<(), Error> {
         let name = self.path.file_name().unwrap_or_default().to_owned();
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let disk = Folder::open(folder).map_err(Error::io("open", folder))?;
         let names = Names::new(folder, name);
-        let path = names.part_path();
-        let part = disk.open(&names.part).map_err(Error::io("open", &path))?;
-        if !part.try_lock().map_err(Error::io("lock", &path))? {
-            return Err(Error::Locked { path });
-        }
-        remove_both(&disk, &names);
+        let Some(part) = lock_left(&disk, &names)? else { return Ok(()) };
+        let journal = left_journal(&disk, &names)?;
+        prove(&part, &names, journal.as_ref())?;
+        remove_both(&disk, &names, &part, journal.as_ref().map(|journal| &journal.file));
         disk.sync().map_err(Error::io("sync", folder))
     }
 }
@@ -77,9 +77,10 @@ fn job_name(journal: &OsStr) -> Option<OsString> {
 
 fn look(disk: &Folder, folder: &Path, name: OsString) -> Option<Leftover> {
     let names = Names::new(folder, name);
-    let part = disk.open(&names.part).ok()?;
-    let journal = disk.open(&names.journal).ok()?;
-    let Replay::Held(recovered) = journal::recover(&journal).ok()? else { return None };
+    let part = disk.open_to_read(&names.part).ok()?;
+    let journal = left_journal(disk, &names).ok()??;
+    prove(&part, &names, Some(&journal)).ok()?;
+    let recovered = journal.told?;
     let in_use = part.is_locked().ok()?;
     let journaled = recovered.journaled();
     let claimed = journaled.claimed.bytes();

@@ -28,13 +28,14 @@
 
 pub mod disk;
 
+mod claim;
 mod error;
 mod hashing;
 mod journal;
 mod leftovers;
-mod name;
 mod open;
 mod piece;
+mod proof;
 mod provenance;
 mod publish;
 mod read;
@@ -46,7 +47,6 @@ mod writer;
 pub use error::{Error, ErrorKind, WriteError};
 pub use journal::{Journaled, decode};
 pub use leftovers::{Leftover, leftovers};
-pub use name::safe_name;
 pub use open::{Resumed, Version};
 pub use store::{Store, Written};
 pub use sweep::{sweep, sweep_on};

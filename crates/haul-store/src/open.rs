@@ -1,13 +1,15 @@
-use crate::disk::{Disk, DiskFile, Entry, Readers, Reserved};
+use crate::Error;
+use crate::claim::{Claimed, claim, lock};
+use crate::disk::{Disk, DiskFile, Readers, Reserved};
 use crate::hashing::Hashing;
-use crate::journal::{self, Claims, Journal, Recovered, Replay};
+use crate::journal::{Claims, Frames, Journal, Recovered};
 use crate::piece::{MIB, Piece};
+use crate::proof::{place_of, reread};
 use crate::store::{Opened, Store};
-use crate::target::{Clobber, JobFacts, Left, Names, Target};
-use crate::{Error, ErrorKind};
+use crate::target::{JobFacts, Left, Names, Target};
+use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::thread::sleep;
-use std::time::Duration;
 
 /// What a job found that a former run had left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,157 +41,120 @@ pub(crate) fn open<D: Disk>(
     job: JobFacts,
     checked: &mut dyn FnMut(u64),
 ) -> Result<Store<D>, Error> {
+    let hashing = Hashing::start().map_err(Error::io("start a thread for", &target.folder))?;
     let claimed = claim(&disk, &target)?;
-    let begun_here = !claimed.left;
     let names = claimed.names.clone();
-    let hashing = Hashing::start().map_err(Error::io("start a thread for", names.part_path()));
-    let opened = hashing.and_then(|hashing| {
-        let goes_on = claimed.left && target.left == Left::Continue;
-        let opened =
-            if goes_on { go_on(&disk, claimed, job, checked) } else { begin(&disk, claimed, job) };
-        Ok((opened?, hashing))
-    });
-    match opened {
-        Ok((opened, hashing)) => Ok(Store::new(disk, target, names, opened, hashing)),
-        Err(error) => {
-            if begun_here {
-                remove_both(&disk, &names);
-            }
-            Err(error)
-        }
-    }
+    let goes_on = claimed.left && target.left == Left::Continue;
+    let opened =
+        if goes_on { go_on(&disk, claimed, job, checked) } else { begin(&disk, claimed, job) };
+    Ok(Store::new(disk, target, names, opened?, hashing))
 }
 
-/// Takes part and journal away, as far as that can be done.
-pub(crate) fn remove_both(disk: &impl Disk, names: &Names) {
-    for name in [&names.journal, &names.part] {
-        if let Err(error) = disk.remove(name) {
-            tracing::warn!(?name, %error, "cannot remove");
-        }
-    }
+/// Takes a name away if it still leads to this file.
+pub(crate) fn remove_own<D: Disk>(disk: &D, name: &OsStr, file: &D::File) -> io::Result<()> {
+    if disk.leads_to(name, file)? { disk.remove(name) } else { Ok(()) }
 }
 
-/// A part file that is locked for this job.
-struct Claimed<F> {
-    names: Names,
-    part: F,
-    left: bool,
-}
-
-fn claim<D: Disk>(disk: &D, target: &Target) -> Result<Claimed<D::File>, Error> {
-    let mut refused = None;
-    for names in target.candidates() {
-        match claim_names(disk, target, names) {
-            Err(error) if target.clobber == Clobber::AutoRename && is_taken(&error) => {
-                refused.get_or_insert(error);
-            }
-            done => return done,
-        }
-    }
-    Err(refused.unwrap_or_else(|| Error::Exists { path: target.folder.join(&target.name) }))
-}
-
-fn is_taken(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Exists | ErrorKind::Locked | ErrorKind::PartLeft)
-}
-
-fn claim_names<D: Disk>(
+/// Takes part and journal away, as far as that can be done: the part first, so that there is never
+/// one without the journal that says whose it is.
+pub(crate) fn remove_both<D: Disk>(
     disk: &D,
-    target: &Target,
-    names: Names,
-) -> Result<Claimed<D::File>, Error> {
-    let path = names.part_path();
-    for _ in 0..RACES {
-        refuse_existing(disk, target, &names)?;
-        match disk.create(&names.part, Readers::Umask) {
-            Ok(part) if lock(&part, &names)? => return Ok(Claimed { names, part, left: false }),
-            Ok(_) => break,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Error::io("create", path)(error)),
-        }
-        let Some(part) = lock_left(disk, &names)? else { continue };
-        return match (target.left, target.clobber) {
-            (Left::Refuse, Clobber::Refuse | Clobber::AutoRename) => Err(Error::PartLeft { path }),
-            _ => Ok(Claimed { names, part, left: true }),
-        };
+    names: &Names,
+    part: &D::File,
+    journal: Option<&D::File>,
+) {
+    let part = remove_own(disk, &names.part, part);
+    let both = part
+        .and_then(|()| journal.map_or(Ok(()), |journal| remove_own(disk, &names.journal, journal)));
+    if let Err(error) = both {
+        tracing::warn!(part = ?names.part, %error, "cannot remove");
     }
-    Err(Error::Locked { path })
 }
 
-/// The part file that is there, locked; `None` if its owner finished with it meanwhile.
-fn lock_left<D: Disk>(disk: &D, names: &Names) -> Result<Option<D::File>, Error> {
-    let path = names.part_path();
-    let part = match disk.open(&names.part) {
-        Ok(part) => part,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            return Err(Error::Exists { path });
-        }
-        Err(error) => return Err(Error::io("open", path)(error)),
-    };
-    if !lock(&part, names)? {
-        return Err(Error::Locked { path });
-    }
-    // Whoever published between the opening and the locking left a finished file in our hands.
-    let ours = disk.leads_to(&names.part, &part).map_err(Error::io("look at", path))?;
-    Ok(ours.then_some(part))
-}
-
-fn refuse_existing(disk: &impl Disk, target: &Target, names: &Names) -> Result<(), Error> {
-    let path = names.file_path();
-    let there = disk.look(&names.file).map_err(Error::io("look at", &path))?;
-    let in_the_way = match there {
-        None => false,
-        Some(Entry::Folder) => true,
-        Some(Entry::Plain | Entry::Special) => target.clobber != Clobber::Overwrite,
-    };
-    if in_the_way { Err(Error::Exists { path }) } else { Ok(()) }
-}
-
-/// Takes the lock, `false` if it is another's: whoever only looks whether it is taken is soon gone.
-fn lock(part: &impl DiskFile, names: &Names) -> Result<bool, Error> {
-    let locked = || part.try_lock().map_err(Error::io("lock", names.part_path()));
-    for _ in 1..LOOKS {
-        if locked()? {
-            return Ok(true);
-        }
-        sleep(LOOK);
-    }
-    locked()
-}
-
-/// Starts with nothing stored.
+/// Starts with nothing stored, in a part file that nobody can have had in hand before.
 fn begin<D: Disk>(
     disk: &D,
     claimed: Claimed<D::File>,
     job: JobFacts,
 ) -> Result<Opened<D::File>, Error> {
-    let Claimed { names, part, .. } = claimed;
-    let journal_path = names.journal_path();
-    disk.remove(&names.journal).map_err(Error::io("remove", &journal_path))?;
-    part.set_len(0).map_err(Error::io("empty", names.part_path()))?;
-    let reserved = reserve(disk, &part, &names, job.length, 0)?;
-    let file = disk.create(&names.journal, Readers::Owner);
-    let file = file.map_err(Error::io("create", &journal_path))?;
-    let journal = Journal::begin(file, &job).map_err(Error::io("write to", journal_path))?;
-    disk.sync().map_err(Error::io("sync", names.folder()))?;
+    let Claimed { names, part, left, journal } = claimed;
+    let former = journal.map(|journal| journal.file);
+    let part = if left { made_anew(disk, &names, part)? } else { part };
+    let begun = former
+        .map_or(Ok(()), |former| remove_own(disk, &names.journal, &former))
+        .map_err(Error::io("remove", names.journal_path()))
+        .and_then(|()| begin_journal(disk, &names, &part, &job));
+    let journal = begun.inspect_err(|_| remove_both(disk, &names, &part, None))?;
+    let ready = reserve(disk, &part, &names, job.length, 0).and_then(|reserved| {
+        disk.sync().map_err(Error::io("sync", names.folder()))?;
+        Ok(reserved)
+    });
+    let reserved = ready.inspect_err(|_| remove_both(disk, &names, &part, Some(journal.file())))?;
     Ok(Opened { part, journal, job, reserved, held: Vec::new(), resumed: None })
+}
+
+/// A new part file in place of the one that was left.
+fn made_anew<D: Disk>(disk: &D, names: &Names, left: D::File) -> Result<D::File, Error> {
+    let path = names.part_path();
+    remove_own(disk, &names.part, &left).map_err(Error::io("remove", &path))?;
+    // Its space is free only when nobody has it open.
+    drop(left);
+    // The journal goes after the part for good, so that no crash leaves the part alone.
+    disk.sync().map_err(Error::io("sync", names.folder()))?;
+    let part = match disk.create(&names.part, Readers::Owner) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(Error::Locked { path });
+        }
+        part => part.map_err(Error::io("create", &path))?,
+    };
+    if lock(&part, names)? { Ok(part) } else { Err(Error::Locked { path }) }
+}
+
+/// A journal gets its name when it has told its job, so that one without is never haul's.
+fn begin_journal<D: Disk>(
+    disk: &D,
+    names: &Names,
+    part: &D::File,
+    job: &JobFacts,
+) -> Result<Journal<D::File>, Error> {
+    let path = names.journal_path();
+    let place = place_of(part, names).map_err(Error::io("look at", names.part_path()))?;
+    let fresh = fresh_name();
+    let file = disk.create(&fresh, Readers::Owner).map_err(Error::io("create", &path))?;
+    let journal = Journal::begin(file, job, place.as_ref()).map_err(Error::io("write to", &path));
+    let renamed = journal.and_then(|journal| match disk.rename_new(&fresh, &names.journal) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(Error::Foreign { path, why: "it appeared just now" })
+        }
+        done => done.map(|()| journal).map_err(Error::io("create", path)),
+    });
+    renamed.inspect_err(|_| {
+        if let Err(error) = disk.remove(&fresh) {
+            tracing::debug!(?fresh, %error, "cannot remove");
+        }
+    })
+}
+
+/// A name that nothing has: 64 random bits.
+fn fresh_name() -> OsString {
+    format!(".haul-{:016x}", RandomState::new().build_hasher().finish()).into()
 }
 
 /// Starts with what a former run left, or anew if it left nothing that could be known again.
 fn go_on<D: Disk>(
     disk: &D,
-    claimed: Claimed<D::File>,
+    mut claimed: Claimed<D::File>,
     job: JobFacts,
     checked: &mut dyn FnMut(u64),
 ) -> Result<Opened<D::File>, Error> {
-    let names = &claimed.names;
-    let Some((file, recovered)) = recover(disk, names)? else { return begin(disk, claimed, job) };
-    if recovered.claims.is_empty() {
+    let told = claimed.journal.as_mut().and_then(|journal| journal.told.take());
+    let Some(recovered) = told.filter(|told| !told.claims.is_empty()) else {
         return begin(disk, claimed, job);
-    }
-    refuse_other_version(names, &recovered, &job)?;
-    let (held, refused) = check(&claimed.part, &recovered.claims, checked);
+    };
+    let Claimed { names, part, .. } = claimed;
+    refuse_other_version(&names, &recovered, &job)?;
+    part.set_readers(Readers::Owner).map_err(Error::io("close to others", names.part_path()))?;
+    let (held, refused) = check(&part, &recovered.claims, checked);
     let confirmed = held.iter().map(|piece| piece.span.len()).sum();
     tracing::info!(part = ?names.part, confirmed, refused, "going on with a left part");
     let version = match (&recovered.job.validator, &job.validator) {
@@ -201,37 +166,32 @@ fn go_on<D: Disk>(
         length: job.length.or(recovered.job.length),
         validator: job.validator.or_else(|| recovered.job.validator.clone()),
     };
-    let reserved = reserve(disk, &claimed.part, names, now.length, confirmed)?;
-    let path = names.journal_path();
-    let mut journal = Journal::go_on(file, &recovered).map_err(Error::io("cut", &path))?;
-    if version == Version::Same && now != recovered.job {
-        let facts = journal.frames().facts(&now);
-        journal.append(facts).map_err(Error::io("write to", path))?;
-    }
+    let reserved = reserve(disk, &part, &names, now.length, confirmed)?;
+    let news = (version == Version::Same && now != recovered.job).then_some(&now);
+    let journal = go_on_journal(disk, &names, &part, &recovered, news)?;
     let resumed = Resumed { job: recovered.job, confirmed, refused, version };
-    let part = claimed.part;
     Ok(Opened { part, journal, job: now, reserved, held, resumed: Some(resumed) })
 }
 
-fn recover<D: Disk>(disk: &D, names: &Names) -> Result<Option<(D::File, Recovered)>, Error> {
+/// Goes on with the journal that was read, and adds what is new of the job and of the part.
+fn go_on_journal<D: Disk>(
+    disk: &D,
+    names: &Names,
+    part: &D::File,
+    recovered: &Recovered,
+    news: Option<&JobFacts>,
+) -> Result<Journal<D::File>, Error> {
     let path = names.journal_path();
-    let file = match disk.open(&names.journal) {
-        Ok(file) => file,
-        Err(error) if is_no_journal(&error) => return Ok(None),
-        Err(error) => return Err(Error::io("open", path)(error)),
-    };
-    match journal::recover(&file).map_err(Error::io("read", &path))? {
-        Replay::Held(recovered) => Ok(Some((file, recovered))),
-        Replay::Newer(version) => Err(Error::OtherVersion { path, version }),
-        Replay::Unreadable => {
-            tracing::warn!(?path, "the journal is torn: starting anew");
-            Ok(None)
-        }
+    let place = place_of(part, names).map_err(Error::io("look at", names.part_path()))?;
+    let file = disk.open(&names.journal).map_err(Error::opening(&path))?;
+    let mut journal = Journal::go_on(file, recovered).map_err(Error::io("cut", &path))?;
+    let frames = news.into_iter().fold(journal.frames(), Frames::facts);
+    let moved = place.as_ref().filter(|place| recovered.place.as_ref() != Some(place));
+    let frames = moved.into_iter().fold(frames, Frames::place);
+    if news.is_some() || moved.is_some() {
+        journal.append(frames).map_err(Error::io("write to", path))?;
     }
-}
-
-fn is_no_journal(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput)
+    Ok(journal)
 }
 
 fn refuse_other_version(names: &Names, recovered: &Recovered, job: &JobFacts) -> Result<(), Error> {
@@ -261,11 +221,8 @@ fn check(part: &impl DiskFile, claims: &Claims, checked: &mut dyn FnMut(u64)) ->
     let mut buffer = vec![0; usize::try_from(MIB).unwrap_or_default()];
     let (mut refused, mut done) = (0, 0);
     let confirmed = claims.iter().filter(|piece| {
-        let len = usize::try_from(piece.span.len()).unwrap_or(usize::MAX).min(buffer.len());
-        let bytes = &mut buffer[..len];
-        let read = part.read_at(piece.span.start(), bytes);
         // Bytes that can't be read are as good as bytes that are wrong: both are fetched again.
-        let holds = read.is_ok_and(|read| read == len) && piece.is(bytes);
+        let holds = reread(part, piece, &mut buffer).is_ok_and(|bytes| bytes.is_some());
         refused += if holds { 0 } else { piece.span.len() };
         done += piece.span.len();
         checked(done);
@@ -292,10 +249,3 @@ fn reserve<D: Disk>(
     }
     part.reserve(length).map_err(Error::io("allocate space for", path))
 }
-
-/// How often the lock is tried, and the pause between; looking takes microseconds.
-const LOOKS: u32 = 10;
-const LOOK: Duration = Duration::from_millis(10);
-
-/// How often another haul may finish with this name while this one looks at it.
-const RACES: u32 = 8;

@@ -1,9 +1,11 @@
-use crate::disk::{Disk, DiskFile};
+use crate::claim::refuse_existing;
+use crate::disk::{Disk, DiskFile, Readers};
+use crate::open::remove_own;
 use crate::store::Store;
 use crate::target::{Clobber, Names};
 use crate::{Error, ErrorKind};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 impl<D: Disk> Store<D> {
     /// Gives the file its final name, and returns the path.
@@ -20,8 +22,9 @@ impl<D: Disk> Store<D> {
         self.settle_part(length)?;
         let path = self.rename()?;
         self.published = true;
+        self.show(&path)?;
         self.disk.sync().map_err(Error::io("sync", self.names.folder()))?;
-        if let Err(error) = self.disk.remove(&self.names.journal) {
+        if let Err(error) = remove_own(&self.disk, &self.names.journal, self.journal.file()) {
             tracing::warn!(journal = ?self.names.journal, %error, "cannot remove");
         }
         Ok(path)
@@ -30,11 +33,11 @@ impl<D: Disk> Store<D> {
     /// Gives the job up: takes the part and the journal away.
     pub fn discard(mut self) -> Result<(), Error> {
         self.published = true;
-        for (name, path) in [
-            (&self.names.part, self.names.part_path()),
-            (&self.names.journal, self.names.journal_path()),
+        for (name, path, file) in [
+            (&self.names.part, self.names.part_path(), &self.part),
+            (&self.names.journal, self.names.journal_path(), self.journal.file()),
         ] {
-            self.disk.remove(name).map_err(Error::io("remove", path))?;
+            remove_own(&self.disk, name, file).map_err(Error::io("remove", path))?;
         }
         Ok(())
     }
@@ -51,6 +54,7 @@ impl<D: Disk> Store<D> {
     fn settle_part(&self, length: u64) -> Result<(), Error> {
         let path = self.part_path();
         let ours = self.disk.leads_to(&self.names.part, &self.part);
+        let ours = ours.and_then(|ours| Ok(ours && self.part.is_own()?));
         let len = self.part.len().map_err(Error::io("look at", &path))?;
         if len < length || !ours.map_err(Error::io("look at", &path))? {
             return Err(Error::Meddled { path });
@@ -61,8 +65,23 @@ impl<D: Disk> Store<D> {
         self.part.sync_data().map_err(Error::io("sync", path))
     }
 
+    /// Sees that the file that got its name is the one that was written, where others may rename in
+    /// the folder too, and lets those read it whom the umask lets.
+    fn show(&self, path: &Path) -> Result<(), Error> {
+        let name = path.file_name().unwrap_or_default();
+        let ours = self.disk.leads_to(name, &self.part);
+        if !ours.map_err(Error::io("look at", path))? {
+            return Err(Error::Meddled { path: path.to_owned() });
+        }
+        if let Err(error) = self.part.set_readers(Readers::Umask) {
+            tracing::warn!(?path, %error, "nobody else can read the file");
+        }
+        Ok(())
+    }
+
     fn rename(&self) -> Result<PathBuf, Error> {
         if self.target.clobber == Clobber::Overwrite {
+            refuse_existing(&self.disk, &self.target, &self.names)?;
             let renamed = self.disk.rename_over(&self.names.part, &self.names.file);
             return renamed.map(|()| self.path()).map_err(Error::io("publish", self.path()));
         }

@@ -25,7 +25,7 @@ pub struct Store<D: Disk = Folder> {
     pub(crate) job: JobFacts,
     pub(crate) stored: SpanSet,
     pub(crate) published: bool,
-    journal: Journal<D::File>,
+    pub(crate) journal: Journal<D::File>,
     reserved: Reserved,
     resumed: Option<Resumed>,
     /// Whether the journal may say that its pieces belong to `job`.
@@ -66,6 +66,9 @@ impl Store {
         checked: &mut dyn FnMut(u64),
     ) -> Result<Self, Error> {
         let folder = Folder::open(&target.folder).map_err(Error::io("open", &target.folder))?;
+        if folder.is_open_to_others().map_err(Error::io("look at", &target.folder))? {
+            tracing::warn!(folder = ?target.folder, "every user may rename what is in it");
+        }
         open::open(folder, target, job, checked)
     }
 }
@@ -364,9 +367,8 @@ impl<D: Disk> fmt::Debug for Store<D> {
 impl<D: Disk> Drop for Store<D> {
     fn drop(&mut self) {
         let leaves_nothing = self.resumed.is_none() && self.durable.is_empty();
-        let ours = || self.disk.leads_to(&self.names.part, &self.part).unwrap_or(false);
-        if !self.published && leaves_nothing && ours() {
-            open::remove_both(&self.disk, &self.names);
+        if !self.published && leaves_nothing {
+            open::remove_both(&self.disk, &self.names, &self.part, Some(self.journal.file()));
         }
     }
 }

@@ -1,6 +1,7 @@
 use crate::Error;
 use crate::disk::{Disk, DiskFile, Entry, Folder};
-use crate::journal::{self, Replay};
+use crate::open::remove_own;
+use crate::proof::left_journal;
 use crate::target::{Names, Target};
 use std::io;
 use std::path::Path;
@@ -29,7 +30,8 @@ pub fn sweep_on(disk: &impl Disk, target: &Target) -> Result<bool, Error> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
         Err(error) => return Err(Error::io("remove", names.journal_path())(error)),
     }
-    disk.remove(&names.part).map_err(Error::io("remove", names.part_path()))?;
+    let removed = remove_own(disk, &names.part, &journal);
+    removed.map_err(Error::io("remove", names.part_path()))?;
     disk.sync().map_err(Error::io("sync", names.folder()))?;
     Ok(true)
 }
@@ -41,8 +43,8 @@ fn journal_of_published<D: Disk>(disk: &D, names: &Names) -> Option<D::File> {
     if !is_plain || disk.look(&names.part).ok()?.is_some() {
         return None;
     }
-    let journal = disk.open(&names.journal).ok()?;
-    let Replay::Held(recovered) = journal::recover(&journal).ok()? else { return None };
-    let length = disk.open(&names.file).ok()?.len().ok()?;
-    (recovered.job.length == Some(length)).then_some(journal)
+    let journal = left_journal(disk, names).ok()??;
+    let length = disk.open_to_read(&names.file).ok()?.len().ok()?;
+    (journal.told?.job.length == Some(length)).then_some(())?;
+    disk.open(&names.journal).ok()
 }

@@ -1,4 +1,5 @@
-use crate::Error;
+use crate::disk::Folder;
+use crate::{Error, claim};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -50,8 +51,7 @@ pub struct JobFacts {
 impl Target {
     /// The file at `path`, which is relative to the current folder or absolute.
     ///
-    /// The name is taken as it is: one that a stranger chose goes through
-    /// [`safe_name`](crate::safe_name) first.
+    /// The name is taken as it is: whoever takes one from a stranger makes it safe first.
     pub fn new(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let refuse = |why| Error::Name { path: path.to_owned(), why };
@@ -81,6 +81,12 @@ impl Target {
     #[must_use]
     pub fn left(self, left: Left) -> Self {
         Self { left, ..self }
+    }
+
+    /// Fails as [`Store::open`](crate::Store::open) would at what is in the way, and makes nothing.
+    pub fn look(&self) -> Result<(), Error> {
+        let folder = Folder::open(&self.folder).map_err(Error::io("open", &self.folder))?;
+        claim::look(&folder, self)
     }
 
     /// The names to try, best first: one, or with [`Clobber::AutoRename`] many.
@@ -160,19 +166,19 @@ fn cut(stem: &OsStr, room: usize) -> OsString {
 }
 
 /// As many whole characters as fit into `room` bytes.
-pub(crate) fn first_bytes(text: &str, room: usize) -> &str {
+fn first_bytes(text: &str, room: usize) -> &str {
     let end = (0..=room.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     &text[..end.unwrap_or(0)]
 }
 
 /// What a part file's name ends in.
-pub(crate) const PART: &str = ".part";
+const PART: &str = ".part";
 /// What a journal's name ends in; as long as [`PART`], so that one limit holds for both.
 pub(crate) const JOURNAL: &str = ".haul";
 /// File systems allow 255 bytes, of which the suffix takes five.
-pub(crate) const LONGEST_NAME: usize = 255 - PART.len();
+const LONGEST_NAME: usize = 255 - PART.len();
 /// What comes after the last dot of a longer name is no extension.
-pub(crate) const LONGEST_EXTENSION: usize = 32;
+const LONGEST_EXTENSION: usize = 32;
 /// How many names are tried before the folder counts as hopeless.
 const RENAMES: u32 = 9_999;
 

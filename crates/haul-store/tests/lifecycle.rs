@@ -8,7 +8,8 @@ mod common;
 use common::{job, payload};
 use haul_store::{Clobber, Error, ErrorKind, JobFacts, Left, Store, Target, leftovers, sweep};
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -292,7 +293,11 @@ fn no_link_leads_out_of_the_folder() {
     symlink(&victim, &path).unwrap();
     assert_eq!(Store::open(target(folder.path()), job(0)).unwrap_err().kind(), ErrorKind::Exists);
     let over = target(folder.path()).clobber(Clobber::Overwrite);
-    symlink(&victim, folder.path().join("file.bin.haul")).unwrap();
+    let journal = folder.path().join("file.bin.haul");
+    symlink(&victim, &journal).unwrap();
+    assert_eq!(Store::open(over.clone(), job(0)).unwrap_err().kind(), ErrorKind::Exists);
+    assert!(journal.is_symlink() && !part.exists());
+    fs::remove_file(&journal).unwrap();
     Store::open(over, job(0)).unwrap().publish().unwrap();
     assert!(fs::symlink_metadata(&path).unwrap().is_file());
     assert_eq!(fs::read(&victim).unwrap(), b"mine");
@@ -331,19 +336,20 @@ fn a_file_that_does_not_fit_is_refused_before_it_is_begun() {
 }
 
 #[test]
-fn a_part_that_somebody_replaced_or_cut_is_not_published() {
-    let folder = tempdir().unwrap();
-    let meddle: [fn(&Path); 3] = [
+fn a_part_that_somebody_replaced_cut_or_linked_is_not_published() {
+    let meddle: [fn(&Path); 5] = [
         |part| fs::remove_file(part).unwrap(),
         |part| {
             fs::remove_file(part).unwrap();
             fs::write(part, "xyz").unwrap();
         },
         |part| fs::write(part, "x").unwrap(),
+        |part| fs::hard_link(part, part.with_file_name("second")).unwrap(),
+        |part| fs::set_permissions(part, Permissions::from_mode(0o622)).unwrap(),
     ];
     for meddle in meddle {
-        let over = target(folder.path()).clobber(Clobber::Overwrite);
-        let mut store = Store::open(over, job(3)).unwrap();
+        let folder = tempdir().unwrap();
+        let mut store = Store::open(target(folder.path()), job(3)).unwrap();
         store.write(0, b"abc", 0).unwrap();
         store.sync(Duration::ZERO).unwrap();
         meddle(&store.part_path());

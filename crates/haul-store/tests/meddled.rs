@@ -1,5 +1,5 @@
 //! Whoever tears, cuts, clears or swaps a part or a journal costs the bytes that are not known
-//! again, and never a wrong one.
+//! again, and never a wrong one; and what cannot be known for haul's is left as it is.
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
 
@@ -7,7 +7,7 @@ mod common;
 
 use common::{job, payload};
 use haul_span::Span;
-use haul_store::{ErrorKind, JobFacts, Left, Resumed, Store, Target, decode};
+use haul_store::{Clobber, ErrorKind, JobFacts, Left, Resumed, Store, Target, decode};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -47,6 +47,26 @@ impl Half {
         self.folder.path().join("file.bin.haul")
     }
 
+    /// Neither going on nor starting anew touches what is there.
+    fn is_left_alone(&self) {
+        let both = || [self.part(), self.journal()].map(|path| fs::read(path).ok());
+        let before = both();
+        let clobbers = [Clobber::Refuse, Clobber::Overwrite];
+        let ways =
+            clobbers.map(|clobber| [Left::Continue, Left::Refuse].map(|left| (clobber, left)));
+        for &(clobber, left) in ways.as_flattened() {
+            let target = target(self.folder.path()).clobber(clobber).left(left);
+            let error = Store::open(target, job(LENGTH)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Foreign, "{clobber:?} {left:?}: {error}");
+            let remedy = error.remedy().unwrap();
+            assert!(remedy.contains("-o") && !remedy.contains("-c"), "{remedy}");
+            assert!(!remedy.contains("overwrite"), "{remedy}");
+            assert!(both() == before, "{clobber:?} {left:?}");
+        }
+        let names = fs::read_dir(self.folder.path()).unwrap().count();
+        assert_eq!(names, before.iter().flatten().count(), "something is left beside them");
+    }
+
     /// Resumes, sees that all that is held is right, and finishes.
     fn resumes_exactly(&self) -> Option<Resumed> {
         let mut store = Store::open(target(self.folder.path()), job(LENGTH)).unwrap();
@@ -79,13 +99,27 @@ fn untouched_files_are_held_whole() {
     assert_eq!(counts(left.resumes_exactly()), (left.held, 0));
 }
 
+/// How long the part of a journal is that was on the disk before the first byte of its part.
+fn beginning(journal: &[u8]) -> usize {
+    let frame = |at: usize| {
+        let len = journal[at + 4..at + 8].try_into().map(u32::from_le_bytes).unwrap();
+        at + 8 + len as usize + 32
+    };
+    frame(frame(16))
+}
+
 #[test]
 fn a_journal_torn_anywhere_gives_what_it_told_up_to_there() {
     let whole = fs::read(left(2).journal()).unwrap();
     let mut last = 0;
     for len in (0..whole.len()).step_by(13) {
         let left = left(2);
-        fs::write(left.journal(), &whole[..len]).unwrap();
+        let own = fs::read(left.journal()).unwrap();
+        fs::write(left.journal(), &own[..len]).unwrap();
+        if len < beginning(&own) {
+            left.is_left_alone();
+            continue;
+        }
         let (confirmed, refused) = counts(left.resumes_exactly());
         assert!((last..left.held).contains(&confirmed) && refused == 0);
         last = confirmed;
@@ -98,12 +132,16 @@ fn a_journal_with_one_bit_turned_gives_what_it_told_before() {
     let whole = fs::read(left(3).journal()).unwrap();
     for at in (0..whole.len()).step_by(7) {
         let left = left(3);
-        let mut turned = whole.clone();
+        let mut turned = fs::read(left.journal()).unwrap();
         turned[at] ^= 1 << (at % 8);
         fs::write(left.journal(), turned).unwrap();
         if let 8..12 = at {
             let error = Store::open(target(left.folder.path()), job(LENGTH)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PartLeft);
+            continue;
+        }
+        if at < beginning(&whole) {
+            left.is_left_alone();
             continue;
         }
         let (confirmed, refused) = counts(left.resumes_exactly());
@@ -112,11 +150,16 @@ fn a_journal_with_one_bit_turned_gives_what_it_told_before() {
 }
 
 #[test]
-fn a_journal_of_zeros_or_of_another_program_gives_nothing() {
+fn a_journal_of_zeros_or_of_another_program_is_left_alone_with_the_part() {
     for bytes in [vec![0; 4096], b"[aria2]".to_vec(), Vec::new()] {
-        let left = left(4);
-        fs::write(left.journal(), bytes).unwrap();
-        assert_eq!(left.resumes_exactly(), None);
+        for without_part in [false, true] {
+            let left = left(4);
+            fs::write(left.journal(), &bytes).unwrap();
+            if without_part {
+                fs::remove_file(left.part()).unwrap();
+            }
+            left.is_left_alone();
+        }
     }
 }
 
@@ -133,21 +176,21 @@ fn a_journal_of_a_later_version_is_left_alone() {
 }
 
 #[test]
-fn one_file_without_the_other_gives_nothing() {
+fn a_journal_without_a_part_gives_nothing_and_a_part_without_a_journal_is_left_alone() {
     let journal_only = left(6);
     fs::remove_file(journal_only.part()).unwrap();
     assert_eq!(journal_only.resumes_exactly(), None);
     let part_only = left(6);
     fs::remove_file(part_only.journal()).unwrap();
-    assert_eq!(part_only.resumes_exactly(), None);
+    part_only.is_left_alone();
 }
 
 #[test]
-fn files_swapped_with_those_of_another_job_give_nothing() {
+fn files_swapped_with_those_of_another_job_are_left_alone() {
     for swap in [Half::part, Half::journal] {
         let (left, other) = (left(7), left(8));
         fs::rename(swap(&other), swap(&left)).unwrap();
-        assert_eq!(counts(left.resumes_exactly()), (0, left.held));
+        left.is_left_alone();
     }
 }
 

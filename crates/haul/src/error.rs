@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Locked,
     /// The file exists, or a part of it was left by a former run.
     Exists,
+    /// Something that haul did not write has a name that it needs.
+    InTheWay,
     /// The origin broke HTTP.
     Http,
     /// The origin redirects without end, or to where haul does not follow.
@@ -64,7 +66,7 @@ impl ErrorKind {
             Self::Interrupted => 7,
             Self::Disk => 9,
             Self::Locked => 11,
-            Self::Exists => 13,
+            Self::Exists | Self::InTheWay => 13,
             Self::Http => 22,
             Self::Redirects => 23,
             Self::SignIn => 24,
@@ -109,8 +111,20 @@ impl Error {
             .with_remedy("see that what it is written to has room, and run the same command again")
     }
 
-    pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+    /// Something that haul did not write has a name that it needs.
+    pub fn in_the_way(what: impl Into<String>, because: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InTheWay, what, because)
+    }
+
+    /// The same with what to try.
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
+        self
+    }
+
+    pub(crate) fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
         self
     }
 
@@ -167,7 +181,7 @@ impl From<&haul_fetch::Error> for Error {
             }
             Kind::SignIn => (
                 ErrorKind::SignIn,
-                "open the link in a browser; if it needs a password or a token, give it with -H",
+                "open the link in a browser; if it needs a password or a token, give it with -H @FILE",
             ),
             Kind::Redirects => {
                 (ErrorKind::Redirects, "open the link in a browser and copy where it ends")
@@ -214,7 +228,12 @@ fn is_inward(error: &haul_fetch::Error) -> bool {
 
 impl From<haul_store::Error> for Error {
     fn from(error: haul_store::Error) -> Self {
+        use haul_store::Error as Store;
         let kind = match error.kind() {
+            _ if matches!(error, Store::InTheWay { .. } | Store::OtherVersion { .. }) => {
+                ErrorKind::InTheWay
+            }
+            StoreKind::Foreign => ErrorKind::InTheWay,
             StoreKind::Locked => ErrorKind::Locked,
             StoreKind::Exists | StoreKind::PartLeft => ErrorKind::Exists,
             StoreKind::Changed => ErrorKind::Changed,
@@ -238,11 +257,6 @@ impl From<haul_link::LinkError> for Error {
                 ErrorKind::Network,
                 "haul could not listen",
                 "stop the other program on that port, or choose another address with --listen",
-            ),
-            LinkError::Key { .. } | LinkError::NotAKey { .. } => (
-                ErrorKind::Disk,
-                "this installation has no usable key",
-                "make the folder writable, or move the broken file away: a new key is made",
             ),
             _ => (
                 ErrorKind::Network,

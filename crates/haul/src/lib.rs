@@ -35,7 +35,6 @@ mod limits;
 mod place;
 mod reader;
 mod register;
-mod replace;
 mod report;
 mod roster;
 #[cfg(feature = "scan")]

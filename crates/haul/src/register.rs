@@ -3,7 +3,7 @@
 //! The journal beside the part file stays the truth. An entry says no more than where that is, and
 //! which digest the user expects; an entry whose journal is gone vanishes when it is looked at.
 
-use crate::replace::replace;
+use crate::home::files::{self, replace};
 use crate::{Error, ErrorKind, Home, checksum};
 use haul_fetch::Digest;
 use haul_store::Leftover;
@@ -64,7 +64,7 @@ impl Home {
 
     fn write_entry(&self, target: &Path, expected: Option<&Digest>) -> io::Result<Entry> {
         let target = std::path::absolute(target)?;
-        fs::create_dir_all(self.register())?;
+        self.make_within(JOBS)?;
         let file = self.entry_of(&target);
         let digest = expected.map(checksum::text).unwrap_or_default();
         let content = [digest.as_bytes(), b"\n", target.as_os_str().as_bytes()].concat();
@@ -74,16 +74,19 @@ impl Home {
 
     /// The entry of a target: as many digits of its path's SHA-256 as tell it from all others.
     fn entry_of(&self, target: &Path) -> PathBuf {
-        let digits = checksum::hex(&Sha256::digest(target.as_os_str().as_bytes()));
+        let digits = id_of(target.as_os_str().as_bytes());
         let mut files =
             (SHORTEST_ID..=digits.len()).map(|len| self.register().join(&digits[..len]));
-        let is_free = |file: &PathBuf| read(file).is_none_or(|(_, held)| held == target);
+        let is_free = |file: &PathBuf| match read(file) {
+            Some((_, held)) => held == target,
+            None => file.symlink_metadata().is_err(),
+        };
         // No two paths have the same digest.
         files.find(is_free).unwrap_or_else(|| self.register().join(&digits))
     }
 
     fn register(&self) -> PathBuf {
-        self.folder().join("jobs")
+        self.folder().join(JOBS)
     }
 }
 
@@ -138,14 +141,21 @@ fn left(file: &Path) -> Option<LeftJob> {
     Some(LeftJob { id, path, url: job.url, length: job.length, stored, when, in_use, checksum })
 }
 
-/// The digest and the target that an entry names.
+/// The digest and the target that an entry names; `None` for a file that is no entry.
 fn read(file: &Path) -> Option<(Option<String>, PathBuf)> {
-    let content = fs::read(file).ok()?;
+    let content = files::read(file).ok()??;
     let end = content.iter().position(|&byte| byte == b'\n')?;
     let (digest, path) = (&content[..end], &content[end + 1..]);
     let digest = String::from_utf8(digest.to_owned()).ok()?;
-    let digest = Some(digest).filter(|digest| checksum::parse(digest).is_ok());
-    Some((digest, PathBuf::from(OsStr::from_bytes(path))))
+    let digest = Some(digest).filter(|digest| !digest.is_empty());
+    let is_entry = digest.as_ref().is_none_or(|digest| checksum::parse(digest).is_ok())
+        && file.file_name().is_some_and(|id| id_of(path).as_bytes().starts_with(id.as_bytes()));
+    is_entry.then(|| (digest, PathBuf::from(OsStr::from_bytes(path))))
+}
+
+/// The whole of it, of which an ID is the beginning.
+fn id_of(target: &[u8]) -> String {
+    checksum::hex(&Sha256::digest(target))
 }
 
 fn is_id(name: &str) -> bool {
@@ -158,4 +168,5 @@ fn unreadable(folder: &Path, error: &io::Error) -> Error {
         .with_remedy("make the folder readable, or set HAUL_HOME to another")
 }
 
+const JOBS: &str = "jobs";
 const SHORTEST_ID: usize = 6;

@@ -1,4 +1,5 @@
-use super::{Disk, DiskFile, Entry, Readers, Reserved, platform};
+use super::own::{self, Access, Demand, NotOwn};
+use super::{Disk, DiskFile, Entry, FileId, Readers, Reserved, is_blank, platform};
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -7,6 +8,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 /// A real folder.
 ///
@@ -29,8 +31,38 @@ impl Folder {
         Ok(Self { fd: rustix::fs::open(path, flags, Mode::empty())? })
     }
 
+    /// Whether every user may rename and remove what is in it, which only a sticky bit prevents.
+    pub(crate) fn is_open_to_others(&self) -> io::Result<bool> {
+        let mode = rustix::fs::fstat(&self.fd)?.st_mode;
+        Ok(mode & 0o002 != 0 && mode & 0o1000 == 0)
+    }
+
+    /// Opens a file that haul made before. Whatever it is for, it is this user's, a plain file, has
+    /// one name and is reached over no symbolic link, and its mode is as `demand` has it; or the
+    /// open fails with a [`NotOwn`].
+    pub fn open_own(&self, name: &OsStr, access: Access, demand: Demand) -> io::Result<FolderFile> {
+        // A pipe must not make the open wait for somebody at its other end.
+        let file = match self.open_at(name, access.flags() | OFlags::NONBLOCK, Mode::empty()) {
+            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(NotOwn::Kind.into()),
+            file => file?,
+        };
+        let stat = rustix::fs::fstat(&file.file)?;
+        own::check(&stat)?;
+        match own::check_mode(stat.st_mode, demand) {
+            Err(_) if demand == Demand::Mended => file.set_readers(Readers::Owner)?,
+            checked => checked?,
+        }
+        Ok(file)
+    }
+
+    /// Makes a new, empty file that nobody else may read or write to.
+    pub fn create_own(&self, name: &OsStr, access: Access) -> io::Result<FolderFile> {
+        let flags = access.flags() | OFlags::CREATE | OFlags::EXCL;
+        Ok(self.open_at(name, flags, Mode::RUSR | Mode::WUSR)?)
+    }
+
     fn open_at(&self, name: &OsStr, flags: OFlags, mode: Mode) -> Result<FolderFile, Errno> {
-        let flags = flags | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, name, flags, mode)?;
         Ok(FolderFile { file: File::from(fd) })
     }
@@ -49,30 +81,30 @@ impl FolderFile {
     pub(crate) fn handle(&self) -> io::Result<File> {
         self.file.try_clone()
     }
+
+    /// The open file itself.
+    pub fn into_file(self) -> File {
+        self.file
+    }
 }
 
 impl Disk for Folder {
     type File = FolderFile;
 
     fn create(&self, name: &OsStr, readers: Readers) -> io::Result<FolderFile> {
-        let mode = match readers {
-            Readers::Umask => 0o666,
-            Readers::Owner => 0o600,
-        };
-        Ok(self.open_at(name, OFlags::CREATE | OFlags::EXCL, Mode::from_raw_mode(mode))?)
+        let file = self.create_own(name, Access::Write)?;
+        if readers == Readers::Umask {
+            file.set_readers(readers)?;
+        }
+        Ok(file)
     }
 
     fn open(&self, name: &OsStr) -> io::Result<FolderFile> {
-        let not_plain = || io::Error::new(io::ErrorKind::InvalidInput, "not a file of its own");
-        // A pipe must not make the open wait for somebody at its other end.
-        let file = match self.open_at(name, OFlags::NONBLOCK, Mode::empty()) {
-            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(not_plain()),
-            file => file?,
-        };
-        let stat = rustix::fs::fstat(&file.file)?;
-        // Through a second name, writing here would change a file somewhere else.
-        let own = entry_of(&stat) == Entry::Plain && stat.st_nlink == 1;
-        own.then_some(file).ok_or_else(not_plain)
+        self.open_own(name, Access::Write, Demand::Unwritable)
+    }
+
+    fn open_to_read(&self, name: &OsStr) -> io::Result<FolderFile> {
+        self.open_own(name, Access::Read, Demand::Unwritable)
     }
 
     fn look(&self, name: &OsStr) -> io::Result<Option<Entry>> {
@@ -202,12 +234,42 @@ impl DiskFile for FolderFile {
             Err(error) => Err(error.into()),
         }
     }
+
+    fn id(&self) -> io::Result<Option<FileId>> {
+        let about = self.file.metadata()?;
+        let born = about.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+        let born = born.and_then(|born| u64::try_from(born.as_nanos()).ok()).unwrap_or(0);
+        Ok(Some(FileId { inode: std::os::unix::fs::MetadataExt::ino(&about), born }))
+    }
+
+    fn is_own(&self) -> io::Result<bool> {
+        let stat = rustix::fs::fstat(&self.file)?;
+        let owned = own::check(&stat);
+        Ok(owned.and_then(|()| own::check_mode(stat.st_mode, Demand::Unwritable)).is_ok())
+    }
+
+    fn is_private(&self) -> io::Result<bool> {
+        Ok(rustix::fs::fstat(&self.file)?.st_mode & own::OTHERS == 0)
+    }
+
+    fn set_readers(&self, readers: Readers) -> io::Result<()> {
+        let mode = match readers {
+            Readers::Umask => 0o666 & !platform::umask(),
+            Readers::Owner => 0o600,
+        };
+        Ok(rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode))?)
+    }
+
+    fn is_blank(&self) -> io::Result<bool> {
+        is_blank(self, &|at| platform::next_data(&self.file, at))
+    }
 }
 
 fn entry_of(stat: &Stat) -> Entry {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Entry::Plain,
         FileType::Directory => Entry::Folder,
+        FileType::Symlink => Entry::Link,
         _ => Entry::Special,
     }
 }

@@ -1,10 +1,13 @@
-//! What differs between the Unixes: preallocation, gathered writes and renaming without replacing.
+//! What differs between the Unixes: preallocation, holes, gathered writes, renaming without replacing
+//! and the umask.
 
+use rustix::fs::{Mode, RawMode};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
 
 /// Sets space aside and grows the file to `len`; the kernel never does it by writing zeros.
 #[cfg(target_os = "linux")]
@@ -47,4 +50,46 @@ pub(super) fn rename_new(folder: &OwnedFd, from: &OsStr, to: &OsStr) -> Result<(
 #[cfg(not(target_os = "linux"))]
 pub(super) fn rename_new(_: &OwnedFd, _: &OsStr, _: &OsStr) -> Result<(), Errno> {
     Err(Errno::NOTSUP)
+}
+
+/// Where the first byte at or after `at` is that is not in a hole; `None` if there is none.
+#[cfg(target_os = "linux")]
+pub(super) fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
+    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+        Ok(data) => Ok(Some(data)),
+        Err(Errno::NXIO) => Ok(None),
+        Err(Errno::INVAL | Errno::NOTSUP) => Ok(Some(at)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn next_data(_: &File, at: u64) -> io::Result<Option<u64>> {
+    Ok(Some(at))
+}
+
+/// The bits that this process's user takes from the modes of new files.
+pub(super) fn umask() -> RawMode {
+    static UMASK: OnceLock<RawMode> = OnceLock::new();
+    *UMASK.get_or_init(|| told_umask().unwrap_or_else(asked_umask))
+}
+
+/// Asking for the umask means setting it: for that moment to the strictest.
+fn asked_umask() -> RawMode {
+    let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    rustix::process::umask(umask);
+    umask.as_raw_mode()
+}
+
+/// As the kernel tells it without its being set.
+#[cfg(target_os = "linux")]
+fn told_umask() -> Option<RawMode> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let told = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    RawMode::from_str_radix(told.trim(), 8).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn told_umask() -> Option<RawMode> {
+    None
 }

@@ -1,6 +1,7 @@
 //! Records to bytes and back. Numbers are little-endian.
 
 use super::ReadAt;
+use crate::disk::FileId;
 use crate::piece::{MIB, Piece};
 use crate::target::JobFacts;
 use haul_span::Span;
@@ -20,6 +21,16 @@ pub(super) enum Record {
     Forget(Span),
     /// The bytes are durable.
     Piece(Piece),
+    /// Which part file it speaks of, from here on.
+    Place(Place),
+}
+
+/// Which part file a journal speaks of, and for which target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) part: FileId,
+    /// The name of the finished file.
+    pub(crate) file: Vec<u8>,
 }
 
 /// The checksum of everything up to a frame's end.
@@ -81,6 +92,12 @@ impl Frames {
             let payload: Vec<u8> = some.iter().flat_map(piece_bytes).collect();
             frames.frame(PIECES, &payload)
         })
+    }
+
+    pub(crate) fn place(self, place: &Place) -> Self {
+        let part = [place.part.inode.to_le_bytes(), place.part.born.to_le_bytes()];
+        let payload = [part.as_flattened(), &place.file].concat();
+        self.frame(PLACE, &payload)
     }
 
     pub(super) fn into_parts(self) -> (Vec<u8>, Chain) {
@@ -160,8 +177,20 @@ pub(super) fn records(kind: u32, payload: &[u8]) -> Option<Vec<Record>> {
             push_pieces(&mut records, payload)?;
             Some(records)
         }
+        PLACE => Some(vec![Record::Place(place_of(payload)?)]),
         _ => None,
     }
+}
+
+fn place_of(payload: &[u8]) -> Option<Place> {
+    let (part, file) = payload.split_first_chunk::<16>()?;
+    let (inode, born) = part.split_first_chunk::<8>()?;
+    let part = FileId {
+        inode: u64::from_le_bytes(*inode),
+        born: u64::from_le_bytes(born.try_into().ok()?),
+    };
+    let file = file.to_owned();
+    (!file.is_empty()).then_some(Place { part, file })
 }
 
 fn span_of(ends: &[u8; 16]) -> Option<Span> {
@@ -235,6 +264,7 @@ fn piece_of(bytes: &[u8; PIECE_LEN]) -> Option<Piece> {
 const FACTS: u32 = 1;
 const PIECES: u32 = 2;
 const FORGET: u32 = 3;
+const PLACE: u32 = 4;
 
 const START_LEN: usize = 8;
 const PIECE_LEN: usize = 48;

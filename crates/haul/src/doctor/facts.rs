@@ -6,9 +6,10 @@ use super::system::{Holder, Neighbour, Rights, System};
 use crate::helper::Linux;
 use crate::helper::control::{self, Status};
 use crate::helper::surroundings::gateways;
+use crate::home::files;
 use crate::{Error, Home};
 use haul_link::{Interface, PORT, PORTS, hears_itself, interfaces};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -137,7 +138,7 @@ impl Folder {
 /// Makes an empty file and removes it.
 fn write_to(folder: &Path) -> io::Result<()> {
     let file = folder.join(format!(".haul-doctor-{}", process::id()));
-    OpenOptions::new().write(true).create_new(true).open(&file)?;
+    files::create(&file, b"")?;
     fs::remove_file(file)
 }
 

@@ -15,11 +15,11 @@
 
 use super::budget::Budget;
 use super::policy::{Moment, Spent};
-use crate::replace::replace;
+use crate::home::files::{self, replace};
 use crate::{Error, ErrorKind, Home};
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,16 +60,15 @@ pub(crate) struct Booked {
 impl Accounts {
     pub(crate) fn open(home: &Home) -> Result<Self, Error> {
         let path = home.folder().join("accounts");
-        let failed = unusable("the account of what was spent cannot be kept", &path);
-        fs::create_dir_all(home.folder()).map_err(&failed)?;
-        let lock = lock(&home.folder().join("helper.lock"))?;
+        let what = "the account of what was spent cannot be kept";
+        let failed = |error| files::failed(what, &path, &error);
+        home.make().map_err(failed)?;
+        let lock = lock(home, &home.make_run().map_err(failed)?.join("helper.lock"))?;
         let (mut budget, boot) = (Budget::default(), boot());
-        match fs::read(&path) {
-            Ok(bytes) => replay(&bytes, boot, &mut budget),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
+        if let Some(bytes) = files::read(&path).map_err(failed)? {
+            replay(&bytes, boot, &mut budget);
         }
-        let (file, records) = rewrite(&path, &budget).map_err(&failed)?;
+        let (file, records) = rewrite(&path, &budget).map_err(failed)?;
         let (guarded, unsynced) = (None, 0);
         Ok(Self { budget, path, file, records, boot, guarded, unsynced, _lock: lock })
     }
@@ -134,23 +133,15 @@ impl Accounts {
     }
 }
 
-/// The error of a file of the home that cannot be made, read or written.
-fn unusable(what: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + use<> {
-    let path = path.display().to_string();
-    move |error| {
-        Error::new(ErrorKind::Disk, what, format!("{path}: {error}"))
-            .with_remedy("make the folder writable, or set HAUL_HOME to one that is")
-    }
-}
-
-fn lock(path: &Path) -> Result<File, Error> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
-    let file = file.map_err(unusable("the helper's home cannot be used", path))?;
+fn lock(home: &Home, path: &Path) -> Result<File, Error> {
+    let file = files::append(path);
+    let file =
+        file.map_err(|error| files::failed("the helper's home cannot be used", path, &error))?;
     flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
         Error::new(
             ErrorKind::Locked,
             "the helper cannot start",
-            format!("another helper runs on {}", path.parent().unwrap_or(path).display()),
+            format!("another helper runs on {}", home.folder().display()),
         )
         .with_remedy("use that one (`helper status`), end it with `helper stop`, or set HAUL_HOME")
     })?;
@@ -211,6 +202,7 @@ fn rewrite(path: &Path, budget: &Budget) -> io::Result<(File, u64)> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fs::OpenOptions;
     use tempfile::TempDir;
 
     const NOON: Moment = Moment { unix: 20_512 * 86_400 + 43_200, offset: 0 };

@@ -2,16 +2,13 @@
 //! behind it whatever helps to remember who that is.
 
 use crate::Home;
-use std::fs::{self, OpenOptions};
+use crate::home::files;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 /// Whether this leader is blocked. A file that cannot be read blocks everybody.
 pub(crate) fn is_blocked(home: &Home, id: &str) -> bool {
-    match fs::read_to_string(path(home)) {
-        Ok(text) => is_listed(&text, id),
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
-    }
+    files::read_text(&path(home)).map_or(true, |text| is_listed(&text.unwrap_or_default(), id))
 }
 
 /// Blocks a leader.
@@ -19,7 +16,8 @@ pub(crate) fn block(home: &Home, id: &str, name: &str) -> io::Result<()> {
     if is_blocked(home, id) {
         return Ok(());
     }
-    let mut file = OpenOptions::new().create(true).append(true).open(path(home))?;
+    home.make()?;
+    let mut file = files::append(&path(home))?;
     file.write_all(format!("{id} {name}\n").as_bytes())?;
     file.sync_all()
 }
@@ -36,6 +34,7 @@ fn is_listed(file: &str, id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use tempfile::TempDir;
 
     #[test]

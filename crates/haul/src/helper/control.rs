@@ -211,7 +211,7 @@ fn exchange(home: &Home, command: Command) -> io::Result<Reply> {
 }
 
 fn path(home: &Home) -> PathBuf {
-    home.folder().join("run").join("helper.sock")
+    home.run().join("helper.sock")
 }
 
 #[cfg(test)]

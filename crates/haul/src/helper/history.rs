@@ -1,9 +1,9 @@
 //! What was done for whom: one line of JSON for every help, the newest last.
 
-use crate::replace::replace;
-use crate::{Error, ErrorKind, Home};
+use crate::home::files::{self, replace};
+use crate::{Error, Home};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -34,14 +34,9 @@ pub struct Helped {
 /// Every help that is remembered, the oldest first. Lines that cannot be read are left out.
 pub(crate) fn read(home: &Home) -> Result<Vec<Helped>, Error> {
     let path = path(home);
-    match fs::read(&path) {
-        Ok(bytes) => Ok(helps(&bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => {
-            let because = format!("{}: {error}", path.display());
-            Err(Error::new(ErrorKind::Disk, "the history cannot be read", because)
-                .with_remedy("make the file readable for yourself"))
-        }
+    match files::read(&path) {
+        Ok(bytes) => Ok(helps(&bytes.unwrap_or_default())),
+        Err(error) => Err(files::failed("the history cannot be read", &path, &error)),
     }
 }
 
@@ -52,7 +47,7 @@ pub(crate) fn add(home: &Home, helped: &Helped) -> io::Result<()> {
         shorten(&path)?;
     }
     let line = serde_json::to_string(helped)? + "\n";
-    OpenOptions::new().create(true).append(true).open(&path)?.write_all(line.as_bytes())
+    files::append(&path)?.write_all(line.as_bytes())
 }
 
 fn path(home: &Home) -> PathBuf {
@@ -65,7 +60,7 @@ fn helps(bytes: &[u8]) -> Vec<Helped> {
 }
 
 fn shorten(path: &Path) -> io::Result<()> {
-    let bytes = fs::read(path)?;
+    let bytes = files::read(path)?.unwrap_or_default();
     let half = &bytes[bytes.len() / 2..];
     let begins = half.iter().position(|&byte| byte == b'\n').map_or(half.len(), |at| at + 1);
     replace(path, &half[begins..]).map(drop)
@@ -74,6 +69,7 @@ fn shorten(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::OpenOptions;
     use tempfile::TempDir;
 
     fn helped(bytes: u64) -> Helped {

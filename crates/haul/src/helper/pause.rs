@@ -2,7 +2,7 @@
 //! because it was started anew.
 
 use crate::Home;
-use crate::replace::replace;
+use crate::home::files::{self, replace};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -29,9 +29,9 @@ impl Pause {
 
     /// What was kept; a file that cannot be understood pauses until resumed.
     pub(crate) fn load(home: &Home) -> Self {
-        match fs::read_to_string(path(home)) {
-            Ok(text) => text.trim().parse().map_or(Self::UntilResumed, Self::Until),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Off,
+        match files::read_text(&path(home)) {
+            Ok(Some(text)) => text.trim().parse().map_or(Self::UntilResumed, Self::Until),
+            Ok(None) => Self::Off,
             Err(_) => Self::UntilResumed,
         }
     }
@@ -47,6 +47,7 @@ impl Pause {
             Self::Until(end) => format!("{end}\n"),
             Self::UntilResumed => "until resumed\n".to_owned(),
         };
+        home.make()?;
         replace(&path(home), text.as_bytes()).map(drop)
     }
 }

@@ -1,9 +1,8 @@
 //! Where the helpers of former jobs were, so that they are asked before everybody else.
 
 use crate::Home;
-use crate::replace::replace;
+use crate::home::files::{self, replace};
 use haul_link::PeerId;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tokio::task::spawn_blocking;
@@ -59,7 +58,7 @@ fn merged(
 }
 
 fn read(path: &Path) -> Vec<(PeerId, SocketAddr)> {
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let text = files::read_text(path).ok().flatten().unwrap_or_default();
     text.lines().filter_map(parse).take(MOST).collect()
 }
 
@@ -76,6 +75,7 @@ fn parse(line: &str) -> Option<(PeerId, SocketAddr)> {
 mod tests {
     use super::*;
     use haul_link::Identity;
+    use std::fs;
     use tempfile::TempDir;
 
     fn at(last: u8) -> SocketAddr {

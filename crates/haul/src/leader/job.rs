@@ -249,18 +249,13 @@ fn check_place(settings: &Settings) -> Result<(), Error> {
             .with_remedy("make the folder first, or choose another with -d"));
     }
     match &settings.name {
-        Some(name) if settings.clobber == haul_store::Clobber::Refuse => {
-            refuse_existing(&folder.join(name))
-        }
-        _ => Ok(()),
+        Some(name) => Ok(target(settings, &folder.join(name))?.look()?),
+        None => Ok(()),
     }
 }
 
-fn refuse_existing(path: &Path) -> Result<(), Error> {
-    if path.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    Err(haul_store::Error::Exists { path: path.to_owned() }.into())
+fn target(settings: &Settings, path: &Path) -> Result<Target, haul_store::Error> {
+    Ok(Target::new(path)?.clobber(settings.clobber).left(settings.left))
 }
 
 async fn open_store(
@@ -270,7 +265,7 @@ async fn open_store(
     path: &Path,
     stop: &mut Stop,
 ) -> Result<Store, Error> {
-    let target = Target::new(path)?.clobber(settings.clobber).left(settings.left);
+    let target = target(settings, path)?;
     let job = JobFacts {
         url: without_secrets(&settings.url),
         length: source.length(),

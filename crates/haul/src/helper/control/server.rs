@@ -1,10 +1,11 @@
 use super::{Command, Helping, LONGEST, Line, PATIENCE, Reply, State, Status, path};
 use crate::helper::gate::{Gate, locked, now};
 use crate::helper::pause::Pause;
-use crate::{Error, ErrorKind, Home};
-use std::fs::{self, DirBuilder, Permissions};
+use crate::home::files;
+use crate::{Error, Home};
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,14 +38,12 @@ impl Server {
     /// taken for one that a helper left behind when it was killed.
     pub(crate) fn open(home: &Home) -> Result<Self, Error> {
         let path = path(home);
-        match bind(&path) {
+        match home.make_run().and_then(|_| bind(&path)) {
             Ok(listener) => Ok(Self { listener, path, talk: Mutex::default() }),
-            Err(error) => Err(Error::new(
-                ErrorKind::Disk,
-                "the helper's socket could not be made",
-                format!("{}: {error}", path.display()),
-            )
-            .with_remedy("set HAUL_HOME to a folder of your own with a short path")),
+            Err(error) => {
+                let failed = files::failed("the helper's socket could not be made", &path, &error);
+                Err(failed.with_remedy("set HAUL_HOME to a folder of your own with a short path"))
+            }
         }
     }
 
@@ -81,17 +80,23 @@ impl Drop for Server {
 }
 
 fn bind(path: &Path) -> io::Result<UnixListener> {
-    if let Some(folder) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        fs::set_permissions(folder, Permissions::from_mode(0o700))?;
-    }
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    match fs::symlink_metadata(path) {
+        // A helper that locks something else, of another version, has the same socket.
+        Ok(left) if left.file_type().is_socket() && is_served(path) => {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        Ok(left) if left.file_type().is_socket() => fs::remove_file(path)?,
+        Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o600))?;
     Ok(listener)
+}
+
+fn is_served(path: &Path) -> bool {
+    std::os::unix::net::UnixStream::connect(path).is_ok()
 }
 
 /// Whether the other side is this process's own user, by the kernel's word.

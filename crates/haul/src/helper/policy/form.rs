@@ -8,7 +8,7 @@ mod edit;
 use super::file::parse;
 use super::watch::TEMPLATE;
 use super::{PolicyError, PolicySource};
-use crate::replace::replace;
+use crate::home::files::replace;
 use crate::{Error, ErrorKind};
 use edit::edited;
 use serde::Serialize;

@@ -2,10 +2,11 @@
 
 use super::file::{fields, parse};
 use super::{Care, Mode, Policy, PolicyError, Rate};
-use crate::{ByteRate, Error, ErrorKind, Home};
+use crate::home::files;
+use crate::{ByteRate, Error, Home};
 use haul_fetch::Cidr;
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind as IoErrorKind, Write};
+use std::fs;
+use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -92,19 +93,13 @@ impl PolicySource {
     /// Writes the file that explains every field to haul's home, unless there is a policy.
     pub fn write_template(home: &Home) -> Result<(), Error> {
         let path = own_file(home);
-        let failed = |error| {
-            Error::new(
-                ErrorKind::Disk,
-                "the policy's first file could not be written",
-                format!("{}: {error}", path.display()),
-            )
-            .with_remedy("make the folder writable, or set HAUL_HOME to one that is")
-        };
-        fs::create_dir_all(home.folder()).map_err(failed)?;
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(mut file) => file.write_all(TEMPLATE.as_bytes()).map_err(failed),
-            Err(error) if error.kind() == IoErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(failed(error)),
+        let made = home.make().and_then(|()| files::create(&path, TEMPLATE.as_bytes()));
+        match made {
+            Err(error) if error.kind() != IoErrorKind::AlreadyExists => {
+                let what = "the policy's first file could not be written";
+                Err(files::failed(what, &path, &error))
+            }
+            _ => Ok(()),
         }
     }
 

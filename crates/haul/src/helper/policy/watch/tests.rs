@@ -1,4 +1,5 @@
 use super::*;
+use crate::ErrorKind;
 use crate::helper::policy::{Care, Percent};
 use tempfile::TempDir;
 
