@@ -7,8 +7,8 @@ mod neighbours;
 
 use haul::trust::Standing;
 use haul::{
-    Answer, Cause, Decision, Deliverer, Event, Failed, Happening, Report, Stretch, Verified,
-    WorkerProgress, WorkerReport,
+    Answer, Cause, Checks, Decision, Deliverer, Event, Failed, Happening, Report, Stretch,
+    Verified, WorkerProgress, WorkerReport,
 };
 use haul_lab::lan::Process;
 use haul_lab::origin::{Origin, Resource, Shape};
@@ -153,6 +153,7 @@ fn every_kind() -> Vec<Happening> {
         bytes: 1,
         seconds: 0.5,
         verified: Verified::Sha512,
+        checks: Some(Checks { samples: 3, bytes: 4096, of: 1 << 20 }),
         workers: vec![reported],
         alone_seconds: 1.0,
         speedup: 2.0,
@@ -176,7 +177,7 @@ fn every_kind() -> Vec<Happening> {
         Happening::Answered { worker, name: name.clone(), address, answer, because: told },
         Happening::Joined { worker, name: name.clone(), address, code: "123 456".into() },
         Happening::Progress { stored: 1, durable: 0, rate: 2, workers: vec![shown], map },
-        Happening::Blamed { worker, name: name.clone(), bytes },
+        Happening::Blamed { worker, name: name.clone(), address: ip, bytes },
         Happening::Lost { worker, name, because },
         Happening::Repaired { bytes: 1 },
         Happening::Note { text: "a word".into() },

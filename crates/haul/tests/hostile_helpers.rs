@@ -232,7 +232,9 @@ async fn misbehave(
         _ => {
             let spoil = |bytes: &mut [u8], _| {
                 let mask = if conduct == Conduct::Spoils { u8::MAX } else { 0 };
-                bytes.iter_mut().for_each(|byte| *byte ^= mask);
+                for byte in bytes {
+                    *byte ^= mask;
+                }
             };
             Deliverer::new(payload, spoil).work(reader, writer).await
         }

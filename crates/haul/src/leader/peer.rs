@@ -93,16 +93,16 @@ impl From<LinkError> for Turned {
 /// Takes in a machine that dialled and works with it until either side ends it. Until it has
 /// greeted it holds `place`, and leaves if it loses that.
 pub(crate) async fn host(tcp: TcpStream, place: Place, hosting: Arc<Hosting>) {
-    let greeted = place.hold(async {
+    let greeted = place.hold(Box::pin(async {
         let secured = accept(&hosting.identity, tcp).await?;
         let from = secured.address.ip();
         let hears_at = hosting.presence.invited(from);
         let hears_at = hears_at.unwrap_or_else(|| (from, hosting.ask_port).into());
         Ok::<_, LinkError>((greeted(secured, "ask", &hosting).await?, hears_at))
-    });
-    let greeted = greeted.await;
+    }));
+    let ended = greeted.await;
     drop(place);
-    match greeted {
+    match ended {
         Some(Ok((greeted, hears_at))) => meet(greeted, "ask", hears_at, &hosting).await,
         Some(Err(error)) => debug!(%error, "somebody who is no helper"),
         None => debug!("somebody who did not greet made room"),

@@ -132,8 +132,9 @@ impl Drop for Present<'_> {
     fn drop(&mut self) {
         let mut faces = self.presence.faces();
         faces.present.remove(&self.peer);
-        let strangers = self.from.and_then(|from| faces.strangers.get_mut(&from));
-        strangers.into_iter().for_each(|strangers| strangers.present -= 1);
+        if let Some(strangers) = self.from.and_then(|from| faces.strangers.get_mut(&from)) {
+            strangers.present -= 1;
+        }
     }
 }
 

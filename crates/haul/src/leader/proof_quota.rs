@@ -98,7 +98,8 @@ impl Ledger {
         let is_first = accounts.iter().all(|account| account.challenges == 0) && bytes <= FIRST;
         let room = self.own / OWN_PART + OWN_START >= self.spent + bytes;
         let is_due = accounts.iter().all(Account::may_challenge);
-        if !is_first && !(room && is_due) {
+        let is_admitted = is_first || (room && is_due);
+        if !is_admitted {
             return false;
         }
         self.spent += if is_first { 0 } else { bytes };

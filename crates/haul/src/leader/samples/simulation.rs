@@ -1,6 +1,12 @@
 //! A thousand jobs against helpers that lie in different ways, beside the chances that
 //! `docs/SECURITY.md` states.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "counts of a simulation are small"
+)]
+
 use super::*;
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -51,16 +57,16 @@ fn honest(_: Delivery) -> Option<Wrong> {
     None
 }
 
-fn always(_: Delivery) -> Option<Wrong> {
-    Some(Wrong::All)
+fn always(delivery: Delivery) -> Option<Wrong> {
+    honest(delivery).or(Some(Wrong::All))
 }
 
 fn half(delivery: Delivery) -> Option<Wrong> {
-    (delivery.chance % 2 == 0).then_some(Wrong::All)
+    delivery.chance.is_multiple_of(2).then_some(Wrong::All)
 }
 
 fn twentieth(delivery: Delivery) -> Option<Wrong> {
-    (delivery.chance % 20 == 0).then_some(Wrong::All)
+    delivery.chance.is_multiple_of(20).then_some(Wrong::All)
 }
 
 fn late(delivery: Delivery) -> Option<Wrong> {
@@ -94,7 +100,7 @@ fn liars_are_caught_as_often_as_the_formula_says() {
     for (name, parties, most) in rows {
         let mut tally = Tally::default();
         for seed in 0..JOBS {
-            tally.add(Job::new(seed, &parties).run());
+            tally.add(&Job::new(seed, &parties).run());
         }
         let line = format!("{name:<12} {tally}\n");
         std::io::stderr().write_all(line.as_bytes()).unwrap();
@@ -118,7 +124,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, ended: Self) {
+    fn add(&mut self, ended: &Self) {
         self.spoiled += u64::from(ended.wrong > 0);
         self.wrong += ended.wrong;
         self.samples += ended.samples;

@@ -172,7 +172,9 @@ proptest! {
         let parts = parts.into_iter().filter_map(|(start, len)| Span::of_len(start, len));
         let spans: SpanSet = parts.collect();
         let mut samples = poor();
-        spans.iter().for_each(|span| samples.deliver(NOW, ONE, span));
+        for span in spans.iter() {
+            samples.deliver(NOW, ONE, span);
+        }
         let mut stood_for = 0;
         while let Some(sample) = samples.draw(END, chance) {
             prop_assert!(spans.contains(sample.span) && sample.span.len() <= LONGEST);
@@ -207,7 +209,9 @@ proptest! {
                 _ => open.pop().into_iter().for_each(|sample| samples.miss(sample)),
             }
         }
-        open.into_iter().for_each(|sample| samples.pass(NOW, sample));
+        for sample in open {
+            samples.pass(NOW, sample);
+        }
         pass_all(&mut samples, END);
         prop_assert!(samples.are_complete());
     }
