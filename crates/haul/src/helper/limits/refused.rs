@@ -6,9 +6,10 @@ use haul_link::random;
 use std::time::Duration;
 
 /// After how many hosts a leader is not heard any more, and for how long; after how many of other
-/// keys at its address, and in its network. One in an office that asks for what this machine does
-/// not get is no reason to leave all of it, but a machine has one address at a time, or few.
-const HOSTS: Share = Share { key: 3, address: 3, network: 24, all: 1024 };
+/// keys at its address, and in its network. A machine has one address at a time, or few; but a
+/// network is everybody here, and whoever spends its share locks the other strangers out, so that
+/// takes more than twenty addresses.
+const HOSTS: Share = Share { key: 3, address: 3, network: 64, all: 1024 };
 const MEMORY: Duration = Duration::from_secs(3600);
 
 /// Why it is not.
@@ -72,12 +73,13 @@ mod tests {
             refused(&mut refusals, who, &["a.test"]);
         }
         assert!(refusals.is_spent(Duration::ZERO, &party(9, [10, 0, 0, 1])), "a fourth key");
-        for last in 2..=22 {
-            let who = party(100 + u32::from(last), [10, 0, 0, last]);
-            assert!(!refusals.is_spent(Duration::ZERO, &who), "{last}");
+        for nth in 3..64_u32 {
+            let last = u8::try_from(nth / 2 + 1).unwrap();
+            let who = party(100 + nth, [10, 0, 0, last]);
+            assert!(!refusals.is_spent(Duration::ZERO, &who), "{nth}");
             refused(&mut refusals, who, &["a.test"]);
         }
-        let fresh = party(99, [10, 0, 0, 99]);
+        let fresh = party(99, [10, 0, 0, 199]);
         assert!(refusals.is_spent(Duration::ZERO, &fresh), "a fresh key at a fresh address");
         assert!(!refusals.is_spent(Duration::ZERO, &party(99, [10, 0, 1, 99])));
         let trusted = Party { is_trusted: true, ..fresh };
