@@ -23,9 +23,10 @@ fn helper_helps_every_honest_leader_beside_half_open_sessions_of_two_addresses()
     let helper = scene.helper(asha, "always", &[]);
     let (hostile, own) = (add_addresses(mallory, 30, 2), add_addresses(carol, 50, LEADERS));
     let keys = (2 * HELD).to_string();
-    let held = ["--from", &hostile[0], "--from", &hostile[1], "--keys", &keys, "--seconds", "90"];
+    let held = ["--from", &hostile[0], "--from", &hostile[1], "--keys", &keys];
+    let held = [&held[..], &["--depth", "greeted", "--seconds", "90"]].concat();
     let holder = leader(mallory, "half-open", asha, &held);
-    thread::sleep(Duration::from_secs(6));
+    thread::sleep(Duration::from_secs(12));
     let url = origin.url("/file.bin");
     let count = own.iter().filter(|from| is_helped(carol, from, asha, &url)).count();
     say(&format!("half-open sessions: {count} of {LEADERS} honest leaders were helped"));

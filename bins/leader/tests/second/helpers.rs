@@ -13,7 +13,7 @@ const SHARE: f64 = 0.3;
 #[test]
 fn leader_is_helped_by_a_helper_of_another_hand_and_both_show_the_same_code() {
     let Some(stage) = Stage::set(SIZE) else { return };
-    let (peer, at) = peer_helper(&["--from", "127.0.0.11"]);
+    let (peer, at) = peer_helper(&[]);
     let ran = stage.get(&at, &[]);
     let share = share_of(&ran, "pia0");
     assert!(share >= SHARE, "it brought {share:.3}: {}{}", ran.stdout, peer.stdout());
@@ -29,7 +29,7 @@ fn leader_takes_a_helper_of_another_hand_for_one_of_its_group() {
     let key = "17".repeat(32);
     for (theirs, is_member) in [(key.clone(), true), ("18".repeat(32), false)] {
         give_key(&stage, &key);
-        let (peer, at) = peer_helper(&["--from", "127.0.0.11", "--group", &theirs]);
+        let (peer, at) = peer_helper(&["--group", &theirs]);
         let ran = stage.get(&at, &[]);
         let standing = &first(&ran.stdout, "offered")["standing"];
         assert_eq!(standing == "group", is_member, "{standing}");
@@ -41,7 +41,7 @@ fn leader_takes_a_helper_of_another_hand_for_one_of_its_group() {
 fn leader_names_a_helper_that_is_honest_at_first_or_spoils_one_block() {
     let Some(stage) = Stage::set(8 << 20) else { return };
     for scenario in ["spoil", "late", "one-block"] {
-        let (peer, at) = peer_helper(&["--from", "127.0.0.11", "--scenario", scenario]);
+        let (peer, at) = peer_helper(&["--scenario", scenario]);
         let ran = stage.get(&at, &[&stage.checksum()]);
         assert_eq!(ran.done()["verified"], "sha-256", "{scenario}");
         let named = first(&ran.stdout, "blamed");
@@ -54,7 +54,7 @@ fn leader_downloads_beside_helpers_that_say_yes_and_bring_nothing_or_little() {
     let Some(stage) = Stage::set(4 << 20) else { return };
     for scenario in ["silent", "mute", "pings", "challenges", "drip"] {
         let sessions = ["--sessions", "4"];
-        let of = [&["--from", "127.0.0.11", "--scenario", scenario][..], &sessions].concat();
+        let of = [&["--scenario", scenario][..], &sessions].concat();
         let (peer, at) = peer_helper(&of);
         let ran = stage.get(&at, &[]);
         assert!(peer.stdout().contains("greeted"), "{scenario}: {}", peer.stdout());

@@ -21,7 +21,7 @@ fn helper_brings_a_leader_of_another_hand_the_file_whoever_dials() {
 #[test]
 fn helper_and_leader_of_another_hand_understand_each_other_too() {
     let Some(stage) = Stage::set(SIZE) else { return };
-    let (peer, at) = peer_helper(&["--from", "127.0.0.11"]);
+    let (peer, at) = peer_helper(&[]);
     let led = stage.peer_leads(&at, "127.0.0.14", &[]);
     stage.is_exact(&led.saved);
     assert_eq!(first(&peer.stdout(), "greeted")["code"], led.the("greeted")["code"]);

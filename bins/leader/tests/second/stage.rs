@@ -14,6 +14,9 @@ use tempfile::TempDir;
 /// What each link carries, in Mbit/s.
 const RATE: u64 = 32;
 
+/// The address of loopback whose link a peer's helper has.
+const LINK: &str = "127.0.0.11";
+
 /// An origin with one file, and a folder for everything else.
 pub(crate) struct Stage {
     pub(crate) payload: Payload,
@@ -58,7 +61,7 @@ impl Stage {
         let saved = self.path("led.bin");
         let url = self.url();
         let all = ["leader", "--helper", helper, "--from", from, "--url", &url];
-        let into = ["--output", saved.to_str().unwrap(), "--seconds", "60"];
+        let into = ["--fetch-from", from, "--output", saved.to_str().unwrap(), "--seconds", "60"];
         let mut command = peers::command(&[&all, &into[..], more].concat());
         let mut peer = Process::spawn(&mut command).unwrap();
         peer.wait_within(PATIENCE).unwrap().expect("it has a time to end");
@@ -85,9 +88,10 @@ impl Stage {
     }
 }
 
-/// A peer's helper that waits to be asked, and where.
+/// A peer's helper that waits to be asked, and where; with a link of its own.
 pub(crate) fn peer_helper(more: &[&str]) -> (Process, String) {
-    let all = [&["helper", "--hear", "127.0.0.1:0", "--seconds", "100"], more].concat();
+    let own = ["helper", "--hear", "127.0.0.1:0", "--from", LINK, "--fetch-from", LINK];
+    let all = [&own[..], &["--seconds", "100"], more].concat();
     peers::listening(&mut peers::command(&all)).unwrap()
 }
 

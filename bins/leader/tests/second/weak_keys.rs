@@ -29,7 +29,7 @@ fn helper_refuses_every_leader_with_a_key_of_small_order() {
 fn leader_refuses_every_helper_with_a_key_of_small_order() {
     let Some(stage) = Stage::set(SIZE) else { return };
     let keys = POINTS.to_string();
-    let more = ["--from", "127.0.0.11", "--scenario", "small-order", "--keys", &keys];
+    let more = ["--scenario", "small-order", "--keys", &keys];
     let (peer, at) = peer_helper(&more);
     let ran = stage.get(&at, &[]);
     first(&peer.stdout(), "refused");

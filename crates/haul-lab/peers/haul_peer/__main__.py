@@ -99,6 +99,7 @@ def arguments():
     for role in (helper, leader):
         role.add_argument("--keys", type=int, default=1, help="how many machines it plays")
         role.add_argument("--from", dest="sources", action="append", help="an own address")
+        role.add_argument("--fetch-from", help="an own address by which to read the origin")
         role.add_argument("--name", default="pia", help="of them all, with a number behind it")
         role.add_argument("--group", type=bytes.fromhex, help="the key of a group")
     for role in (helper, leader, site):
@@ -111,7 +112,6 @@ def helper_arguments(roles):
     role.add_argument("--scenario", choices=helpers.SCENARIOS, default="honest")
     role.add_argument("--connect", type=address, action="append", help="the leader's door")
     role.add_argument("--hear", type=address, default=("0.0.0.0", 4285), help="where to hear asks")
-    role.add_argument("--fetch-from", help="the own address by which to read the origin")
     role.add_argument("--sessions", type=int, default=1000, help="the most in all")
     role.add_argument("--honest", type=int, help="how many bytes of `late` are right")
     role.add_argument("--little", type=int, default=256 << 10, help="what a decoy brings")

@@ -64,7 +64,7 @@ class Crew:
             session = help_at(self.leader, me, source)
             greeted = {"code": session.code, "leader": session.name, "id": me.id}
             say("greeted", group=session.is_of_group, **greeted)
-            SCENARIOS[scenario](session, say, options.fetch_from or source, options).run()
+            SCENARIOS[scenario](session, say, options.fetch_from, options).run()
         except (OSError, EOFError, TlsError, Ended) as error:
             say("refused", because=f"{error!r}")
 

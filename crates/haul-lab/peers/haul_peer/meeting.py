@@ -13,6 +13,9 @@ PORTS = range(4285, 4301)
 
 CONNECT = 5
 
+# When a leader asks: in rounds of five, in seconds since it began.
+TIMES = [begun + after for begun in (0, 1, 3, 10) for after in (0, 0.01, 0.03, 0.06, 0.1)]
+
 
 def connect(address, source=None):
     """A TCP connection, from an own address where one is named."""
@@ -74,13 +77,17 @@ class Door:
         return greet(tls.accept(prepared(tcp), me.identity), me, id)
 
     def _dialled(self, helper, ask, seconds):
-        """Asks until somebody dials."""
-        until = time.monotonic() + seconds
+        """Asks as often as the page has it, until somebody dials."""
+        began, times = time.monotonic(), iter(TIMES)
+        until, next_time = began + seconds, next(times)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.bind((self.source, 0))
             while time.monotonic() < until:
-                udp.sendto(ask.encode(), helper)
-                self._tcp.settimeout(0.2)
+                if time.monotonic() >= began + next_time:
+                    udp.sendto(ask.encode(), helper)
+                    next_time = next(times, seconds)
+                wait = min(began + next_time, until) - time.monotonic()
+                self._tcp.settimeout(max(0.001, wait))
                 try:
                     return self._tcp.accept()[0]
                 except TimeoutError:

@@ -111,7 +111,7 @@ class OneSession:
             session = meet(Me(Identity(), options.name, options.group), size=options.size)
             say("greeted", code=session.code, helper=session.name, id=session.peer)
             file = open(options.output, "wb") if options.output else None
-            self.kind(session, say, options.url, options.sources[0], file).run()
+            self.kind(session, say, options.url, options.fetch_from, file).run()
             if file:
                 file.close()
 
