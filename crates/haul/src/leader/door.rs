@@ -5,14 +5,16 @@ use super::peer::host;
 use crate::limits::party::{Party, Share};
 use crate::limits::pool::{Pool, WhenFull};
 use crate::{Error, ErrorKind};
+use haul_link::{Pace, TokenBucket};
+use std::collections::BTreeMap;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 /// How many machines may be at the door or inside at a time, half of them at the door: all that
@@ -31,7 +33,13 @@ const RESERVED: u64 = 256;
 const LEAST: usize = 4;
 
 /// How many connections may come from one address, so that it cannot keep the others out.
-const MOST_OF_ONE: usize = 16;
+const MOST_OF_ONE: usize = OF_ONE as usize;
+const OF_ONE: u32 = 16;
+
+/// How many connections an address may make at once, and how many a second in the long run: a
+/// machine comes once or twice, and whoever is turned away again and again costs a handshake each
+/// time.
+const PACE: Pace = Pace { burst: OF_ONE, per_second: 1 };
 
 /// A port that helpers dial.
 pub(crate) struct Door {
@@ -64,13 +72,15 @@ impl Door {
         let all = self.room / 2;
         let share = Share { key: all, address: MOST_OF_ONE, network: all, all };
         let greeting = Pool::new(share, WhenFull::OldestGivesWay);
-        let mut guests = JoinSet::new();
+        let (mut guests, mut callers) = (JoinSet::new(), Callers::default());
         loop {
             tokio::select! {
                 biased;
                 Some(_) = guests.join_next() => {}
                 taken = self.listener.accept(), if guests.len() < self.room => match taken {
-                    Ok((tcp, at)) => if let Some(place) = greeting.enter(Party::at(at.ip())) {
+                    Ok((tcp, at)) => if callers.admit(at.ip())
+                        && let Some(place) = greeting.enter(Party::at(at.ip()))
+                    {
                         guests.spawn(host(tcp, place, Arc::clone(&hosting)));
                     },
                     Err(error) => {
@@ -80,6 +90,30 @@ impl Door {
                 },
             }
         }
+    }
+}
+
+/// How often each address has come of late.
+struct Callers {
+    began: Instant,
+    addresses: BTreeMap<IpAddr, TokenBucket>,
+}
+
+impl Default for Callers {
+    fn default() -> Self {
+        Self { began: Instant::now(), addresses: BTreeMap::new() }
+    }
+}
+
+impl Callers {
+    /// Whether a connection from there is taken in.
+    fn admit(&mut self, from: IpAddr) -> bool {
+        let now = self.began.elapsed();
+        if self.addresses.len() >= MOST {
+            self.addresses.retain(|_, bucket| !bucket.is_full(now));
+        }
+        let bucket = self.addresses.entry(from).or_insert_with(|| TokenBucket::full(PACE, now));
+        bucket.take(now, 1).is_ok()
     }
 }
 
@@ -120,6 +154,16 @@ const fn room() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_are_taken_in_at_a_pace_by_address() {
+        let mut callers = Callers::default();
+        let [one, other] = [1, 2].map(|last| IpAddr::from([10, 0, 0, last]));
+        assert_eq!((0..1000).filter(|_| callers.admit(one)).count(), MOST_OF_ONE);
+        assert!(callers.admit(other));
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!((0..1000).filter(|_| callers.admit(one)).count(), 2);
+    }
 
     #[test]
     fn room_is_half_of_few_files_and_all_but_a_reserve_of_many() {
