@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 const CHALLENGE_MOST: u64 = 64 << 10;
 
 /// How many parts of the file may be read for helpers at a time: the own link has work to do.
-const PROOFS: usize = 8;
+const PROOFS: usize = 4;
 
 /// How many helpers a leader can use.
 const WANTED: u8 = u8::MAX;

@@ -35,8 +35,12 @@ const OWN_START: u64 = 256 << 10;
 /// In so many parts a helper's bytes are sampled when it is certain that something is wrong.
 const SIFTED: u64 = 64;
 
-/// How much a helper may deliver beyond what was checked, before anything of it was.
-const UNCHECKED: u64 = 1 << 20;
+/// How much a stranger may deliver before anything of it was checked, in bytes: a second's work of
+/// a link of 20 Mbit/s. Strangers' keys of one address have less each.
+const UNCHECKED: u64 = 3 << 20;
+
+/// What makes up for having nothing checked yet, where those who brought most are found.
+const NOVICE: f64 = 1_048_576.0;
 
 /// For how long a helper waits for a check before it may go on without. What it delivers then is
 /// checked later.
@@ -188,14 +192,17 @@ impl Samples {
         self.ledgers.values().map(Ledger::unchecked).sum()
     }
 
-    /// How many bytes in all a helper may have delivered at this moment. A late check holds nobody
-    /// up for long.
+    /// How many bytes in all a helper may have delivered at this moment: few until something of it
+    /// was checked. A late check holds nobody up for long.
     pub(super) fn allowance(&self, provider: Provider, now: Duration) -> u64 {
-        let Some(ledger) = self.ledgers.get(&provider) else { return UNCHECKED };
-        if ledger.waits.is_some_and(|since| now.saturating_sub(since) >= HELD) {
-            return u64::MAX;
+        let Some(ledger) = self.ledgers.get(&provider) else { return FIRST };
+        let is_late = ledger.waits.is_some_and(|since| now.saturating_sub(since) >= HELD);
+        match ledger.risk {
+            Risk::Stranger { keys } if ledger.checked == 0 && !is_late => {
+                (UNCHECKED / u64::from(keys.max(1))).max(FIRST)
+            }
+            Risk::Stranger { .. } | Risk::Trusted => u64::MAX,
         }
-        ledger.checked.saturating_add(ledger.checked.max(UNCHECKED))
     }
 
     /// What was compared so far, and how many bytes that vouches for.
@@ -263,7 +270,7 @@ impl Ledger {
             Risk::Trusted => 1,
             Risk::Stranger { keys } => 1 + keys,
         };
-        f64::from(risk) * self.unchecked() as f64 / (self.checked + UNCHECKED) as f64
+        f64::from(risk) * self.unchecked() as f64 / (self.checked as f64 + NOVICE)
     }
 }
 

@@ -110,20 +110,21 @@ fn who_brought_most_unchecked_bytes_is_sampled_first_and_strangers_of_many_keys_
 }
 
 #[test]
-fn allowance_grows_with_what_was_checked_and_holds_nobody_up_for_long() {
+fn allowance_is_small_until_a_first_sample_passed_and_holds_nobody_up_for_long() {
     let second = Duration::from_secs;
     let mut samples = Samples::default();
+    samples.enter(ONE, Risk::Stranger { keys: 1 });
+    samples.enter(TWO, Risk::Stranger { keys: 4 });
     assert_eq!(samples.allowance(ONE, second(0)), UNCHECKED);
-    samples.deliver(second(1), ONE, span(0, UNCHECKED));
+    assert_eq!(samples.allowance(TWO, second(0)), UNCHECKED / 4, "many keys of one address");
+    samples.deliver(second(1), ONE, span(0, FIRST));
     assert_eq!(samples.allowance(ONE, second(2)), UNCHECKED);
     assert_eq!(samples.allowance(ONE, second(3)), u64::MAX, "the check is late");
     let sample = samples.draw(RICH, 0).unwrap();
     samples.pass(second(3), sample);
-    assert_eq!(samples.allowance(ONE, second(9)), 2 * UNCHECKED);
-    samples.deliver(second(9), ONE, span(UNCHECKED, 4 * UNCHECKED));
-    let sample = samples.draw(RICH, 0).unwrap();
-    samples.pass(second(9), sample);
-    assert_eq!(samples.allowance(ONE, second(9)), 8 * UNCHECKED);
+    assert_eq!(samples.allowance(ONE, second(3)), u64::MAX);
+    samples.enter(TWO, Risk::Trusted);
+    assert_eq!(samples.allowance(TWO, second(0)), u64::MAX, "it is known");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 /// How many connections samples may use while the own link downloads, and when nothing else is
 /// left to be done.
-const LANES: u8 = 2;
+const LANES: u8 = 4;
 const LANES_ENDING: u8 = 8;
 
 /// For how long the end of a job waits for the origin to send another sample.
