@@ -19,7 +19,7 @@ const LEAST: usize = 300;
 
 /// How many are tried before the helpers are started anew: to a helper that was asked in vain more
 /// often the whole network is a stranger that it does not hear.
-const ROUND: usize = 180;
+const ROUND: usize = 120;
 
 #[test]
 fn no_spelling_name_or_redirect_makes_a_helper_dial_a_forbidden_address() {

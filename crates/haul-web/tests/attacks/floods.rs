@@ -257,5 +257,9 @@ async fn events(page: &Served, session: &Session) -> TcpStream {
     );
     let mut stream = TcpStream::connect(host).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
+    // The page knows the owner by now.
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
     stream
 }
