@@ -1,10 +1,10 @@
 //! Many keys that bring a little and leave, so that spot checks are still open when spoilers have
 //! delivered the rest.
 
-use crate::hostile::{helpers, scene};
+use crate::hostile::{add_addresses, helpers, scene};
 use crate::scene::{Scene, say};
 use haul_lab::Payload;
-use haul_lab::lan::{Lan, Link, Process};
+use haul_lab::lan::{Host, Lan, Link, Process};
 use haul_lab::origin::{Origin, Resource, Shape};
 use std::fs;
 use std::path::Path;
@@ -17,8 +17,10 @@ const SPOILED: u8 = 0xa5;
 
 const MACHINES: [&str; 4] = ["mallory", "trudy", "eve", "oscar"];
 
-/// How many decoys each of them is, and how many spoilers after that.
+/// How many decoys each of them is, at how many addresses, as a leader takes few of one; and how
+/// many spoilers come after that.
 const DECOYS: usize = 60;
+const ADDRESSES: usize = 20;
 const SPOILERS: &str = "1";
 
 #[test]
@@ -38,9 +40,7 @@ fn outlasts_decoys(away: Duration) {
     let payload = Payload::new(43, SIZE);
     let _origin = distant_origin(&scene, payload, away);
     let hosts = MACHINES.map(|name| scene.lan.helper(name));
-    let more = ["--spoilers", SPOILERS, "--little", "262144"];
-    let hostile: Vec<Process> =
-        hosts.iter().map(|host| helpers(host, "decoys", DECOYS, &more)).collect();
+    let hostile: Vec<Process> = (0..).zip(hosts).map(|(at, host)| decoys(at, host)).collect();
     let (ran, saved) = scene.get("http://203.0.113.10/file.bin", &[]).ended();
     let end = ran.events().pop().unwrap();
     let wrong = if saved.path("file.bin").exists() {
@@ -58,6 +58,14 @@ fn outlasts_decoys(away: Duration) {
     assert!(came > 100, "{came} came");
     assert_eq!(wrong, None, "published as {how}");
     assert!(end["event"] == "done" || end["code"] == 6 || end["code"] == 42, "{end}");
+}
+
+/// The decoys and spoilers of one machine.
+fn decoys(at: usize, host: &Host) -> Process {
+    let addresses = add_addresses(host, 100 + at * ADDRESSES, ADDRESSES);
+    let mut more = vec!["--spoilers", SPOILERS, "--little", "262144"];
+    more.extend(addresses.iter().flat_map(|address| ["--from", address.as_str()]));
+    helpers(host, "decoys", DECOYS, &more)
 }
 
 /// An origin on the internet whose answers come so much later.
