@@ -18,7 +18,7 @@ const SIZE: u64 = 64 << 20;
 const LIMIT: f64 = 1.05;
 
 /// How often the pair is played before a slow machine is taken for a slow leader.
-const ROUNDS: usize = 2;
+const ROUNDS: usize = 3;
 
 const HELPERS: [&str; 3] = ["asha", "ben", "chi"];
 
