@@ -87,9 +87,6 @@ pub(super) struct Samples {
     ledgers: BTreeMap<Provider, Ledger>,
     next: u32,
     drawn: u64,
-    /// How many samples were compared, and how many bytes these were.
-    passed: u64,
-    compared: u64,
 }
 
 #[derive(Debug)]
@@ -103,6 +100,9 @@ struct Ledger {
     open: BTreeMap<u32, (Span, SpanSet)>,
     /// Bytes for which a sample was compared.
     checked: u64,
+    /// How many samples were, and how many bytes these were.
+    passed: u64,
+    compared: u64,
     /// Since when enough bytes for a sample wait, without one that was compared meanwhile.
     waits: Option<Duration>,
 }
@@ -146,8 +146,8 @@ impl Samples {
         let Some((_, batch)) = ledger.open.remove(&sample.id) else { return };
         ledger.checked += batch.bytes();
         ledger.waits = (ledger.unchecked() >= FIRST).then_some(now);
-        self.passed += 1;
-        self.compared += sample.span.len();
+        ledger.passed += 1;
+        ledger.compared += sample.span.len();
     }
 
     /// A sample could not be fetched: another is due for the same bytes.
@@ -205,10 +205,14 @@ impl Samples {
         }
     }
 
-    /// What was compared so far, and how many bytes that vouches for.
+    /// What was compared of the bytes that are in the file, and how many it vouches for.
     pub(super) fn checks(&self) -> Checks {
-        let of = self.ledgers.values().map(|ledger| ledger.checked).sum();
-        Checks { samples: self.passed, bytes: self.compared, of }
+        let sum = |of: fn(&Ledger) -> u64| self.ledgers.values().map(of).sum();
+        Checks {
+            samples: sum(|ledger| ledger.passed),
+            bytes: sum(|ledger| ledger.compared),
+            of: sum(|ledger| ledger.checked),
+        }
     }
 }
 
@@ -220,6 +224,8 @@ impl Ledger {
             due: VecDeque::new(),
             open: BTreeMap::new(),
             checked: 0,
+            passed: 0,
+            compared: 0,
             waits: None,
         }
     }

@@ -139,8 +139,11 @@ fn what_is_not_in_the_file_any_more_needs_no_sample() {
     samples.retract(span(0, 2 * MIB));
     assert!(samples.are_complete());
     samples.deliver(NOW, TWO, span(0, MIB));
+    let sample = samples.draw(RICH, 0).unwrap();
+    samples.pass(NOW, sample);
     samples.forget(TWO);
     assert!(samples.are_complete());
+    assert_eq!(samples.checks().samples, 0, "samples of bytes that are gone count no more");
 }
 
 #[test]
