@@ -107,8 +107,10 @@ async fn a_helper_that_waits_for_a_place_gets_that_of_one_that_brings_nothing() 
     }
     let report = transfer.finish().await.unwrap();
     assert_eq!(payload.first_difference(&report.path).unwrap(), None);
-    let friend = report.workers.iter().find(|it| it.address == Some(hostile(at).into()));
-    assert!(friend.is_some_and(|friend| friend.bytes > SIZE / 4), "{report:?}");
+    // It has several keys, and the first to be let in need not bring most.
+    let friends = report.workers.iter().filter(|it| it.address == Some(hostile(at).into()));
+    let brought: u64 = friends.map(|friend| friend.bytes).sum();
+    assert!(brought > SIZE / 4, "{report:?}");
 }
 
 const fn hostile(at: u8) -> Ipv4Addr {
