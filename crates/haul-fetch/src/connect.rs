@@ -2,6 +2,7 @@
 
 use crate::allowance::Allowed;
 use crate::client::Settings;
+use crate::coalesce::Coalesced;
 use crate::request::Location;
 use crate::tls::HTTP2;
 use crate::ways::{Proxy, connect_through};
@@ -57,13 +58,15 @@ pub(crate) async fn connect(settings: &Settings, to: &Location) -> Result<Connec
     }
     let limit = settings.timeouts.connect;
     let addresses = judged(settings, to).await?;
-    let (stream, peer) =
-        within(limit, &host, Stage::Connect, race(settings, &host, interleaved(addresses))).await?;
+    let attempt = |to| attempt(settings.source_address, to);
+    let race = race(&host, interleaved(addresses), attempt);
+    let (stream, peer) = within(limit, &host, Stage::Connect, race).await?;
     if stream.peer_addr().ok() != Some(peer) {
         return Err(refused(Refusal::Peer));
     }
     let space = settings.guard.space(peer.ip());
     debug!(%host, %peer, ?space, "connected");
+    let stream = Coalesced::new(stream);
     let stream: Box<dyn Stream> = match &settings.allowance {
         Some(allowance) => Box::new(Allowed::new(stream, Arc::clone(allowance))),
         None => Box::new(stream),
@@ -96,10 +99,13 @@ pub(crate) async fn dial(
     name: &str,
     host: Option<Host<&str>>,
     port: u16,
-) -> Result<(TcpStream, SocketAddr), Error> {
+) -> Result<(Coalesced<TcpStream>, SocketAddr), Error> {
     let limit = settings.timeouts.connect;
     let addresses = within(limit, name, Stage::Resolve, resolve(settings, host, port)).await?;
-    within(limit, name, Stage::Connect, race(settings, name, interleaved(addresses))).await
+    let attempt = |to| attempt(settings.source_address, to);
+    let race = race(name, interleaved(addresses), attempt);
+    let (stream, peer) = within(limit, name, Stage::Connect, race).await?;
+    Ok((Coalesced::new(stream), peer))
 }
 
 /// The host of a URL for messages.
@@ -160,18 +166,22 @@ pub(crate) fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     order
 }
 
-type Attempt = Pin<Box<dyn Future<Output = (SocketAddr, io::Result<TcpStream>)> + Send>>;
+/// An attempt to connect to an address.
+type Attempt<S> = Pin<Box<dyn Future<Output = (SocketAddr, io::Result<S>)> + Send>>;
 
 /// The first connection to succeed; a further address is tried when an attempt fails or shows no
 /// result within [`STAGGER`] (RFC 8305 §5).
-async fn race(
-    settings: &Settings,
+///
+/// After the last one, the first address is tried once more: a SYN that a full link drops is sent
+/// again by the system only after a second (RFC 6298 §2).
+async fn race<S>(
     host: &str,
     addresses: Vec<SocketAddr>,
-) -> Result<(TcpStream, SocketAddr), Error> {
-    let attempt = |to| attempt(settings.source_address, to);
+    attempt: impl Fn(SocketAddr) -> Attempt<S>,
+) -> Result<(S, SocketAddr), Error> {
+    let mut again = addresses.first().copied();
     let mut waiting = addresses.into_iter();
-    let mut attempts: Vec<Attempt> = waiting.next().map(attempt).into_iter().collect();
+    let mut attempts: Vec<Attempt<S>> = waiting.next().map(&attempt).into_iter().collect();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     while !attempts.is_empty() {
         tokio::select! {
@@ -180,18 +190,18 @@ async fn race(
                 Err(error) => {
                     trace!(%address, %error, "no connection");
                     failure = error;
-                    attempts.extend(waiting.next().map(attempt));
+                    attempts.extend(waiting.next().map(&attempt));
                 }
             },
-            () = sleep(STAGGER), if waiting.len() > 0 => {
-                attempts.extend(waiting.next().map(attempt));
+            () = sleep(STAGGER), if waiting.len() > 0 || again.is_some() => {
+                attempts.extend(waiting.next().or_else(|| again.take()).map(&attempt));
             }
         }
     }
     Err(Error::Connect { host: host.to_owned(), source: failure })
 }
 
-fn attempt(from: Option<IpAddr>, address: SocketAddr) -> Attempt {
+fn attempt(from: Option<IpAddr>, address: SocketAddr) -> Attempt<TcpStream> {
     Box::pin(async move {
         let stream = connect_from(from, address).await;
         // Requests are small and each waits for its answer; a failure costs only time.
@@ -208,7 +218,7 @@ async fn connect_from(from: Option<IpAddr>, to: SocketAddr) -> io::Result<TcpStr
     socket.connect(to).await
 }
 
-async fn first_done(attempts: &mut Vec<Attempt>) -> (SocketAddr, io::Result<TcpStream>) {
+async fn first_done<S>(attempts: &mut Vec<Attempt<S>>) -> (SocketAddr, io::Result<S>) {
     poll_fn(|context| {
         for at in 0..attempts.len() {
             if let Poll::Ready(done) = attempts[at].as_mut().poll(context) {
@@ -262,6 +272,9 @@ const STAGGER: Duration = Duration::from_millis(250);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::pending;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::time::Instant;
 
     #[test]
     fn families_take_turns_in_the_resolvers_order() {
@@ -273,4 +286,38 @@ mod tests {
         assert_eq!(interleaved(given), order);
         assert_eq!(interleaved(Vec::new()), []);
     }
+
+    /// Races attempts that end after so many milliseconds, with a connection or without, or never.
+    async fn raced(each: &[(Option<u64>, bool)]) -> (Option<usize>, Duration) {
+        let began = Instant::now();
+        let begun = Arc::new(AtomicUsize::new(0));
+        let attempt = |to| -> Attempt<usize> {
+            let at = begun.fetch_add(1, Ordering::Relaxed);
+            let (ends, succeeds) = each[at];
+            Box::pin(async move {
+                match ends {
+                    Some(after) => sleep(Duration::from_millis(after)).await,
+                    None => pending().await,
+                }
+                let refused = io::ErrorKind::ConnectionRefused;
+                (to, if succeeds { Ok(at) } else { Err(refused.into()) })
+            })
+        };
+        let won = race("host", vec!["[::1]:1".parse().unwrap()], attempt).await;
+        (won.ok().map(|(at, _)| at), began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_not_there_in_time_is_asked_for_once_more() {
+        assert_eq!(raced(&[(None, true), (Some(20), true)]).await, (Some(1), STAGGER + 20 * MS));
+        assert_eq!(raced(&[(Some(300), true), (None, true)]).await, (Some(0), 300 * MS));
+        assert_eq!(raced(&[(Some(300), false), (Some(60), true)]).await, (Some(1), 310 * MS));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_refused_is_not_asked_for_again() {
+        assert_eq!(raced(&[(Some(40), false)]).await, (None, 40 * MS));
+    }
+
+    const MS: Duration = Duration::from_millis(1);
 }

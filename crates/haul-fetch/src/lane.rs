@@ -102,10 +102,18 @@ impl Lane {
                 }
             }
         }
-        if self.trimmed && matches!(&self.state, State::Reading(open) if open.is_half_read()) {
-            self.state = State::Rest(None);
+        if self.trimmed {
+            self.leave();
         }
         Ok(None)
+    }
+
+    /// Closes the connection if its response is not read to the end: nothing will go on in it, and
+    /// what the origin sends of it would fill the link for nothing.
+    pub fn leave(&mut self) {
+        if matches!(&self.state, State::Reading(open) if open.is_half_read()) {
+            self.state = State::Rest(None);
+        }
     }
 
     /// Ends the span at `end`, or where the lane stands if that is further on; a span never grows.

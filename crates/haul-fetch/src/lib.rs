@@ -31,6 +31,7 @@ mod allowance;
 mod backoff;
 mod cidr;
 mod client;
+mod coalesce;
 mod codec;
 mod conn;
 mod connect;
