@@ -1,5 +1,6 @@
 //! The planner's events at 64 workers of 8 lanes, for files of unequal size: an event is to take
-//! a microsecond, and no longer for a longer file.
+//! a microsecond, and no longer for a longer file. And at 5 and 500 workers: a wake looks at each
+//! of them, but an arrival mostly does not.
 
 #![allow(clippy::print_stdout, reason = "the figures are what this is for")]
 
@@ -9,14 +10,15 @@ use haul_plan::{Arrival, Config, LeaseId, Output, Planner, WorkerId};
 use haul_span::{Span, SpanSet};
 use std::time::{Duration, Instant};
 
+const CROWDS: [u32; 3] = [5, 64, 500];
 const WORKERS: u32 = 64;
 const LANES: u8 = 8;
 
 /// How many bytes arrive at a time.
 const PIECE: u64 = 64 << 10;
 
-/// How much time passes from one arrival to the next: a worker has 10 Mbit/s.
-const STEP: Duration = Duration::from_micros(781);
+/// How much time passes between two arrivals of one worker: it has 10 Mbit/s.
+const PACE: Duration = Duration::from_millis(50);
 
 /// Arrivals in one iteration.
 const STEPS: u64 = 2000;
@@ -30,9 +32,14 @@ fn main() {
     let arrivals = if is_smoke() { STEPS } else { 50 * STEPS };
     println!("\nns of one event            median     99 %  slowest");
     for (name, size) in SIZES {
-        let (arrivals, wakes) = Job::at_full_pace(size).timed(arrivals);
+        let (arrivals, wakes) = Job::at_full_pace(size, WORKERS).timed(arrivals);
         tell(&format!("arrival, {name}"), arrivals);
         tell(&format!("wake, {name}"), wakes);
+    }
+    for workers in CROWDS {
+        let (arrivals, wakes) = Job::at_full_pace(32 << 30, workers).timed(arrivals);
+        tell(&format!("arrival, {workers} workers"), arrivals);
+        tell(&format!("wake, {workers} workers"), wakes);
     }
 }
 
@@ -41,7 +48,7 @@ fn events(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plan/events");
     group.throughput(Throughput::Elements(STEPS));
     for (name, size) in SIZES {
-        let job = Job::at_full_pace(size);
+        let job = Job::at_full_pace(size, WORKERS);
         group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
             let steps = |job: &mut Job| (0..STEPS).for_each(|_| job.step());
             bencher.iter_batched_ref(|| job.clone(), steps, BatchSize::LargeInput);
@@ -74,11 +81,11 @@ struct Worker {
 
 impl Job {
     /// A job whose workers have all opened their lanes and shown their rates.
-    fn at_full_pace(size: u64) -> Self {
+    fn at_full_pace(size: u64, workers: u32) -> Self {
         let config = Config {
             lane_trial: Duration::from_millis(1),
             lane_gain: 0.0,
-            // Of 64 equal workers, each adds less than what the default asks for.
+            // Of so many equal workers, each adds less than what the default asks for.
             release_below: 0.0,
             ..Config::default()
         };
@@ -86,9 +93,9 @@ impl Job {
             planner: Planner::new(size, SpanSet::new(), config),
             now: Duration::ZERO,
             turn: 0,
-            workers: vec![Worker::default(); WORKERS as usize],
+            workers: vec![Worker::default(); workers as usize],
         };
-        for worker in 0..WORKERS {
+        for worker in 0..workers {
             job.planner.join(Duration::ZERO, WorkerId(worker), LANES);
             job.drain();
         }
@@ -125,11 +132,12 @@ impl Job {
 
     /// Lets the next lane deliver a piece, if it has anything to do.
     fn arrive(&mut self) -> Option<Arrival> {
-        self.now += STEP;
+        let workers = u32::try_from(self.workers.len()).ok()?;
+        self.now += PACE / workers;
         self.turn = self.turn.wrapping_add(1);
-        let id = self.turn % WORKERS;
+        let id = self.turn % workers;
         let worker = self.workers.get_mut(id as usize)?;
-        let lane = (self.turn / WORKERS) as usize % worker.lanes;
+        let lane = (self.turn / workers) as usize % worker.lanes;
         let &(lease, rest) = worker.leases.get(lane)?;
         let piece = rest.first(PIECE)?;
         match rest.from(piece.end()) {

@@ -1,6 +1,6 @@
 //! A leader that asks for what it should not have.
 
-use haul_link::{Identity, LinkError, Me, Session, accept, greet};
+use haul_link::{Identity, LinkError, Me, Secured, Session, accept, greet};
 use haul_span::Span;
 use haul_wire::{Ask, ByeReason, FailReason, Frame, JobFacts, Offer, Scheme, SizeClass, Verdict};
 use sha2::{Digest, Sha256};
@@ -64,13 +64,29 @@ impl Enticer {
         let port = listener.local_addr().map_err(broken)?.port();
         let id = haul_link::random();
         let ask = ask(id, identity.id().0, port);
-        let tcp = timeout(patience, self.dialled(&listener, &ask)).await;
-        let tcp = tcp.unwrap_or(Err(io::ErrorKind::TimedOut.into())).map_err(broken)?;
-        let secured = accept(&identity, tcp).await?;
+        let secured = timeout(patience, self.called(&identity, &listener, &ask)).await;
+        let secured = secured.unwrap_or_else(|_| Err(broken(io::ErrorKind::TimedOut.into())))?;
         let session = greet(secured, Me { id: identity.id(), name: "enticer", group: None }, id)
             .await?
             .session;
         self.offer(session, url, patience).await
+    }
+
+    /// Asks until the helper dials and finds the key that asked. A helper that was busy calls back
+    /// whoever asked before from the same address and port, and leaves as it finds another key.
+    async fn called(
+        &self,
+        identity: &Identity,
+        listener: &TcpListener,
+        ask: &Ask,
+    ) -> Result<Secured, LinkError> {
+        loop {
+            let dialled = self.dialled(listener, ask).await;
+            let tcp = dialled.map_err(|source| LinkError::Broken { doing: "enticing", source })?;
+            if let Ok(secured) = accept(identity, tcp).await {
+                return Ok(secured);
+            }
+        }
     }
 
     /// Asks until the helper dials.

@@ -126,9 +126,9 @@ impl LanBuilder {
     ///
     /// # Panics
     ///
-    /// If there are 60 already.
+    /// If there are 200 already.
     pub fn helper(mut self, name: impl Into<String>, link: Link) -> Self {
-        assert!(self.helpers.len() < 60, "a LAN has addresses for 60 helpers");
+        assert!(self.helpers.len() < 200, "a LAN has addresses for 200 helpers");
         self.helpers.push((name.into(), link));
         self
     }

@@ -1,7 +1,8 @@
 //! Things of the lab to try by hand: `cargo run -p haul-lab -- origin --size 64M --rate 20Mbit`,
 //! `cargo run -p haul-lab -- origin --trap over-long-body`,
 //! `cargo run -p haul-lab -- traps --against curl,aria2c,haul`,
-//! `cargo run -p haul-lab -- sim 1g-faults --seed 3`.
+//! `cargo run -p haul-lab -- sim 1g-faults --seed 3`,
+//! `cargo run -p haul-lab -- sim 20-200` (a hostel: many leaders that share helpers).
 #![expect(clippy::print_stdout, reason = "the program tells what it does")]
 
 mod compare;
@@ -9,7 +10,7 @@ mod compare;
 use clap::{Args, Parser, Subcommand};
 use compare::TrapsArguments;
 use haul_lab::origin::{Origin, Resource, Shape, Trap};
-use haul_lab::sim::{self, Figures, Scenario};
+use haul_lab::sim::{self, Figures, Hostel, Scenario};
 use haul_lab::{Certificate, Payload, Rate};
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
@@ -68,7 +69,8 @@ struct OriginArguments {
 
 #[derive(Args)]
 struct SimArguments {
-    /// The name of a scenario that comes with the lab, or a file; without it, all are summed up
+    /// The name of a scenario or a hostel that comes with the lab, or a scenario's file; without
+    /// it, all scenarios are summed up
     scenario: Option<PathBuf>,
     /// What chance is made from
     #[arg(long, default_value_t = 1)]
@@ -92,6 +94,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 impl SimArguments {
     fn play(&self) -> Result<(), Box<dyn Error>> {
         let Some(scenario) = &self.scenario else { return self.sum_up() };
+        let hostel = Hostel::folder().join(scenario).with_extension("toml");
+        if hostel.exists() {
+            self.host(&Hostel::read(&hostel)?);
+            return Ok(());
+        }
         let named = Scenario::folder().join(scenario).with_extension("toml");
         let scenario = Scenario::read(if named.exists() { &named } else { scenario })?;
         let report = sim::run(&scenario, self.seed);
@@ -100,6 +107,13 @@ impl SimArguments {
         }
         println!("{} (seed {})\n{report}", scenario.about, self.seed);
         Ok(())
+    }
+
+    fn host(&self, hostel: &Hostel) {
+        let outcome = sim::host(hostel, self.seed);
+        let kept = if outcome.keeps(&hostel.promise) { "kept" } else { "broken" };
+        println!("{} (seed {})\n{outcome}", hostel.about, self.seed);
+        println!("its promise            {kept}: {}", hostel.promise);
     }
 
     fn sum_up(&self) -> Result<(), Box<dyn Error>> {

@@ -19,6 +19,7 @@
 
 mod chance;
 mod figures;
+mod hostel;
 mod lane;
 mod link;
 mod machine;
@@ -29,6 +30,7 @@ mod share;
 
 pub(crate) use chance::Chance;
 pub use figures::Figures;
+pub use hostel::{Hostel, Outcome, Promises, host};
 pub use report::{Part, Report};
 pub use scenario::{Promise, Scenario};
 

@@ -62,7 +62,9 @@ fn every_byte_is_stored_once_and_no_sooner_than_the_links_could_bring_it() {
 
 #[test]
 fn helpers_behind_the_leaders_uplink_are_released_and_nobody_else() {
-    for (name, sharing) in [("shared-uplink", 3), ("256m-redrawn", 0), ("256m-wander", 0)] {
+    let names =
+        [("shared-uplink", 3), ("256m-redrawn", 0), ("256m-wander", 0), ("1g-serve-others", 0)];
+    for (name, sharing) in names {
         let scenario = Scenario::read(&Scenario::folder().join(format!("{name}.toml"))).unwrap();
         for seed in 1..=SEEDS {
             let report = run(&scenario, seed);

@@ -10,9 +10,9 @@ pub struct Config {
     pub lease_min: u64,
     /// The largest lease, in bytes.
     pub lease_max: u64,
-    /// What a worker of unknown rate is given per lease, in bytes.
+    /// The most that a worker of unknown rate is given per lease, in bytes.
     pub lease_first: u64,
-    /// The least that is worth stealing, in bytes.
+    /// The least that is always worth stealing, in bytes; to a slow lane less is.
     pub steal_min: u64,
     /// How far ahead of running dry a worker looks for more, and what a request costs in time.
     pub request_gap: Duration,

@@ -1,5 +1,6 @@
 //! Rule 13: who adds to the whole, and who only takes a share of the own link's uplink.
 
+use crate::config::Config;
 use crate::health::gained;
 use crate::output::Cause;
 use crate::planner::Planner;
@@ -16,6 +17,9 @@ const ALONG: f64 = 0.4;
 
 /// For how long both are watched.
 const WATCHED: Duration = Duration::from_secs(5);
+
+/// How long rates take to follow a change of lanes that a worker asked for.
+const FOLLOWS: Duration = Duration::from_secs(2);
 
 /// A trial is worth its cost only while so many trials' work is pending.
 const TRIAL_WORTH: u32 = 2;
@@ -34,6 +38,8 @@ const RELIEVED: f64 = 1.1;
 pub(crate) struct Gains {
     /// What the own link and all together brought of late.
     watched: VecDeque<Sample>,
+    /// Nothing is watched before this.
+    watched_from: Duration,
     trial: Option<Trial>,
     /// Nobody is tried before this.
     not_before: Duration,
@@ -65,6 +71,7 @@ impl Default for Gains {
     fn default() -> Self {
         Self {
             watched: VecDeque::new(),
+            watched_from: Duration::ZERO,
             trial: None,
             not_before: Duration::ZERO,
             patience: PATIENCE,
@@ -75,6 +82,52 @@ impl Default for Gains {
 impl Gains {
     pub(crate) const fn is_trying(&self) -> bool {
         self.trial.is_some()
+    }
+
+    /// A worker brings more or less from now on, for a reason of its own.
+    pub(crate) fn note_change(&mut self, now: Duration) {
+        self.watched.clear();
+        self.watched_from = now + FOLLOWS;
+    }
+}
+
+/// How many trials of more lanes are in vain so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Vain {
+    own: u32,
+    helpers: u32,
+}
+
+impl Vain {
+    /// Counts a worker in, if its trial is.
+    pub(crate) fn with(mut self, worker: &Worker, config: &Config) -> Self {
+        *self.end(worker.own) += u32::from(tries_in_vain(worker, config));
+        self
+    }
+
+    /// The same without a worker that was counted.
+    pub(crate) fn without(mut self, worker: &Worker, config: &Config) -> Self {
+        *self.end(worker.own) -= u32::from(tries_in_vain(worker, config));
+        self
+    }
+
+    /// Whether that is so at the other end: of the own link for a helper, of helpers for the own
+    /// link. Two trials at once would hide who takes from whom.
+    pub(crate) fn opposite(mut self, worker: &Worker) -> bool {
+        *self.end(!worker.own) > 0
+    }
+
+    fn end(&mut self, own: bool) -> &mut u32 {
+        if own { &mut self.own } else { &mut self.helpers }
+    }
+}
+
+fn tries_in_vain(worker: &Worker, config: &Config) -> bool {
+    match worker.lanes.trial {
+        LaneTrial::Watching { rate, .. } => {
+            !gained(worker.rate().unwrap_or_default(), rate, config.lane_gain)
+        }
+        LaneTrial::Settling { .. } | LaneTrial::Settled { .. } => false,
     }
 }
 
@@ -92,21 +145,17 @@ impl Planner {
         }
     }
 
-    /// Whether more lanes are on trial, and in vain so far, at the other end: of the own link for a
-    /// helper, of helpers for the own link. Two trials at once would hide who takes from whom.
-    pub(crate) fn others_try_in_vain(&self, id: WorkerId) -> bool {
-        let own = self.workers.get(&id).is_some_and(|worker| worker.own);
-        let others = self.workers.values().filter(|worker| worker.own != own);
-        let mut trials = others.filter_map(|worker| match worker.lanes.trial {
-            LaneTrial::Watching { rate, .. } => Some((worker.rate().unwrap_or_default(), rate)),
-            LaneTrial::Settling { .. } | LaneTrial::Settled => None,
-        });
-        trials.any(|(rate, former)| !gained(rate, former, self.config.lane_gain))
+    /// How many trials of more lanes are in vain so far, of helpers and of the own link.
+    pub(crate) fn in_vain(&self) -> Vain {
+        self.workers.values().fold(Vain::default(), |vain, worker| vain.with(worker, &self.config))
     }
 
     /// Whether the own link became faster or slower and the whole did not: then others had what it
     /// has now, or have what it had.
     fn moved_alone(&mut self, now: Duration, own: Rate, total: Rate) -> bool {
+        if now < self.gains.watched_from {
+            return false;
+        }
         let watched = &mut self.gains.watched;
         let since = now.saturating_sub(WATCHED);
         watched.push_back(Sample { at: now, own, total });

@@ -8,17 +8,30 @@ use haul_span::Span;
 use std::time::Duration;
 
 /// Leases end at multiples of this, in bytes, so that the store writes whole blocks.
-const GRAIN: u64 = 16 << 10;
+pub(crate) const GRAIN: u64 = 16 << 10;
 
 /// A lease is worth at least so many request gaps.
 const LEAST_GAPS: u32 = 8;
 
+/// The first lease is so many times the work that the others' rates lead to expect of a lane: a
+/// newcomer may well be faster than they are.
+const GUESSED: u32 = 2;
+
 /// The rate of a worker of which nothing is known and nobody else can be compared with.
 const GUESS: f64 = 1_048_576.0;
+
+/// What follows from all workers' rates.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sums {
+    /// What is expected of a worker whose rate is not known; never zero once it was added up.
+    expected: Rate,
+    total: Rate,
+}
 
 impl Planner {
     /// Gives every worker that wants one a lease: pending bytes first, then stolen ones.
     pub(crate) fn fill(&mut self, now: Duration) {
+        self.add_up();
         let mut hungry = self.hungry(now);
         while !self.pending.is_empty() {
             let Some(at) = self.hungriest(&hungry) else { return };
@@ -28,24 +41,14 @@ impl Planner {
                 hungry.swap_remove(at);
             }
         }
-        self.fastest_first(&mut hungry);
-        for worker in hungry {
-            while self.is_hungry(now, worker) && self.steal(now, worker) {}
-        }
-    }
-
-    fn fastest_first(&self, workers: &mut [WorkerId]) {
-        let rate = |id: &WorkerId| {
-            self.workers.get(id).map_or(0.0, |worker| self.lane_rate(worker).bytes_per_second())
-        };
-        workers.sort_by(|a, b| rate(b).total_cmp(&rate(a)));
+        self.steal_for(now, hungry);
     }
 
     fn hungry(&self, now: Duration) -> Vec<WorkerId> {
         self.workers.keys().copied().filter(|&worker| self.is_hungry(now, worker)).collect()
     }
 
-    fn is_hungry(&self, now: Duration, id: WorkerId) -> bool {
+    pub(crate) fn is_hungry(&self, now: Duration, id: WorkerId) -> bool {
         let Some(worker) = self.workers.get(&id) else { return false };
         let room = worker.leases.len() < worker.wanted();
         room && !worker.is_paused(now) && !self.is_suspect(now, worker)
@@ -85,8 +88,11 @@ impl Planner {
         let fair = Rate::new(self.pending.bytes() as f64 * share).bytes_in(Duration::from_secs(1));
         let least = lane.bytes_in(LEAST_GAPS * self.config.request_gap).max(self.config.lease_min);
         let proven = worker.standing == Standing::Good && worker.rate().is_some();
-        let worth =
-            if proven { lane.bytes_in(self.config.lease_time) } else { self.config.lease_first };
+        let worth = if proven {
+            lane.bytes_in(self.config.lease_time)
+        } else {
+            lane.bytes_in(GUESSED * self.config.lease_time).min(self.config.lease_first)
+        };
         fair.max(least).min(worth).clamp(self.config.lease_min, self.config.lease_max)
     }
 
@@ -171,22 +177,23 @@ impl Planner {
     }
 
     /// What all bring together who are not waiting out a failure or proving themselves.
-    pub(crate) fn total_rate(&self) -> Rate {
+    pub(crate) const fn total_rate(&self) -> Rate {
+        self.sums.total
+    }
+
+    /// Adds up rates once for all that is decided at one moment.
+    pub(crate) fn add_up(&mut self) {
+        let rates = self.workers.values().filter_map(known_rate);
+        let (sum, count) = rates
+            .fold((Rate::ZERO, 0), |(sum, count), rate| ([sum, rate].into_iter().sum(), count + 1));
+        self.sums.expected = if count == 0 { Rate::new(GUESS) } else { sum.shared(count) };
         let good = self.workers.values().filter(|worker| worker.standing == Standing::Good);
-        good.map(|worker| self.rate_of(worker)).sum()
+        self.sums.total = good.map(|worker| self.rate_of(worker)).sum();
     }
 
     /// The worker's rate, or what the others lead to expect of it; never zero.
     fn rate_of(&self, worker: &Worker) -> Rate {
-        let known = |rate: &Rate| *rate > Rate::ZERO;
-        worker.rate().filter(known).unwrap_or_else(|| {
-            let rates = || self.workers.values().filter_map(Worker::rate).filter(known);
-            if rates().next().is_none() {
-                Rate::new(GUESS)
-            } else {
-                rates().sum::<Rate>().shared(rates().count())
-            }
-        })
+        known_rate(worker).unwrap_or(self.sums.expected)
     }
 
     /// Whether anybody but `id` could take pending bytes at once.
@@ -205,4 +212,8 @@ impl Planner {
             move |worker: &&Worker| !worker.is_paused(now) && worker.standing == Standing::Good;
         others.map(|(_, worker)| worker).filter(able)
     }
+}
+
+fn known_rate(worker: &Worker) -> Option<Rate> {
+    worker.rate().filter(|rate| *rate > Rate::ZERO)
 }

@@ -1,7 +1,8 @@
 //! Rules 6, 7, 9, 11 and 12: what follows from silence, failures and small gains.
 
+use crate::gain::Vain;
 use crate::lease::LeaseId;
-use crate::output::{Cause, Output, Setback};
+use crate::output::{Cause, Setback};
 use crate::planner::Planner;
 use crate::rate::Rate;
 use crate::worker::{LaneTrial, Standing, Worker, WorkerId};
@@ -10,6 +11,12 @@ use std::time::Duration;
 
 /// Lanes are tried only while so much more work than this is pending.
 const TRIAL_WORTH: Duration = Duration::from_secs(3);
+
+/// How long the judgement on lanes stands, whatever happens to the rate.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// After that it stands until the rate is so many times what it was, or its part.
+const CHANGED: f64 = 1.5;
 
 /// How long a span that a worker failed is left to others.
 const AVOIDED: Duration = Duration::from_secs(5);
@@ -23,9 +30,11 @@ impl Planner {
         for &id in &ids {
             self.check_stalls(now, id);
         }
+        self.add_up();
         let (total, fastest) = (self.total_rate(), self.fastest());
+        let mut vain = self.in_vain();
         for id in ids {
-            self.try_lanes(now, id, total);
+            vain = self.try_lanes_beside(now, id, total, vain);
             self.check_worth(now, id, total, fastest);
         }
     }
@@ -52,7 +61,11 @@ impl Planner {
     }
 
     fn is_stalled(&self, now: Duration, id: LeaseId) -> bool {
-        self.leases.get(&id).is_some_and(|lease| lease.silence(now) >= self.config.stalled_after)
+        self.leases.get(&id).is_some_and(|lease| {
+            let worker = self.workers.get(&lease.worker);
+            let expected_from = worker.map_or(Duration::ZERO, |worker| worker.expected_from);
+            lease.silence(now, expected_from) >= self.config.stalled_after
+        })
     }
 
     pub(crate) fn put_on_probation(&mut self, now: Duration, id: WorkerId) {
@@ -90,7 +103,7 @@ impl Planner {
             }
             Setback::Throttled { pause: asked } => {
                 pause = pause.max(asked);
-                throttle(worker);
+                throttle(now, worker);
             }
             Setback::Elsewhere => worker.refused.extend(rest),
             Setback::Fatal => return true,
@@ -98,7 +111,7 @@ impl Planner {
         worker.pause(now + pause);
         let lanes = worker.lanes.now;
         if matches!(setback, Setback::Throttled { .. }) {
-            self.emit(Output::Lanes { worker: id, lanes });
+            self.tell_lanes(now, id, lanes);
         }
         self.workers.get(&id).is_some_and(|worker| worker.failures > self.config.failures_max)
     }
@@ -108,13 +121,21 @@ impl Planner {
         rates.fold(Rate::ZERO, |a, b| if a < b { b } else { a })
     }
 
+    /// Tries lanes beside trials that are in vain so far; returns those that are afterwards.
+    fn try_lanes_beside(&mut self, now: Duration, id: WorkerId, total: Rate, vain: Vain) -> Vain {
+        let Some(worker) = self.workers.get(&id) else { return vain };
+        let others = vain.without(worker, &self.config);
+        self.try_lanes(now, id, total, others.opposite(worker));
+        self.workers.get(&id).map_or(others, |worker| others.with(worker, &self.config))
+    }
+
     /// Rule 11.
-    fn try_lanes(&mut self, now: Duration, id: WorkerId, total: Rate) {
+    fn try_lanes(&mut self, now: Duration, id: WorkerId, total: Rate, others_in_vain: bool) {
         if self.gains.is_trying() {
             return;
         }
         let worth = total.bytes_in(TRIAL_WORTH) < self.pending.bytes();
-        let worth = worth && !self.others_try_in_vain(id);
+        let worth = worth && !others_in_vain;
         let Self { workers, config, .. } = self;
         let Some(worker) = workers.get_mut(&id) else { return };
         let Some(rate) = worker.rate().filter(|_| worker.standing == Standing::Good) else {
@@ -123,9 +144,9 @@ impl Planner {
         let before = worker.lanes.now;
         match worker.lanes.trial {
             LaneTrial::Settling { until }
-                if now >= until && worth && before < worker.lanes.most =>
+                if now >= until && worth && before < worker.lanes.most() =>
             {
-                worker.lanes.now = before.saturating_mul(2).min(worker.lanes.most);
+                worker.lanes.now = before.saturating_mul(2).min(worker.lanes.most());
                 worker.lanes.trial = match before {
                     1 => LaneTrial::Settling { until: now + config.lane_trial },
                     _ => LaneTrial::Watching { since: now, before, rate },
@@ -136,15 +157,19 @@ impl Planner {
                 // A gain shows early, that there is none shows late.
                 let long_enough = if gained { config.lane_trial / 3 } else { config.lane_trial };
                 if now >= since + long_enough {
-                    judge_lanes(worker, now, before, gained);
+                    judge_lanes(worker, now, before, former, gained);
                 }
             }
-            LaneTrial::Settling { .. } | LaneTrial::Settled => {}
+            LaneTrial::Settled { since, rate: former }
+                if now >= since + SETTLED && changed(rate, former) =>
+            {
+                worker.lanes.trial = LaneTrial::Settling { until: now };
+            }
+            LaneTrial::Settling { .. } | LaneTrial::Settled { .. } => {}
         }
         let lanes = worker.lanes.now;
         if lanes != before {
-            self.emit(Output::Lanes { worker: id, lanes });
-            self.begin_active(now, id);
+            self.tell_lanes(now, id, lanes);
         }
     }
 
@@ -167,22 +192,28 @@ impl Planner {
 }
 
 /// The origin wants fewer lanes of this worker than it has; it never gets more again.
-fn throttle(worker: &mut Worker) {
+fn throttle(now: Duration, worker: &mut Worker) {
     let fewer = (worker.lanes.now / 2).max(1);
     worker.lanes.now = fewer;
-    worker.lanes.most = fewer;
-    worker.lanes.trial = LaneTrial::Settled;
+    worker.lanes.borne = fewer;
+    let rate = worker.rate().unwrap_or_default();
+    worker.lanes.trial = LaneTrial::Settled { since: now, rate };
 }
 
 pub(crate) fn gained(rate: Rate, former: Rate, by: f64) -> bool {
     rate.bytes_per_second() >= by * former.bytes_per_second()
 }
 
-fn judge_lanes(worker: &mut Worker, now: Duration, before: u8, gained: bool) {
+/// Whether a link is not what it was when lanes were last judged on it.
+fn changed(rate: Rate, former: Rate) -> bool {
+    gained(rate, former, CHANGED) || gained(former, rate, CHANGED)
+}
+
+fn judge_lanes(worker: &mut Worker, now: Duration, before: u8, rate: Rate, gained: bool) {
     if gained {
         worker.lanes.trial = LaneTrial::Settling { until: now };
     } else {
         worker.lanes.now = before;
-        worker.lanes.trial = LaneTrial::Settled;
+        worker.lanes.trial = LaneTrial::Settled { since: now, rate };
     }
 }

@@ -15,8 +15,8 @@ pub(crate) struct Lease {
     span: Span,
     /// The next byte that is due: in `span`, or at its end.
     next: u64,
-    /// When a lane was free for it.
-    began: Option<Duration>,
+    /// When a lane was free for it, and which byte was due then.
+    began: Option<(Duration, u64)>,
     last_byte: Duration,
     /// The other requester of the same bytes.
     pub(crate) twin: Option<LeaseId>,
@@ -59,20 +59,27 @@ impl Lease {
     /// Marks that a lane is free for this lease.
     pub(crate) fn begin(&mut self, now: Duration) {
         if self.began.is_none() {
-            self.began = Some(now);
+            self.began = Some((now, self.next));
             self.last_byte = now;
         }
     }
 
-    /// How long nothing arrived, if it should have.
-    pub(crate) fn silence(&self, now: Duration) -> Duration {
-        self.began.map_or(Duration::ZERO, |_| now.saturating_sub(self.last_byte))
+    /// Marks that no lane is free for this lease after all.
+    pub(crate) fn wait(&mut self) {
+        self.began = None;
+    }
+
+    /// How long nothing arrived, if it should have: nothing should before `expected_from`.
+    pub(crate) fn silence(&self, now: Duration, expected_from: Duration) -> Duration {
+        let heard = self.last_byte.max(expected_from);
+        self.began.map_or(Duration::ZERO, |_| now.saturating_sub(heard))
     }
 
     /// The lease's own pace, once it ran long enough to have one.
     pub(crate) fn pace(&self, now: Duration) -> Option<Rate> {
-        let ran = now.saturating_sub(self.began?);
-        let arrived = self.next - self.span.start();
+        let (began, from) = self.began?;
+        let ran = now.saturating_sub(began);
+        let arrived = self.next.saturating_sub(from);
         (ran >= Self::WARM && arrived > 0).then(|| Rate::new(arrived as f64 / ran.as_secs_f64()))
     }
 }

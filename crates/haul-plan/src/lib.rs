@@ -34,12 +34,14 @@
 //! 3. A lease is about two seconds of its lane's work, and at most the lane's fair share of half
 //!    of what is pending, so that leases shrink towards the end (factoring: Hummel, Schonberg and
 //!    Flynn, 1992); but never below eight request gaps' work, or the gaps would cost more than
-//!    what rule 5 cannot even out. Who stalled has no share.
+//!    what rule 5 cannot even out. Who stalled has no share. A newcomer's first lease is at most
+//!    1 MiB, and at most twice what the others' rates lead to expect of it.
 //! 4. Pending bytes are granted lowest first, so that the front of the file grows. The response
 //!    that the probe left open goes on where it stands: others start beyond its share, and leave
 //!    what that share lets go alone until it is worth a request.
 //! 5. When nothing is pending, a worker that runs dry steals the tail of the lease that would end
-//!    last, so much that both end together.
+//!    last, so much that both end together. A request gap's work of its lane is worth it: with a
+//!    fixed least, a crowd of slow links would end one by one.
 //! 6. A lease without a byte for 1.5 s, or of a worker without one, counts as never ending, so
 //!    rule 5 finds it at once; before that, its silence is expected to last as long again. After
 //!    3 s its rest is pending again, if somebody else could take it.
@@ -53,13 +55,16 @@
 //! 10. Bad data is a strike and its bytes are pending again; two strikes end the worker's part.
 //! 11. A worker has two lanes, so that one flows while the other waits for its request. They
 //!     double while that gains at least 15 %, go back when it does not, and halve when the origin
-//!     throttles. The own link and helpers try more lanes at different times.
+//!     throttles. The own link and helpers try more lanes at different times. What was found stands
+//!     for ten seconds, and then until the rate is half as much again or two thirds of it; more
+//!     lanes that a helper offers are tried at once, and beyond fewer its leases wait.
 //! 12. A worker that brings less than 3 % of what the fastest brings, for five seconds, is thanked
 //!     and released.
 //! 13. When the own link becomes a fifth faster or slower while the total stays as it is for five
-//!     seconds, somebody shares its uplink. The fastest helper then rests for two seconds; if less
-//!     than a third of what it brought is missed and the own link is relieved, it is thanked and
-//!     released, and the next one rests. Else nobody does for 20 s, doubling each time.
+//!     seconds, and no worker has changed what it offers, somebody shares its uplink. The fastest
+//!     helper then rests for two seconds; if less than a third of what it brought is missed and
+//!     the own link is relieved, it is thanked and released, and the next one rests. Else nobody
+//!     does for 20 s, doubling each time.
 
 #![allow(clippy::cast_precision_loss, reason = "rates and shares are estimates")]
 

@@ -1,8 +1,10 @@
 use crate::config::Config;
 use crate::gain::Gains;
+use crate::grant::Sums;
 use crate::lease::{Lease, LeaseId};
 use crate::output::{Arrival, Cause, Output, Setback};
-use crate::worker::{Standing, Worker, WorkerFacts, WorkerId};
+use crate::rate::Rate;
+use crate::worker::{LaneTrial, Standing, Worker, WorkerFacts, WorkerId};
 use haul_span::{Span, SpanSet};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -21,6 +23,7 @@ pub struct Planner {
     /// Bytes that were granted to a second requester.
     pub(crate) duplicated: u64,
     pub(crate) gains: Gains,
+    pub(crate) sums: Sums,
     last_wake: Duration,
     complete: bool,
 }
@@ -43,6 +46,7 @@ impl Planner {
             next_lease: 0,
             duplicated: 0,
             gains: Gains::default(),
+            sums: Sums::default(),
             last_wake: Duration::ZERO,
             complete: false,
         };
@@ -69,11 +73,28 @@ impl Planner {
     /// that reads from several places.
     pub fn widen(&mut self, now: Duration, worker: WorkerId, lanes: u8) {
         let Some(state) = self.workers.get_mut(&worker) else { return };
-        let lanes = lanes.min(state.lanes.most);
+        let lanes = lanes.min(state.lanes.most());
         if lanes > state.lanes.now {
-            state.lanes.now = lanes;
-            self.emit(Output::Lanes { worker, lanes });
-            self.fill(now);
+            self.set_lanes(now, worker, lanes);
+        }
+    }
+
+    /// A worker offers up to `lanes` lanes from now on, 1 or more, whatever it offered before: a helper
+    /// does whose number of leaders has changed. With fewer, what its other lanes held waits
+    /// until a lane is free for it; with more, they are tried again.
+    pub fn cap_lanes(&mut self, now: Duration, worker: WorkerId, lanes: u8) {
+        let Some(state) = self.workers.get_mut(&worker) else { return };
+        let former = std::mem::replace(&mut state.lanes.offered, lanes.max(1));
+        self.gains.note_change(now);
+        let most = state.lanes.most();
+        let least = if state.own { 1 } else { most.min(2) };
+        let fitting = state.lanes.now.clamp(least, most);
+        if lanes > former || fitting < state.lanes.now {
+            let until = now + self.config.lane_trial;
+            state.lanes.trial = LaneTrial::Settling { until };
+        }
+        if fitting != state.lanes.now {
+            self.set_lanes(now, worker, fitting);
         }
     }
 
@@ -94,14 +115,18 @@ impl Planner {
         let inside = leased.and_then(|lease| lease.take(now, span));
         let fresh = inside.and_then(|inside| self.received.gaps(inside).next());
         let wasted = span.len() - fresh.map_or(0, Span::len);
+        let mut is_first = false;
         if inside.is_some() {
             state.failures = 0;
-            state.last_byte = Some(now);
+            is_first = state.last_byte.replace(now).is_none();
         }
         if let Some(fresh) = fresh {
             self.received.insert(fresh);
         }
         self.settle(now, id);
+        if is_first && !self.complete {
+            self.fill(now);
+        }
         Arrival { fresh, wasted }
     }
 
@@ -152,6 +177,7 @@ impl Planner {
     pub fn wake(&mut self, now: Duration) {
         self.last_wake = now;
         if !self.complete {
+            self.add_up();
             self.check_health(now);
             self.check_gains(now);
             self.fill(now);
@@ -184,9 +210,29 @@ impl Planner {
         &self.pending
     }
 
+    /// No byte is expected of a worker before `from`, although it fetches: something else keeps it
+    /// from passing on what it has.
+    pub fn expect_from(&mut self, now: Duration, worker: WorkerId, from: Duration) {
+        let Some(state) = self.workers.get_mut(&worker) else { return };
+        state.expected_from = from;
+        if from <= now {
+            state.meter.resume(now);
+        }
+    }
+
     /// The leases that are out: whose, and what has not arrived of each.
     pub fn leases(&self) -> impl Iterator<Item = (LeaseId, WorkerId, Span)> + '_ {
         self.leases.iter().filter_map(|(&id, lease)| Some((id, lease.worker, lease.missing()?)))
+    }
+
+    /// How long the rest takes at the rates of all workers that are trusted to deliver; `None`
+    /// while none of them is known.
+    pub fn time_left(&self) -> Option<Duration> {
+        let good = self.workers.values().filter(|worker| worker.standing == Standing::Good);
+        let total: Rate = good.filter_map(Worker::rate).sum();
+        Duration::try_from_secs_f64(total.seconds_for(self.size - self.received.bytes()))
+            .ok()
+            .filter(|_| total > Rate::ZERO)
     }
 
     /// How a worker is doing, while it takes part.
@@ -202,6 +248,20 @@ impl Planner {
         self.workers.insert(id, worker);
         self.emit(Output::Lanes { worker: id, lanes });
         self.fill(now);
+    }
+
+    fn set_lanes(&mut self, now: Duration, worker: WorkerId, lanes: u8) {
+        let Some(state) = self.workers.get_mut(&worker) else { return };
+        state.lanes.now = lanes;
+        self.tell_lanes(now, worker, lanes);
+        self.fill(now);
+    }
+
+    /// Says how many lanes a worker has from now on, of which each takes a lease.
+    pub(crate) fn tell_lanes(&mut self, now: Duration, worker: WorkerId, lanes: u8) {
+        self.emit(Output::Lanes { worker, lanes });
+        self.stop_inactive(worker);
+        self.begin_active(now, worker);
     }
 
     pub(crate) fn emit(&mut self, output: Output) {
@@ -259,6 +319,17 @@ impl Planner {
         for id in self.active(state) {
             if let Some(lease) = self.leases.get_mut(&id) {
                 lease.begin(now);
+            }
+        }
+    }
+
+    /// Stops the clock of every lease that no lane is free for any more.
+    fn stop_inactive(&mut self, worker: WorkerId) {
+        let Some(state) = self.workers.get(&worker) else { return };
+        let active = self.active(state);
+        for id in state.leases.iter().filter(|id| !active.contains(id)) {
+            if let Some(lease) = self.leases.get_mut(id) {
+                lease.wait();
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Rules 5, 6 and 8: what an idle worker takes from a busy one when nothing is pending.
 
+use crate::grant::GRAIN;
 use crate::lease::LeaseId;
 use crate::output::Output;
 use crate::planner::Planner;
@@ -27,23 +28,70 @@ struct Victim {
     pace: Rate,
 }
 
+/// What a worker that has little to do can do about it.
+struct Thief {
+    /// The rate of one of its lanes.
+    pace: Rate,
+    /// Seconds from now until the first byte.
+    start: f64,
+    /// Whether it has brought bytes of late.
+    delivers: bool,
+}
+
+impl Thief {
+    fn may_rob(&self, id: WorkerId, victim: &Victim) -> bool {
+        let slow = OWN_LANE_SLOWER * self.pace.bytes_per_second();
+        id != victim.worker || (self.delivers && victim.pace.bytes_per_second() < slow)
+    }
+}
+
 impl Planner {
-    /// Lets `thief` take part of the lease that would end last; says whether it did.
-    pub(crate) fn steal(&mut self, now: Duration, thief: WorkerId) -> bool {
-        let Some(worker) = self.workers.get(&thief).filter(|worker| worker.may_steal()) else {
+    /// Lets hungry workers steal what they can, the fastest first.
+    pub(crate) fn steal_for(&mut self, now: Duration, hungry: Vec<WorkerId>) {
+        let pace = |id| Some((id, self.thief(now, id)?));
+        let mut thieves: Vec<(WorkerId, Thief)> = hungry.into_iter().filter_map(pace).collect();
+        thieves.sort_by(|(_, a), (_, b)| {
+            b.pace.bytes_per_second().total_cmp(&a.pace.bytes_per_second())
+        });
+        let mut victims = None;
+        for (id, _) in thieves {
+            while self.is_hungry(now, id) && self.steal(now, id, &mut victims) {}
+        }
+    }
+
+    /// What a worker can do that may steal and has little to do itself.
+    fn thief(&self, now: Duration, id: WorkerId) -> Option<Thief> {
+        let worker = self.workers.get(&id).filter(|worker| worker.may_steal())?;
+        let start = self.runs_dry(now, worker)? + self.config.request_gap.as_secs_f64();
+        Some(Thief { pace: self.lane_rate(worker), start, delivers: worker.delivers(now) })
+    }
+
+    /// Lets a thief take part of the lease that would end last; says whether it did. Who could be
+    /// stolen from is found once, until somebody is.
+    fn steal(&mut self, now: Duration, id: WorkerId, victims: &mut Option<Vec<Victim>>) -> bool {
+        let Some(thief) = self.thief(now, id) else { return false };
+        let all = victims.get_or_insert_with(|| self.victims(now));
+        let Some(victim) = all.iter().find(|victim| thief.may_rob(id, victim)) else {
             return false;
         };
-        let pace = self.lane_rate(worker);
-        let Some(ready) = self.runs_dry(now, worker) else { return false };
-        let start = ready + self.config.request_gap.as_secs_f64();
-        let Some(victim) = self.last_to_end(now, thief, pace) else { return false };
-        let bytes = tail(&victim, pace, start);
-        if bytes >= self.config.steal_min.min(victim.rest.len()) {
-            self.take_tail(now, thief, &victim, bytes);
-            return true;
+        let bytes = tail(victim, &thief);
+        let stole = if bytes >= self.least_worth(thief.pace).min(victim.rest.len()) {
+            self.take_tail(now, id, victim, bytes);
+            true
+        } else {
+            let mine = thief.start + thief.pace.seconds_for(victim.rest.len());
+            let sooner = victim.ends > DUPLICATE_GAIN * mine;
+            sooner && victim.worker != id && self.duplicate(now, id, victim)
+        };
+        if stole {
+            *victims = None;
         }
-        let sooner = victim.ends > DUPLICATE_GAIN * (start + pace.seconds_for(victim.rest.len()));
-        sooner && victim.worker != thief && self.duplicate(now, thief, &victim)
+        stole
+    }
+
+    /// The least that a lane of this pace steals, in bytes: what it loses by asking for it.
+    fn least_worth(&self, pace: Rate) -> u64 {
+        pace.bytes_in(self.config.request_gap).max(GRAIN).min(self.config.steal_min)
     }
 
     /// Seconds until a lane of the worker has nothing to do, if that is soon.
@@ -58,19 +106,15 @@ impl Planner {
         (ends < 2.0 * self.config.request_gap.as_secs_f64()).then_some(ends)
     }
 
-    fn last_to_end(&self, now: Duration, thief: WorkerId, pace: Rate) -> Option<Victim> {
-        let delivers = self.workers.get(&thief).is_some_and(|worker| worker.delivers(now));
-        let mut last: Option<Victim> = None;
-        for (&id, worker) in &self.workers {
-            for (lease, rest, ends, own_pace) in self.ends(now, worker) {
-                let slow = own_pace.bytes_per_second() < OWN_LANE_SLOWER * pace.bytes_per_second();
-                let later = last.as_ref().is_none_or(|last| ends > last.ends);
-                if later && (id != thief || (delivers && slow)) {
-                    last = Some(Victim { lease, worker: id, rest, ends, pace: own_pace });
-                }
-            }
-        }
-        last
+    /// All leases that may be stolen from, those that end last first.
+    fn victims(&self, now: Duration) -> Vec<Victim> {
+        let of = |(&worker, state)| {
+            let ends = self.ends(now, state);
+            ends.map(move |(lease, rest, ends, pace)| Victim { lease, worker, rest, ends, pace })
+        };
+        let mut victims: Vec<Victim> = self.workers.iter().flat_map(of).collect();
+        victims.sort_by(|a, b| b.ends.total_cmp(&a.ends));
+        victims
     }
 
     /// When each lease of a worker will end, in seconds from now: lanes take them in order, the
@@ -87,7 +131,7 @@ impl Planner {
         let leases = worker.leases.iter().filter_map(|id| Some((*id, self.leases.get(id)?)));
         leases.filter_map(move |(id, lease)| {
             let rest = lease.missing()?;
-            let silence = lease.silence(now);
+            let silence = lease.silence(now, worker.expected_from);
             let silent = suspect || silence >= self.config.suspect_after;
             let pace = if silent { Rate::ZERO } else { lease.pace(now).unwrap_or(lane) };
             let overdue = silence.saturating_sub(QUIET_GAPS * self.config.request_gap);
@@ -144,12 +188,14 @@ impl Planner {
     }
 }
 
-/// How many bytes a thief that can start in `start` seconds takes so that both end together.
-fn tail(victim: &Victim, pace: Rate, start: f64) -> u64 {
-    let (mine, theirs) = (pace.bytes_per_second(), victim.pace.bytes_per_second());
+/// How many bytes a thief takes so that both end together.
+fn tail(victim: &Victim, thief: &Thief) -> u64 {
+    let (mine, theirs) = (thief.pace.bytes_per_second(), victim.pace.bytes_per_second());
     if victim.ends.is_infinite() {
         return victim.rest.len();
     }
     let both = mine * theirs / (mine + theirs);
-    Rate::new((victim.ends - start) * both).bytes_in(Duration::from_secs(1)).min(victim.rest.len())
+    Rate::new((victim.ends - thief.start) * both)
+        .bytes_in(Duration::from_secs(1))
+        .min(victim.rest.len())
 }

@@ -29,6 +29,8 @@ pub(crate) struct Worker {
     pub(crate) last_byte: Option<Duration>,
     /// Since when bytes are expected of it.
     pub(crate) busy_since: Duration,
+    /// Before this no byte is expected of it, whatever it holds.
+    pub(crate) expected_from: Duration,
     /// Whether it was ever given a lease.
     pub(crate) tried: bool,
     /// Nothing is granted before this.
@@ -62,8 +64,18 @@ pub(crate) enum Standing {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lanes {
     pub(crate) now: u8,
-    pub(crate) most: u8,
+    /// The most that the worker offers.
+    pub(crate) offered: u8,
+    /// The most that the origin bears.
+    pub(crate) borne: u8,
     pub(crate) trial: LaneTrial,
+}
+
+impl Lanes {
+    /// The most that may be used.
+    pub(crate) fn most(&self) -> u8 {
+        self.offered.min(self.borne)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,19 +84,25 @@ pub(crate) enum LaneTrial {
     Settling { until: Duration },
     /// More lanes than before are at work: did the rate rise?
     Watching { since: Duration, before: u8, rate: Rate },
-    /// More lanes gained nothing.
-    Settled,
+    /// More lanes gained nothing, as far as could be seen: this was the rate before them.
+    Settled { since: Duration, rate: Rate },
 }
 
 impl Worker {
     pub(crate) fn new(now: Duration, lanes: u8, most: u8, settle: Duration) -> Self {
         Self {
             leases: Vec::new(),
-            lanes: Lanes { now: lanes, most, trial: LaneTrial::Settling { until: now + settle } },
+            lanes: Lanes {
+                now: lanes,
+                offered: most,
+                borne: u8::MAX,
+                trial: LaneTrial::Settling { until: now + settle },
+            },
             meter: Meter::default(),
             own: false,
             last_byte: None,
             busy_since: now,
+            expected_from: now,
             tried: false,
             paused_until: now,
             standing: Standing::Good,
@@ -97,10 +115,14 @@ impl Worker {
         }
     }
 
-    /// How many leases the worker should hold (rule 2; one while it proves itself).
+    /// How many leases the worker should hold (rule 2; one while it proves itself). A newcomer's
+    /// lanes have no second lease to go on with before it has brought a byte: what strangers hold
+    /// that bring nothing is missing until it is taken back.
     pub(crate) fn wanted(&self) -> usize {
+        let lanes = usize::from(self.lanes.now);
         match self.standing {
-            Standing::Good => 2 * usize::from(self.lanes.now),
+            Standing::Good if self.own || self.last_byte.is_some() => 2 * lanes,
+            Standing::Good => lanes,
             Standing::Probation { .. } => 1,
         }
     }
@@ -150,7 +172,7 @@ impl Worker {
 
     /// How long nothing came from it, if something should have.
     pub(crate) fn silence(&self, now: Duration) -> Duration {
-        let heard = self.last_byte.unwrap_or_default().max(self.busy_since);
+        let heard = self.last_byte.unwrap_or_default().max(self.busy_since).max(self.expected_from);
         if self.leases.is_empty() { Duration::ZERO } else { now.saturating_sub(heard) }
     }
 

@@ -18,6 +18,7 @@ enum Step {
     ArriveBeside { lease: usize, start: u64 },
     Fail { lease: usize, setback: u8 },
     Spoil { worker: usize, start: u64, bytes: u64 },
+    Cap { worker: usize, lanes: u8 },
     Wait { millis: u64 },
 }
 
@@ -131,6 +132,11 @@ impl World {
             Step::Spoil { worker, start, bytes } => {
                 if let Some(id) = pick(&self.workers, worker) {
                     self.planner.spoil(now, id, Span::of_len(start, bytes).unwrap());
+                }
+            }
+            Step::Cap { worker, lanes } => {
+                if let Some(id) = pick(&self.workers, worker) {
+                    self.planner.cap_lanes(now, id, lanes);
                 }
             }
             Step::Wait { millis } => {
@@ -265,6 +271,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<usize>(), any::<u8>()).prop_map(|(lease, setback)| Step::Fail { lease, setback }),
         1 => (any::<usize>(), 0..40_000_000u64, 1..3_000_000u64)
             .prop_map(|(worker, start, bytes)| Step::Spoil { worker, start, bytes }),
+        1 => (any::<usize>(), 0..10u8).prop_map(|(worker, lanes)| Step::Cap { worker, lanes }),
         4 => (0..4000u64).prop_map(|millis| Step::Wait { millis }),
     ]
 }

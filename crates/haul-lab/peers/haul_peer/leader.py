@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from .origin import Origin, look
 from .session import Ended
-from .wire import MOST_DATA, VERDICTS, Frame
+from .wire import MOST_DATA, OPTIONAL_KINDS, VERDICTS, Frame
 
 # What it gives away at a time, and how much credit for it.
 PART, CREDIT = 1 << 20, 8 << 20
@@ -98,7 +98,7 @@ class Leader:
             self.take(frame)
         elif frame.kind in ("done", "failed"):
             self.close(frame)
-        elif frame.kind != "held":
+        elif frame.kind not in OPTIONAL_KINDS:
             self.session.bye(PROTOCOL)
             raise Ended(f"a {frame.kind} does not belong here")
 

@@ -97,10 +97,14 @@ FRAMES = {
     24: ("ping", []),
     25: ("pong", []),
     26: ("held", [("share", BYTE)]),
+    27: ("lane limit", [("lanes", BYTE)]),
     31: ("bye", [("reason", BYTE)]),
 }
 
 KINDS = {name: kind for kind, (name, _) in FRAMES.items()}
+
+# Whoever does not know these may do without them.
+OPTIONAL_KINDS = ("held", "lane limit")
 
 REASONS = {
     1: "done",
@@ -114,6 +118,7 @@ REASONS = {
     9: "unproven",
     10: "version",
     11: "not wanted",
+    12: "withdrawn",
 }
 
 VERDICTS = {1: "yes", 2: "no", 3: "busy", 4: "later"}
@@ -133,7 +138,7 @@ class Frame:
         number = KINDS[self.kind]
         fields = FRAMES[number][1]
         body = b"".join(write(getattr(self, field)) for field, (_, write) in fields)
-        flags = OPTIONAL if self.kind == "held" else 0
+        flags = OPTIONAL if self.kind in OPTIONAL_KINDS else 0
         return HEAD.pack(len(body), number, flags, 0, self.lease) + body
 
 

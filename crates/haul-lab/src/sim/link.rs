@@ -57,13 +57,16 @@ impl Link {
 
     fn change_until(&mut self, now: Duration) {
         let Some(change) = self.change else { return };
-        let (Change::Wander { every, .. } | Change::Redraw { every, .. }) = change;
+        let (Change::Wander { every, .. }
+        | Change::Redraw { every, .. }
+        | Change::Serve { every, .. }) = change;
         while self.changed + every.0 <= now && !every.0.is_zero() {
             self.changed += every.0;
             self.factor = match change {
                 Change::Wander { by, .. } => (self.factor * (by * self.draws.normal()).exp())
                     .clamp(WANDER_WITHIN.0, WANDER_WITHIN.1),
                 Change::Redraw { between, .. } => self.draws.between(between.0, between.1),
+                Change::Serve { most, .. } => 1.0 / (1 + self.draws.below(most)) as f64,
             };
         }
     }

@@ -89,9 +89,11 @@ impl<'a> Network<'a> {
 
     /// Plans who joins when, and what befalls whom.
     fn foresee(&mut self, chance: &mut Chance) {
-        let joins: Vec<Duration> = self.scenario.machines().map(|plan| plan.joins.0).collect();
-        for (at, when) in joins.into_iter().enumerate() {
-            self.send(when, Event::Join(at));
+        let joins: Vec<(Duration, Duration)> =
+            self.scenario.machines().map(|plan| (plan.joins.0, plan.within.0)).collect();
+        for (at, (from, within)) in joins.into_iter().enumerate() {
+            let late = if within.is_zero() { within } else { chance.time(Duration::ZERO, within) };
+            self.send(from + late, Event::Join(at));
         }
         let mut spared: Vec<usize> = (1..self.machines.len()).collect();
         for fault in &self.scenario.faults {

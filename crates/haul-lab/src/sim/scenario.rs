@@ -76,6 +76,9 @@ pub(crate) struct Machine {
     /// When it joins.
     #[serde(default)]
     pub(crate) joins: Seconds,
+    /// Within how long after that it joins in truth; the seed says when.
+    #[serde(default)]
+    pub(crate) within: Seconds,
     pub(crate) change: Option<Change>,
 }
 
@@ -88,6 +91,8 @@ pub(crate) enum Change {
     Wander { every: Seconds, by: f64 },
     /// Every so often the rate is drawn anew, evenly between these multiples.
     Redraw { every: Seconds, between: (f64, f64) },
+    /// It is shared equally by so many leaders at most, and every so often by another number.
+    Serve { every: Seconds, most: usize },
 }
 
 /// Something that goes wrong.

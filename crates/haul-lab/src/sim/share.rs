@@ -10,8 +10,29 @@ pub(crate) struct Flow {
 }
 
 /// Shares pipes, given by their rates, max-min fairly: no flow can have more without taking from
-/// one that has less.
+/// one that has less. Flows of one link follow each other.
 pub(crate) fn share(flows: &[Flow], pipes: &[f64]) -> Vec<f64> {
+    if flows.iter().any(|flow| flow.uplink.is_some()) {
+        return share_behind(flows, pipes);
+    }
+    let links = flows.chunk_by(|a, b| a.link == b.link);
+    links.flat_map(|flows| share_link(flows, pipes[flows[0].link])).collect()
+}
+
+/// Shares one link: the flow that takes least first.
+fn share_link(flows: &[Flow], mut left: f64) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..flows.len()).collect();
+    order.sort_by(|&a, &b| flows[a].limit.total_cmp(&flows[b].limit));
+    let mut rates = vec![0.0; flows.len()];
+    for (done, at) in order.into_iter().enumerate() {
+        rates[at] = flows[at].limit.min(left / (flows.len() - done) as f64);
+        left -= rates[at];
+    }
+    rates
+}
+
+/// Shares links and uplinks, level by level.
+fn share_behind(flows: &[Flow], pipes: &[f64]) -> Vec<f64> {
     let mut left = pipes.to_vec();
     let mut rates = vec![0.0; flows.len()];
     let mut open: Vec<usize> = (0..flows.len()).collect();
