@@ -1,5 +1,6 @@
 use crate::doctor::DoctorArgs;
-use crate::trust::{GroupArgs, TrustArgs};
+use crate::trust::GroupArgs;
+use crate::trusted::HelperTrustArgs;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use haul::{ByteRate, Cidr};
@@ -39,8 +40,9 @@ pub(crate) enum Command {
     Stop(Told),
     /// Whom this machine has helped: when, with what, how much, and why it ended
     History(Told),
-    /// The machines that this one knows
-    Trust(TrustArgs),
+    /// Whom you said yes or no to: who is known, granted help for a time, blocked, and refused of
+    /// late
+    Trust(HelperTrustArgs),
     /// The key of the group that this machine belongs to
     Group(GroupArgs),
     /// What on this machine or its network would keep leaders from being helped, and the remedy; 1
@@ -58,8 +60,8 @@ pub(crate) enum Command {
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Run {
-    /// Whom to help besides those you know: ask you every time, nobody, everybody; or nobody at
-    /// all. Overrides the policy's mode
+    /// Whom to help besides those you know: ask you, whose yes lasts as long as you say; nobody;
+    /// everybody; or nobody at all. Overrides the policy's mode
     #[arg(long, value_enum)]
     pub(crate) accept: Option<Accept>,
 

@@ -1,8 +1,8 @@
 //! The question to the person at the terminal.
 
-use haul::Request;
 use haul::doors::{Door, Doors, Prompt, Replied, Reply};
 use haul::trust::Standing;
+use haul::{Lasts, Request};
 use std::io::{self, BufRead, IsTerminal};
 use std::thread;
 use tokio::sync::mpsc;
@@ -16,7 +16,7 @@ pub(crate) struct Terminal {
 /// What is typed at the question.
 #[derive(Debug, PartialEq, Eq)]
 enum Typed {
-    Yes,
+    Yes(Lasts),
     No,
     /// Yes, and always: the code is asked for.
     Always,
@@ -72,7 +72,7 @@ impl Terminal {
     /// Asks until the prompt is closed; returns the next one if that is open already.
     async fn ask(&mut self, prompt: &Prompt) -> Option<Prompt> {
         loop {
-            eprint!("Can you help in download? Yes/No (P: yes, always; B: block) ");
+            eprint!("{PROMPT} ");
             let line = tokio::select! {
                 next = self.door.changed() => {
                     eprintln!();
@@ -95,7 +95,7 @@ impl Terminal {
     fn reply(&self, prompt: &Prompt, line: &str) -> bool {
         let leader = &prompt.request.leader;
         let reply = match typed(line) {
-            Some(Typed::Yes) => Reply::Yes,
+            Some(Typed::Yes(lasts)) => Reply::Yes { lasts },
             Some(Typed::No) => Reply::No,
             Some(Typed::Block) => Reply::Block,
             Some(Typed::Code(code)) => Reply::Always { code },
@@ -104,7 +104,7 @@ impl Terminal {
                 return false;
             }
             None => {
-                eprintln!("Type yes or no. P helps {leader} always, B never.");
+                eprintln!("Type yes or no. {HELP}");
                 return false;
             }
         };
@@ -113,17 +113,40 @@ impl Terminal {
                 eprintln!("Nobody became known: {unpaired}.");
                 return false;
             }
-            Replied::Taken if matches!(reply, Reply::Always { .. }) => {
-                eprintln!("{leader} is known from now on.");
+            Replied::Taken => {
+                if let Some(means) = means(&reply) {
+                    eprintln!("{leader} is {means}.");
+                }
             }
-            Replied::Taken if reply == Reply::Block => {
-                eprintln!("{leader} is blocked from now on.");
-            }
-            Replied::Taken | Replied::Closed => {}
+            Replied::Closed => {}
         }
         true
     }
 }
+
+/// What a reply means for the leader from now on.
+fn means(reply: &Reply) -> Option<&'static str> {
+    match reply {
+        Reply::Yes { lasts: Lasts::File } => Some("helped with this file"),
+        Reply::Yes { lasts: Lasts::TwoHours } => {
+            Some("helped for 2 hours; `helper trust forget` takes that back")
+        }
+        Reply::Yes { lasts: Lasts::Today } => {
+            Some("helped until midnight; `helper trust forget` takes that back")
+        }
+        Reply::Always { .. } => Some("known from now on"),
+        Reply::Block => Some("blocked from now on"),
+        Reply::No => None,
+    }
+}
+
+/// What is asked, and what may be typed.
+const PROMPT: &str = "Can you help in download? Yes/No (yes: for 2 hours; F: with this file, \
+    T: today, P: always; B: block)";
+
+/// What the letters do.
+const HELP: &str = "Yes helps for 2 hours, F with this file only, T until midnight, P always; \
+    B blocks.";
 
 /// What was typed before a question is no answer to it, not even half a line.
 fn forget_what_was_typed(lines: &mut mpsc::UnboundedReceiver<String>) {
@@ -152,7 +175,9 @@ fn question(request: &Request) -> String {
 
 fn typed(line: &str) -> Option<Typed> {
     match line.trim().to_lowercase().as_str() {
-        "y" | "yes" => Some(Typed::Yes),
+        "y" | "yes" => Some(Typed::Yes(Lasts::TwoHours)),
+        "f" | "file" => Some(Typed::Yes(Lasts::File)),
+        "t" | "today" => Some(Typed::Yes(Lasts::Today)),
         "n" | "no" => Some(Typed::No),
         "p" | "always" => Some(Typed::Always),
         "b" | "block" => Some(Typed::Block),
@@ -178,7 +203,9 @@ mod tests {
 
     #[test]
     fn only_yes_no_always_block_and_a_code_are_answers() {
-        assert_eq!(typed(" Yes \r"), Some(Typed::Yes));
+        assert_eq!(typed(" Yes \r"), Some(Typed::Yes(Lasts::TwoHours)));
+        assert_eq!(typed("f"), Some(Typed::Yes(Lasts::File)));
+        assert_eq!(typed("Today"), Some(Typed::Yes(Lasts::Today)));
         assert_eq!(typed("n"), Some(Typed::No));
         assert_eq!(typed("P"), Some(Typed::Always));
         assert_eq!(typed("b"), Some(Typed::Block));

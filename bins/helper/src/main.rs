@@ -13,12 +13,12 @@ mod run;
 mod doctor;
 #[path = "../../leader/src/trust.rs"]
 mod trust;
+mod trusted;
 mod ui;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
 use haul::doctor::Side;
-use haul::trust::Role;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         Command::Resume(told) => owner::resume(told.json),
         Command::Stop(told) => owner::stop(told.json),
         Command::History(told) => owner::history(told.json),
-        Command::Trust(trust) => run::ended(trust::run_trust(&trust, Role::Leader)),
+        Command::Trust(trust) => run::ended(trusted::run(&trust)),
         Command::Group(group) => run::ended(trust::run_group(&group)),
         Command::Doctor(told) => doctor::run_doctor(Side::Helper, Path::new("."), &told)
             .unwrap_or_else(|error| run::ended(Err(error))),

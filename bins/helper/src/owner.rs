@@ -82,6 +82,14 @@ fn told(status: &Status) -> String {
         let (bytes, seconds) = (in_words(help.bytes), span(help.seconds));
         format!("  {}: {bytes} from {} in {seconds}", help.leader, help.host)
     }));
+    lines.extend(status.granted.iter().map(|grant| {
+        let (ends, bytes) = (span(left(grant.until)), in_words(grant.bytes));
+        format!("granted to {} for {ends}: {bytes} in {} files so far", grant.leader, grant.files)
+    }));
+    lines.extend(status.refused.iter().map(|one| {
+        let ends = span(left(one.until));
+        format!("refused: {}, not asked about for {ends} unless `helper trust lift`", one.leader)
+    }));
     let spent = |bytes, most| format!("{} of {}", in_words(bytes), in_words(most));
     lines.push(format!("received today       {}", spent(status.spent.today, status.per_day)));
     lines.push(format!(
@@ -141,7 +149,7 @@ fn since(unix: i64) -> u64 {
 }
 
 /// Seconds until then.
-fn left(unix: i64) -> u64 {
+pub(crate) fn left(unix: i64) -> u64 {
     u64::try_from(unix).unwrap_or(0).saturating_sub(now())
 }
 
@@ -150,7 +158,7 @@ fn now() -> u64 {
 }
 
 /// A time as people read it, in its two largest units.
-fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
     let Some(first) = units.iter().position(|(unit, _)| seconds >= *unit) else {
         return "0 s".into();

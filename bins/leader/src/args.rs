@@ -1,5 +1,5 @@
 use crate::doctor::DoctorArgs;
-use crate::trust::{GroupArgs, TrustArgs};
+use crate::trust::{GroupArgs, TrustCommand};
 use crate::ways::Ways;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -317,4 +317,14 @@ pub(crate) enum Pace {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "write it as 2 or 0.5".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[derive(clap::Args)]
+pub(crate) struct TrustArgs {
+    #[command(subcommand)]
+    pub(crate) command: TrustCommand,
+
+    /// Print one JSON object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
 }

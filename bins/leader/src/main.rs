@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Command::List(list) => left::list(&list),
         Command::Resume(resume) => left::resume(*resume, args.verbose),
         Command::Cancel(cancel) => left::cancel(&cancel),
-        Command::Trust(trust) => tell::ended(trust::run_trust(&trust, Role::Helper)),
+        Command::Trust(trust) => tell::ended(trust::obey(&trust.command, Role::Helper, trust.json)),
         Command::Group(group) => tell::ended(trust::run_group(&group)),
         Command::Helpers(machines) => helpers::run(machines),
         Command::Doctor(doctor) => {

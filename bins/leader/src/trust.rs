@@ -6,18 +6,8 @@ use haul::{Error, Home};
 use serde_json::json;
 use std::io;
 
-#[derive(Args)]
-pub(crate) struct TrustArgs {
-    #[command(subcommand)]
-    command: TrustCommand,
-
-    /// Print one JSON object a line
-    #[arg(long, global = true)]
-    json: bool,
-}
-
 #[derive(Subcommand)]
-enum TrustCommand {
+pub(crate) enum TrustCommand {
     /// List the known machines
     List,
     /// Show the id by which other machines can add this one
@@ -50,7 +40,7 @@ enum TrustCommand {
 }
 
 #[derive(Args)]
-struct AsWhat {
+pub(crate) struct AsWhat {
     /// What the machine is trusted as, if not what is usual for this program
     #[arg(long = "as", value_name = "leader|helper", value_enum)]
     role: Option<RoleName>,
@@ -96,7 +86,7 @@ enum GroupCommand {
 }
 
 impl AsWhat {
-    fn or(&self, usual: Role) -> Role {
+    pub(crate) fn or(&self, usual: Role) -> Role {
         match self.role {
             Some(RoleName::Leader) => Role::Leader,
             Some(RoleName::Helper) => Role::Helper,
@@ -106,14 +96,14 @@ impl AsWhat {
 }
 
 /// Shows or changes who is known; `usual` is what this program trusts machines as.
-pub(crate) fn run_trust(args: &TrustArgs, usual: Role) -> Result<(), Error> {
+pub(crate) fn obey(command: &TrustCommand, usual: Role, json: bool) -> Result<(), Error> {
     let home = Home::of_user()?;
     let trust = Trust::of(&home);
-    let shown = match &args.command {
+    let shown = match command {
         TrustCommand::List => trust.list()?,
         TrustCommand::Id => {
             let id = home.id()?;
-            println!("{}", if args.json { json!({ "id": id }).to_string() } else { id });
+            println!("{}", if json { json!({ "id": id }).to_string() } else { id });
             return Ok(());
         }
         TrustCommand::Add { id, name, as_what } => vec![trust.add(as_what.or(usual), id, name)?],
@@ -122,10 +112,15 @@ pub(crate) fn run_trust(args: &TrustArgs, usual: Role) -> Result<(), Error> {
             vec![trust.rename(as_what.or(usual), who, name)?]
         }
     };
-    for known in &shown {
-        println!("{}", if args.json { json!(known).to_string() } else { row(known) });
-    }
+    show(&shown, json);
     Ok(())
+}
+
+/// One line for each of them.
+pub(crate) fn show(shown: &[Known], json: bool) {
+    for known in shown {
+        println!("{}", if json { json!(known).to_string() } else { row(known) });
+    }
 }
 
 fn row(Known { role, id, name, .. }: &Known) -> String {

@@ -11,6 +11,9 @@ const REMEMBERED: usize = 1024;
 /// How long an ask that was followed is not followed again.
 const ASK_MEMORY: Duration = Duration::from_secs(600);
 
+/// How long an ask is not followed again whose help the owner ended: as long as a download may last.
+const ENDED_MEMORY: Duration = Duration::from_secs(6 * 3600);
+
 /// How soon the same machine may make this one dial again, or be taken in again.
 const SOURCE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -32,6 +35,8 @@ pub struct Admission {
     callers: Memory<IpAddr>,
     /// By leader too: an ask's number can be read by anyone, but a leader has proved who it is.
     offers: Memory<(PeerId, [u8; 16])>,
+    /// Those whose help the owner ended.
+    ended: Memory<(PeerId, [u8; 16])>,
 }
 
 impl Admission {
@@ -44,6 +49,7 @@ impl Admission {
             silent: Memory::lasting(SILENCE),
             callers: Memory::lasting(SOURCE_PAUSE),
             offers: Memory::lasting(ASK_MEMORY),
+            ended: Memory::lasting(ENDED_MEMORY),
         }
     }
 
@@ -79,11 +85,18 @@ impl Admission {
         admitted
     }
 
+    /// Whether an ask names a port that leaders use, and still holds.
+    pub fn fits(&self, ask: &Ask) -> bool {
+        self.ports.contains(&ask.port) && ask.expires > 0
+    }
+
     /// Whether the ask is one to follow and was not followed yet, nor has led to an offer.
     fn is_new(&self, now: Duration, ask: &Ask) -> bool {
-        let fits = self.ports.contains(&ask.port) && ask.expires > 0;
         let offered = (PeerId(ask.leader), ask.id);
-        fits && !self.asks.has(now, &ask.id) && !self.offers.has(now, &offered)
+        self.fits(ask)
+            && !self.asks.has(now, &ask.id)
+            && !self.offers.has(now, &offered)
+            && !self.ended.has(now, &offered)
     }
 
     /// Notes an address at which nobody took a connection: asks forged in its name cost little.
@@ -112,14 +125,26 @@ impl Admission {
     /// connection it comes.
     pub fn admit_offer(&mut self, now: Duration, leader: PeerId, ask: [u8; 16]) -> bool {
         let offer = (leader, ask);
-        let admitted = !self.offers.has(now, &offer);
+        let admitted = !self.offers.has(now, &offer) && !self.has_ended(now, leader, ask);
         if admitted {
             self.offers.note(now, offer);
         }
         admitted
     }
 
-    /// Lets a leader's ask be followed again: what came of it ended for a passing reason.
+    /// Notes that the owner ended the help that an ask led to: for six hours it is not followed
+    /// again, and nothing that it leads to is taken.
+    pub fn end(&mut self, now: Duration, leader: PeerId, ask: [u8; 16]) {
+        self.ended.forget(&(leader, ask));
+        self.ended.note(now, (leader, ask));
+    }
+
+    /// Whether the owner ended the help that this ask led to.
+    pub fn has_ended(&self, now: Duration, leader: PeerId, ask: [u8; 16]) -> bool {
+        self.ended.has(now, &(leader, ask))
+    }
+
+    /// Lets a leader's ask be followed again, unless the owner ended the help for it: what came of it ended for a passing reason.
     pub fn forget(&mut self, leader: PeerId, ask: [u8; 16]) {
         self.asks.forget(&ask);
         self.offers.forget(&(leader, ask));
@@ -293,5 +318,24 @@ mod tests {
         admission.forget(leader, ask);
         assert!(admission.admit(at(3), &heard, &lan(), |_| false));
         assert!(admission.admit_offer(at(4), leader, ask));
+    }
+
+    #[test]
+    fn admission_follows_no_ask_for_six_hours_whose_help_the_owner_ended() {
+        let mut admission = Admission::new(crate::PORTS);
+        let at = Duration::from_secs;
+        let heard = heard(1, [10, 0, 0, 9], 4285);
+        let (leader, ask) = (PeerId(heard.ask.leader), heard.ask.id);
+        assert!(admission.admit_offer(at(0), leader, ask));
+        admission.end(at(7), leader, ask);
+        admission.forget(leader, ask);
+        let last = 7 + 6 * 3600 - 1;
+        for now in [at(8), at(700), at(last)] {
+            assert!(!admission.admit(now, &heard, &lan(), |_| true), "{now:?}");
+            assert!(!admission.admit_tagged(now, &heard.ask), "{now:?}");
+            assert!(!admission.admit_offer(now, leader, ask), "{now:?}");
+        }
+        assert!(!admission.has_ended(at(8), leader, [9; 16]), "another ask of the leader");
+        assert!(admission.admit_offer(at(last + 1), leader, ask));
     }
 }

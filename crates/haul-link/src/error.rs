@@ -66,6 +66,11 @@ impl LinkError {
             _ => None,
         }
     }
+
+    /// Whether the connection was lost by nobody's will, as far as can be told.
+    pub const fn is_loss(&self) -> bool {
+        matches!(self, Self::Broken { .. } | Self::Closed | Self::Silent { .. })
+    }
 }
 
 /// The text is not 64 hexadecimal digits.

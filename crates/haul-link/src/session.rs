@@ -67,6 +67,7 @@ pub struct FrameReader {
     limit: Limit,
     control: TokenBucket,
     began: Instant,
+    awaited: Awaited,
 }
 
 impl FrameReader {
@@ -77,6 +78,7 @@ impl FrameReader {
             limit: Limit::Offered,
             control: TokenBucket::full(CONTROL, Duration::ZERO),
             began: Instant::now(),
+            awaited: Awaited::default(),
         }
     }
 
@@ -95,10 +97,14 @@ impl FrameReader {
         }
     }
 
-    /// The next frame of a peer that is expected to show that it lives.
+    /// The next frame of a peer that is expected to show that it lives; cancel safe. The time that
+    /// a cancelled call has waited counts for the next one.
     pub async fn next_alive(&mut self) -> Result<Frame, LinkError> {
         let silent = LinkError::Silent { awaiting: "sign of life", after: DEAD_AFTER };
-        tokio::time::timeout(DEAD_AFTER, self.next()).await.unwrap_or(Err(silent))
+        let left = self.awaited.left(self.began.elapsed());
+        let next = tokio::time::timeout(left, self.next()).await.unwrap_or(Err(silent));
+        self.awaited = Awaited::default();
+        next
     }
 
     fn count(&mut self, frame: &Frame) -> Result<(), LinkError> {
@@ -106,6 +112,18 @@ impl FrameReader {
             return Ok(());
         }
         self.control.take(self.began.elapsed(), 1).map_err(|_| LinkError::Flood)
+    }
+}
+
+/// Since when a frame is awaited, if one is. Time is an argument: since the session began.
+#[derive(Debug, Default)]
+struct Awaited(Option<Duration>);
+
+impl Awaited {
+    /// For how long the peer may be silent still.
+    fn left(&mut self, now: Duration) -> Duration {
+        let since = *self.0.get_or_insert(now);
+        DEAD_AFTER.saturating_sub(now.saturating_sub(since))
     }
 }
 
@@ -148,5 +166,24 @@ fn lost(doing: &'static str, source: io::Error) -> LinkError {
     match source.kind() {
         io::ErrorKind::UnexpectedEof => LinkError::Closed,
         _ => LinkError::Broken { doing, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn awaited_counts_from_the_first_call_until_a_frame_has_come() {
+        let second = Duration::from_secs(1);
+        let mut awaited = Awaited::default();
+        assert_eq!(awaited.left(5 * second), DEAD_AFTER);
+        for interrupted in 1..8 {
+            assert_eq!(
+                awaited.left((5 + interrupted) * second),
+                DEAD_AFTER.saturating_sub(interrupted * second)
+            );
+        }
+        assert_eq!(awaited.left(60 * second), Duration::ZERO);
     }
 }

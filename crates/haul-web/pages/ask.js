@@ -80,6 +80,7 @@ function fill() {
   $("code-label").textContent = `The six digits that ${leader}'s screen shows`;
   $("code-go").textContent = `Help ${leader} always`;
   $("code").value = "";
+  document.querySelector("#lasts [value=hours]").checked = true;
   trouble("");
   showCode(false);
 }
@@ -107,6 +108,7 @@ function enable(can) {
 function showCode(shown) {
   $("code-form").hidden = !shown;
   $("answers").hidden = shown;
+  $("lasts").hidden = shown;
   if (shown) $("code").focus();
 }
 
@@ -115,7 +117,7 @@ const KEYS = { y: "yes", n: "no", p: "always", b: "never" };
 function press(event) {
   const { target, key } = event;
   const word = KEYS[key.toLowerCase()];
-  const typing = target.closest?.("input, select, textarea");
+  const typing = target.closest?.("input:not([type=radio]), select, textarea");
   if (!open || !word || typing || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
   if ($("yes").disabled || $("answers").hidden) return;
   event.preventDefault();
@@ -128,8 +130,10 @@ function choose(word) {
   else answer(word, "");
 }
 
+const LASTS = { file: "with this file", hours: "for 2 hours", today: "until midnight" };
+
 const SAID = {
-  yes: (leader) => `You help ${leader}.`,
+  yes: (leader, lasts) => `You help ${leader} ${LASTS[lasts]}.`,
   no: (leader) => `You do not help ${leader}.`,
   always: (leader) => `${leader} is known from now on.`,
   never: (leader) => `${leader} is blocked from now on.`,
@@ -137,11 +141,12 @@ const SAID = {
 
 async function answer(word, code) {
   const { id, leader } = open;
+  const lasts = document.querySelector("#lasts :checked").value;
   mine = id;
   trouble("");
   try {
-    await post("/api/answer", { ask: id, say: word, code });
-    say(SAID[word](leader));
+    await post("/api/answer", { ask: id, say: word, lasts, code });
+    say(SAID[word](leader, lasts));
   } catch (failure) {
     mine = null;
     if (open?.id !== id) return;

@@ -4,6 +4,7 @@ import * as ask from "/ask.js";
 import { begin } from "/entry.js";
 import * as lending from "/lending.js";
 import * as policy from "/policy.js";
+import * as trust from "/trust.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -32,10 +33,11 @@ const HEARD = {
   status: lending.showStatus,
   history: lending.showHistory,
   policy: policy.show,
+  trust: trust.show,
 };
 
 function showState(is) {
-  const parts = ["lending", "rules", "past"];
+  const parts = ["lending", "trust", "rules", "past"];
   if (is === "in") return;
   // What is shown of a helper that cannot be heard may be wrong.
   parts.forEach((part) => ($(part).hidden = true));
@@ -46,6 +48,7 @@ function showState(is) {
 ask.setUp(say);
 lending.setUp(say);
 policy.setUp();
+trust.setUp(say);
 begin({
   away: AWAY,
   state: showState,

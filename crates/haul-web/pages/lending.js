@@ -1,7 +1,7 @@
 // How the helper is, whom it helps, and whom it has helped.
 
 import { post } from "/program.js";
-import { percent, rate, remedy, rule, size, span } from "/words.js";
+import { clock, percent, rate, remedy, rule, size, span } from "/words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -59,14 +59,6 @@ const STATES = {
       : "Nobody is helped until you resume.",
   ],
 };
-
-function clock(unix) {
-  return new Date(unix * 1000).toLocaleString(undefined, {
-    weekday: "short",
-    hour: "2-digit",
-    minute: "2-digit",
-  });
-}
 
 // ---- who is being helped
 

@@ -92,6 +92,15 @@ export function nameOf(url) {
   }
 }
 
+// A time of the day, and of which day of the week.
+export function clock(unix) {
+  return new Date(unix * 1000).toLocaleString(undefined, {
+    weekday: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
+}
+
 // A length of time that is not measured to parts of a second.
 export function span(seconds) {
   return seconds < 60 ? `${Math.round(seconds)} s` : time(seconds);

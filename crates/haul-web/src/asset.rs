@@ -37,6 +37,7 @@ const HELPER: &Files = &[
     ("/helper.js", Asset { kind: JS, text: include_str!("../pages/helper.js") }),
     ("/ask.js", Asset { kind: JS, text: include_str!("../pages/ask.js") }),
     ("/lending.js", Asset { kind: JS, text: include_str!("../pages/lending.js") }),
+    ("/trust.js", Asset { kind: JS, text: include_str!("../pages/trust.js") }),
     ("/policy.js", Asset { kind: JS, text: include_str!("../pages/policy.js") }),
 ];
 

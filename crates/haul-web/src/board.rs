@@ -23,6 +23,8 @@ pub(crate) enum Topic {
     Policy,
     /// How the helper is.
     Status,
+    /// Whom its owner trusts, and whom not.
+    Trust,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,7 @@ impl Topic {
             Self::History => "history",
             Self::Policy => "policy",
             Self::Status => "status",
+            Self::Trust => "trust",
         }
     }
 }

@@ -3,11 +3,11 @@ use crate::board::{Board, Topic};
 use crate::body::read;
 use crate::face::Face;
 use crate::reply::{self, Body, Refusal};
-use haul::control::{self, Command, Cost, Helped, Status};
+use haul::control::{self, Command, Cost, Helped, Refused, Status};
 use haul::doors::{Door, Doors, Prompt, Replied, Reply};
 use haul::policy::{PolicySource, Unsaved};
-use haul::trust::Standing;
-use haul::{Error, Home};
+use haul::trust::{Blocked, Grant, Known, Role, Standing, Trust};
+use haul::{Error, Home, Lasts};
 use hyper::body::Incoming;
 use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub(crate) struct Lending {
 struct Answer {
     ask: u64,
     say: Word,
+    /// How long a yes lasts; two hours if not said.
+    #[serde(default)]
+    lasts: Span,
     /// What was typed as the leader's code.
     #[serde(default)]
     code: String,
@@ -56,6 +59,47 @@ enum Word {
     No,
     Always,
     Never,
+}
+
+/// How long a yes lasts.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Span {
+    File,
+    #[default]
+    Hours,
+    Today,
+}
+
+/// What is done about a leader that the owner has decided upon before.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Undo {
+    what: Undone,
+    /// Its id.
+    leader: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Undone {
+    /// It is known no more.
+    Known,
+    /// What was granted to it is taken back.
+    Granted,
+    /// It is blocked no more.
+    Blocked,
+    /// It may be asked about again, although it was refused.
+    Refused,
+}
+
+/// Whom the owner trusts, and whom not, as the page is told of it.
+#[derive(Default, Serialize)]
+struct Trusted {
+    known: Vec<Known>,
+    granted: Vec<Grant>,
+    blocked: Vec<Blocked>,
+    refused: Vec<Refused>,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +174,7 @@ impl Lending {
                 self.looked.notified().await;
             }
             let is_there = self.show_status().await;
+            self.show_trust().await;
             self.show_history().await;
             self.show_policy().await;
             let pause = if is_there { LOOK } else { SOON };
@@ -147,6 +192,38 @@ impl Lending {
         status.is_ok()
     }
 
+    async fn show_trust(&self) {
+        let home = self.home.clone();
+        let trusted = spawn_blocking(move || trusted(&home)).await;
+        // A file that cannot be read is told of where it counts.
+        self.tell(Topic::Trust, &trusted.ok().and_then(Result::ok).unwrap_or_default());
+    }
+
+    /// Undoes what the owner said of a leader, and ends what was under way because of it.
+    async fn undo(&self, Undo { what, leader }: Undo) -> Result<(), Refusal> {
+        let trust = Trust::of(&self.home);
+        match what {
+            Undone::Refused => self.obey(Command::Lift { leader }).await?,
+            Undone::Known => self.retrust(move || trust.forget_leader(&leader).map(drop)).await?,
+            Undone::Granted => self.retrust(move || trust.take_back(&leader).map(drop)).await?,
+            Undone::Blocked => self.retrust(move || trust.unblock(&leader).map(drop)).await?,
+        }
+        self.show_trust().await;
+        Ok(())
+    }
+
+    /// Changes whom the owner trusts, and ends what was under way because of it.
+    async fn retrust(
+        &self,
+        how: impl FnOnce() -> Result<(), Error> + Send + 'static,
+    ) -> Result<(), Refusal> {
+        let ending = |_| Err(Error::usage("the program is ending"));
+        let changed = spawn_blocking(how).await.unwrap_or_else(ending);
+        // Half of a change counts, too.
+        let reviewed = self.obey(Command::Review).await;
+        changed.map_err(|error| Refusal::from(&error)).and(reviewed)
+    }
+
     async fn show_history(&self) {
         let home = self.home.clone();
         let read = move || control::history(&home).unwrap_or_default();
@@ -159,8 +236,7 @@ impl Lending {
     async fn show_policy(&self) {
         let source = self.policy.clone();
         let path = source.path().map(ToOwned::to_owned);
-        let form = spawn_blocking(move || source.form()).await;
-        let form = form.unwrap_or_else(|_| Ok(Vec::new()));
+        let form = spawn_blocking(move || source.form()).await.unwrap_or_else(|_| Ok(Vec::new()));
         let error = form.as_ref().err().map(|error| (error.to_string(), error.remedy()));
         let (because, remedy) = error.unzip();
         let fields = form.unwrap_or_default();
@@ -180,8 +256,8 @@ impl Lending {
     }
 
     fn tell_trouble(&self, error: &Error) {
-        let told = haul::Failed::from(error);
-        self.tell(Topic::Status, &serde_json::json!({ "trouble": told.because }));
+        let because = haul::Failed::from(error).because;
+        self.tell(Topic::Status, &serde_json::json!({ "trouble": because }));
     }
 
     fn tell(&self, topic: Topic, value: &impl Serialize) {
@@ -192,9 +268,9 @@ impl Lending {
         self.command(command).await.map(drop).map_err(|error| Refusal::from(&error))
     }
 
-    fn answer(&self, Answer { ask, say, code }: Answer) -> Result<(), Refusal> {
+    fn answer(&self, Answer { ask, say, lasts, code }: Answer) -> Result<(), Refusal> {
         let reply = match say {
-            Word::Yes => Reply::Yes,
+            Word::Yes => Reply::Yes { lasts: lasts.into() },
             Word::No => Reply::No,
             Word::Always => Reply::Always { code },
             Word::Never => Reply::Block,
@@ -228,6 +304,29 @@ impl Lending {
     }
 }
 
+impl From<Span> for Lasts {
+    fn from(span: Span) -> Self {
+        match span {
+            Span::File => Self::File,
+            Span::Hours => Self::TwoHours,
+            Span::Today => Self::Today,
+        }
+    }
+}
+
+fn trusted(home: &Home) -> Result<Trusted, Error> {
+    let trust = Trust::of(home);
+    let mut known = trust.list()?;
+    known.retain(|known| known.role == Role::Leader);
+    let refused = control::tell(home, Command::Status).map(|status| status.refused);
+    Ok(Trusted {
+        known,
+        granted: trust.granted()?,
+        blocked: trust.blocked()?,
+        refused: refused.unwrap_or_default(),
+    })
+}
+
 fn ask<'a>(prompt: &'a Prompt, status: Option<&Status>) -> Ask<'a> {
     let request = &prompt.request;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -247,8 +346,15 @@ fn ask<'a>(prompt: &'a Prompt, status: Option<&Status>) -> Ask<'a> {
 }
 
 impl Face for Lending {
-    const CHANGES: &'static [&'static str] =
-        &["/api/answer", "/api/pause", "/api/resume", "/api/end", "/api/limit", "/api/policy"];
+    const CHANGES: &'static [&'static str] = &[
+        "/api/answer",
+        "/api/pause",
+        "/api/resume",
+        "/api/end",
+        "/api/limit",
+        "/api/trust",
+        "/api/policy",
+    ];
 
     type Record = Board;
 
@@ -280,6 +386,7 @@ impl Face for Lending {
                 let Limit { rate } = read(body).await?;
                 self.obey(Command::Limit { rate }).await?;
             }
+            "/api/trust" => self.undo(read(body).await?).await?,
             _ => self.save(read(body).await?).await?,
         }
         Ok(reply::done())

@@ -91,5 +91,7 @@ codes! {
         Version = 10,
         /// The ask is not known, or no longer wanted.
         NotWanted = 11,
+        /// The helper's owner ended this help for good: the ask is not to be followed again.
+        Withdrawn = 12,
     }
 }

@@ -31,6 +31,7 @@ const LANES: u8 = 23;
 const PING: u8 = 24;
 const PONG: u8 = 25;
 const HELD: u8 = 26;
+const LANE_LIMIT: u8 = 27;
 const BYE: u8 = 31;
 
 /// Everything that leader (L) and helper (H) say to each other.
@@ -132,6 +133,12 @@ pub enum Frame {
         /// caller's mistake: no reader accepts it.
         share: u8,
     },
+    /// H→L: how many leases the helper fetches for this leader at a time at the most from now on, as
+    /// it serves other leaders too. Marked optional: the helper keeps to it either way.
+    LaneLimit {
+        /// 1 to the number that the helper's answer allowed.
+        lanes: u8,
+    },
     /// Either way: the session ends.
     Bye {
         /// Why.
@@ -199,6 +206,7 @@ impl Frame {
             PING => Self::Ping,
             PONG => Self::Pong,
             HELD => Self::Held { share: unpack_share(kind, &body)? },
+            LANE_LIMIT => Self::LaneLimit { lanes: unpack(kind, &body)? },
             BYE => Self::Bye { reason: unpack(kind, &body)? },
             kind => return Err(WireError::UnknownKind { kind }),
         })
@@ -229,13 +237,14 @@ impl Frame {
             Self::Ping => PING,
             Self::Pong => PONG,
             Self::Held { .. } => HELD,
+            Self::LaneLimit { .. } => LANE_LIMIT,
             Self::Bye { .. } => BYE,
         }
     }
 
     /// Whether a reader that does not know the kind may do without it.
     const fn is_optional(&self) -> bool {
-        matches!(self, Self::Held { .. })
+        matches!(self, Self::Held { .. } | Self::LaneLimit { .. })
     }
 
     const fn lease(&self) -> u32 {
@@ -272,7 +281,7 @@ impl Frame {
                 out.put_slice(bytes);
             }
             Self::Failed { failure, .. } => pack(failure, out),
-            Self::Lanes { lanes } => pack(lanes, out),
+            Self::Lanes { lanes } | Self::LaneLimit { lanes } => pack(lanes, out),
             Self::Held { share } => pack(share, out),
             Self::Bye { reason } => pack(reason, out),
             Self::Ready

@@ -68,7 +68,8 @@ pub struct Offer {
 pub struct Answer {
     /// Yes, no, busy or later.
     pub verdict: Verdict,
-    /// For [`Verdict::Later`]: when to ask again, in seconds.
+    /// For [`Verdict::Busy`] and [`Verdict::Later`]: in how many seconds it may be a yes, if that is
+    /// known; else 0.
     pub after: u32,
     /// For [`Verdict::Yes`]: how many lanes the helper opens at the most.
     pub lanes: u8,
@@ -88,6 +89,11 @@ impl Answer {
     /// What a roll call is answered: the verdict alone.
     pub const fn to_roll_call(verdict: Verdict) -> Self {
         Self { verdict, after: 0, lanes: 0, budget: 0 }
+    }
+
+    /// No yes at present, but perhaps in so many seconds; 0 if that is not known.
+    pub const fn not_yet(verdict: Verdict, after: u32) -> Self {
+        Self { verdict, after, lanes: 0, budget: 0 }
     }
 
     /// Anything but a yes.

@@ -10,7 +10,7 @@ use haul_fetch::Digest;
 use haul_fetch::ways::Pieces;
 use haul_span::{Span, SpanSet};
 use haul_store::{Store, WriteError};
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -342,7 +342,7 @@ impl Writer {
 
     /// The digest of what is stored from `at` on, up to `length` bytes of it.
     fn sha256(&self, at: u64, length: u64) -> Result<[u8; 32], Error> {
-        let mut digest = Sha256::new();
+        let mut digest = Context::new(&SHA256);
         let mut step = vec![0; DIGEST_STEP];
         let mut done = 0;
         while done < length {
@@ -355,7 +355,9 @@ impl Writer {
             digest.update(&step[..read]);
             done += read as u64;
         }
-        Ok(digest.finalize().into())
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(digest.finish().as_ref());
+        Ok(sha256)
     }
 
     fn forget_spans(&mut self, spans: SpanSet) -> Result<SpanSet, Error> {

@@ -28,8 +28,9 @@ mod session;
 pub(crate) mod surroundings;
 mod work;
 
+pub use blocked::Blocked;
 pub use builder::{Helper, HelperBuilder};
-pub use consent::{ConsentPolicy, Decision, Request};
+pub use consent::{ConsentPolicy, Decision, Lasts, Request};
 pub use event::HelperEvent;
 pub(crate) use machine::Linux;
 pub use serve::Serving;

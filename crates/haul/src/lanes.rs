@@ -53,18 +53,30 @@ impl Place {
         }
         Self { url, address }
     }
-
-    /// Whether the other is the same but for its query, as where signed URLs are renewed.
-    pub(crate) fn is_renewed(&self, other: &Self) -> bool {
-        let stem = |place: &Self| (place.url.origin(), place.url.path().to_owned(), place.address);
-        self != other && stem(self) == stem(other)
-    }
 }
 
 /// The lanes of one worker. Dropping them closes their connections.
 pub(crate) struct Lanes {
     board: Arc<watch::Sender<Board>>,
+    appetite: Appetite,
     _tasks: JoinSet<()>,
+}
+
+/// Whether the lanes of a worker could fetch more than comes.
+#[derive(Clone)]
+pub(crate) struct Appetite {
+    board: Arc<watch::Sender<Board>>,
+    credit: Option<Arc<Semaphore>>,
+    words: mpsc::WeakSender<Word>,
+}
+
+impl Appetite {
+    /// Whether there are leases to fetch, and what is fetched is taken.
+    pub(crate) fn wants_more(&self) -> bool {
+        let has_leases = self.board.borrow().held() > 0;
+        let has_credit = self.credit.as_ref().is_none_or(|credit| credit.available_permits() > 0);
+        has_leases && has_credit && self.words.upgrade().is_some_and(|words| words.capacity() > 0)
+    }
 }
 
 impl Lanes {
@@ -79,8 +91,8 @@ impl Lanes {
         credit: Option<&Arc<Semaphore>>,
     ) -> Self {
         let stands = open.as_ref().map(|_| 0);
-        let board =
-            Arc::new(watch::Sender::new(Board { open: stands, lanes: 1, ..Board::default() }));
+        let board = Board { open: stands, lanes: 1, limit: u8::MAX, ..Board::default() };
+        let board = Arc::new(watch::Sender::new(board));
         let mut open = open;
         let mut tasks = JoinSet::new();
         for index in 0..most {
@@ -94,18 +106,42 @@ impl Lanes {
             };
             tasks.spawn(runner.run());
         }
-        Self { board, _tasks: tasks }
+        let appetite = Appetite {
+            board: Arc::clone(&board),
+            credit: credit.cloned(),
+            words: words.clone().downgrade(),
+        };
+        Self { board, appetite, _tasks: tasks }
+    }
+
+    /// Uses no more lanes than this from now on, whatever is ordered.
+    pub(crate) fn limit(&self, lanes: u8) {
+        self.board.send_if_modified(|board| replaced(&mut board.limit, lanes.max(1)));
+    }
+
+    /// Reads nothing while it is held, so that others have the link.
+    pub(crate) fn hold(&self, is_held: bool) {
+        self.board.send_if_modified(|board| replaced(&mut board.is_held, is_held));
+    }
+
+    /// Leaves responses that nothing goes on in, as all bytes are there.
+    pub(crate) fn leave_responses(&self) {
+        self.board.send_if_modified(|board| replaced(&mut board.has_all, true));
+    }
+
+    /// What tells whether they have more to do than they do.
+    pub(crate) fn appetite(&self) -> Appetite {
+        self.appetite.clone()
     }
 
     /// Passes an order on; orders for leases that have ended are of no effect.
     pub(crate) fn order(&self, order: Order) {
-        self.board.send_modify(|board| board.note(order));
+        self.board.send_if_modified(|board| board.note(order));
     }
 
     /// How many leases are out.
     pub(crate) fn held(&self) -> u64 {
-        let board = self.board.borrow();
-        (board.queue.len() + board.active.len()) as u64
+        self.board.borrow().held()
     }
 }
 
@@ -113,6 +149,12 @@ impl Lanes {
 #[derive(Debug, Default)]
 struct Board {
     lanes: u8,
+    /// The most lanes that may take a lease.
+    limit: u8,
+    /// Whether nothing is to be read at present.
+    is_held: bool,
+    /// Whether no lease is expected, so that no response is kept for one.
+    has_all: bool,
     queue: VecDeque<(u32, Span)>,
     /// The leases that lanes are at work on, and where each ends.
     active: BTreeMap<u32, u64>,
@@ -121,16 +163,25 @@ struct Board {
 }
 
 impl Board {
-    fn note(&mut self, order: Order) {
+    fn held(&self) -> u64 {
+        (self.queue.len() + self.active.len()) as u64
+    }
+
+    /// Whether there is anything new for the lanes, each of which wakes to look at it.
+    fn note(&mut self, order: Order) -> bool {
         match order {
-            Order::Grant { lease, span } => self.queue.push_back((lease, span)),
+            Order::Grant { lease, span } => {
+                self.has_all = false;
+                self.queue.push_back((lease, span));
+            }
             Order::Trim { lease, end } => self.trim(lease, end),
             Order::Revoke { lease } => {
                 self.active.remove(&lease);
                 self.queue.retain(|(queued, _)| *queued != lease);
             }
-            Order::Lanes { lanes } => self.lanes = lanes.max(1),
+            Order::Lanes { lanes } => return replaced(&mut self.lanes, lanes.max(1)),
         }
+        true
     }
 
     fn trim(&mut self, lease: u32, end: u64) {
@@ -147,7 +198,7 @@ impl Board {
 
     /// The next lease for lane `index`. What goes on where the open response stands is lane 0's.
     fn take(&mut self, index: u8) -> Option<(u32, Span)> {
-        if index >= self.lanes {
+        if index >= self.lanes.min(self.limit) {
             return None;
         }
         let goes_on = |&(_, span): &(u32, Span)| Some(span.start()) == self.open;
@@ -162,6 +213,14 @@ impl Board {
         }
         self.active.insert(lease, span.end());
         Some((lease, span))
+    }
+}
+
+/// Sets a value; says whether it was another.
+fn replaced<T: PartialEq>(place: &mut T, value: T) -> bool {
+    *place != value && {
+        *place = value;
+        true
     }
 }
 
@@ -196,10 +255,13 @@ impl Runner {
                 taken = board.take(self.index);
                 taken.is_some()
             });
-            match taken {
-                Some(taken) => return Some(taken),
-                None => self.changes.changed().await.ok()?,
+            if taken.is_some() {
+                return taken;
             }
+            if self.board.borrow().has_all {
+                self.lane.leave();
+            }
+            self.changes.changed().await.ok()?;
         }
     }
 
@@ -210,8 +272,9 @@ impl Runner {
         }
         loop {
             self.follow_end(lease);
+            let is_held = self.changes.borrow_and_update().is_held;
             let piece = tokio::select! {
-                piece = self.lane.next() => piece,
+                piece = self.lane.next(), if !is_held => piece,
                 _ = self.changes.changed() => continue,
             };
             match piece {

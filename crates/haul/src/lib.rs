@@ -48,7 +48,9 @@ pub use event::{Answer, Cause, Deliverer, Event, Failed, Happening, Stretch, Wor
 pub use haul_fetch::Cidr;
 #[cfg(feature = "scan")]
 pub use haul_scan::{Linger as ScanLinger, Pace as ScanPace, Policy as ScanPolicy};
-pub use helper::{ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Request, Serving};
+pub use helper::{
+    ConsentPolicy, Decision, Helper, HelperBuilder, HelperEvent, Lasts, Request, Serving,
+};
 pub use helper::{control, doors, policy};
 pub use helpers::Helpers;
 pub use home::Home;

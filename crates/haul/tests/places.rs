@@ -7,11 +7,13 @@ mod scene;
 
 use haul::Serving;
 use haul::doors::{Doors, Reply};
+use haul::policy::PolicySource;
 use haul::trust::Trust;
-use haul::{Decision, Helper, HelperBuilder, HelperEvent, Home, Url};
+use haul::{Decision, Helper, HelperBuilder, HelperEvent, Home, Lasts, Url};
 use haul_lab::Payload;
+use haul_lab::hostile::ask;
 use haul_lab::origin::{Origin, Resource};
-use haul_link::{FrameReader, FrameWriter, Identity, Me, Session, greet, secure};
+use haul_link::{FrameReader, FrameWriter, Identity, Me, Session, accept, greet, secure};
 use haul_span::Span;
 use haul_wire::{ByeReason, Frame, Offer, Scheme, Verdict};
 use scene::{connected, dialled_from, grant, hired, last_words, next_word, offer, verdict};
@@ -19,6 +21,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::time::{Instant, sleep, timeout};
 
 /// An address makes one connection in two seconds.
@@ -56,7 +59,7 @@ async fn places_of_fourteen_honest_leaders_are_free_while_two_addresses_hold_hal
 #[tokio::test(flavor = "multi_thread")]
 async fn places_of_a_leader_that_only_shows_signs_of_life_go_to_whoever_comes_after_30_seconds() {
     let stage = Stage::set();
-    let (_serving, at) = listening(stage.helper()).await;
+    let (_serving, at) = listening(stage.helper_of_one()).await;
     let (reader, writer) = hired(at, &stage.url(), stage.payload).await;
     let began = Instant::now();
     let pinging = tokio::spawn(pinged(reader, writer));
@@ -83,7 +86,7 @@ async fn places_of_a_leader_that_only_shows_signs_of_life_go_to_whoever_comes_af
 #[tokio::test(flavor = "multi_thread")]
 async fn places_of_leaders_that_work_or_that_nobody_else_wants_are_kept() {
     let stage = Stage::set();
-    let (_serving, at) = listening(stage.helper()).await;
+    let (_serving, at) = listening(stage.helper_of_one()).await;
     let (mut reader, mut writer) = hired(at, &stage.url(), stage.payload).await;
     let began = Instant::now();
     // A grant every eight seconds is use enough, and a pause that nobody minds is none.
@@ -101,7 +104,63 @@ async fn places_of_leaders_that_work_or_that_nobody_else_wants_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn places_that_were_given_up_are_come_back_to_without_another_question() {
+async fn places_for_work_are_one_for_a_key_and_half_for_the_strangers_of_an_address() {
+    let stage = Stage::set();
+    let (_serving, at) = listening(stage.helper()).await;
+    let leader = Identity::ephemeral();
+    let offered = || offer(&stage.url(), SIZE);
+    let mut first = known(at, &leader, [1; 16], 1).await;
+    assert_eq!(verdict(&mut first, offered()).await.unwrap(), Verdict::Yes);
+    let mut second = known(at, &leader, [2; 16], 2).await;
+    assert_eq!(verdict(&mut second, offered()).await.unwrap(), Verdict::Busy, "the same key");
+    let mut held = vec![first];
+    for expected in [Verdict::Yes, Verdict::Busy] {
+        sleep(PAUSE).await;
+        let mut fresh = known(at, &Identity::ephemeral(), [3; 16], 1).await;
+        assert_eq!(verdict(&mut fresh, offered()).await.unwrap(), expected, "the same address");
+        held.push(fresh);
+    }
+    let mut elsewhere = known(at, &Identity::ephemeral(), [4; 16], 3).await;
+    assert_eq!(verdict(&mut elsewhere, offered()).await.unwrap(), Verdict::Yes);
+    drop(held);
+    sleep(PAUSE).await;
+    let mut third = known(at, &leader, [5; 16], 4).await;
+    assert_eq!(verdict(&mut third, offered()).await.unwrap(), Verdict::Yes, "its place is free");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn places_of_a_leader_that_had_no_use_for_the_helper_are_there_when_it_asks_again() {
+    let stage = Stage::set();
+    let (_serving, at) = listening(stage.helper()).await;
+    let (leader, from, id) = (Identity::ephemeral(), Ipv4Addr::new(127, 8, 0, 1), [8; 16]);
+    let listener = TcpListener::bind((from, 0)).await.unwrap();
+    let socket = UdpSocket::bind((from, 0)).await.unwrap();
+    let ask = ask(id, leader.id().0, listener.local_addr().unwrap().port()).to_bytes();
+    for time in 0..2 {
+        let dialled = async {
+            loop {
+                socket.send_to(&ask, at).await.unwrap();
+                if let Ok(taken) = timeout(Duration::from_millis(200), listener.accept()).await {
+                    break taken.unwrap().0;
+                }
+            }
+        };
+        let tcp = timeout(SOON, dialled).await;
+        let secured = accept(&leader, tcp.unwrap_or_else(|_| panic!("{time}"))).await.unwrap();
+        let me = Me { id: leader.id(), name: "asha", group: None };
+        let mut session = greet(secured, me, id).await.unwrap().session;
+        let said = verdict(&mut session, offer(&stage.url(), SIZE)).await.unwrap();
+        assert_eq!(said, Verdict::Yes, "{time}");
+        session.send(&Frame::Job(scene::job(&stage.url(), SIZE))).await.unwrap();
+        let (mut reader, mut writer) = session.granted();
+        scene::prove(&mut reader, &mut writer, stage.payload).await;
+        writer.send(&Frame::Bye { reason: ByeReason::NotWanted }).await.unwrap();
+        last_words(reader).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yes_to_a_file_is_good_for_its_leaders_return_and_another_file_is_another_question() {
     let stage = Stage::set();
     let doors = Doors::new(Trust::of(&Home::at(stage.folder.path().join("helper"))));
     let mut door = doors.open();
@@ -110,7 +169,7 @@ async fn places_that_were_given_up_are_come_back_to_without_another_question() {
     let mut first = known(at, &leader, [1; 16], 1).await;
     first.send(&Frame::Offer(offer(&stage.url(), SIZE))).await.unwrap();
     let prompt = door.changed().await.unwrap();
-    door.answer(prompt.id, &Reply::Yes);
+    door.answer(prompt.id, &Reply::Yes { lasts: Lasts::File });
     assert!(
         matches!(first.next().await.unwrap(), Frame::Answer(said) if said.verdict == Verdict::Yes)
     );
@@ -126,8 +185,9 @@ async fn places_that_were_given_up_are_come_back_to_without_another_question() {
     drop(again);
     sleep(PAUSE).await;
     let mut other = known(at, &leader, [2; 16], 1).await;
-    let said = verdict(&mut other, offer(&stage.url(), SIZE + 1)).await.unwrap();
-    assert_eq!(said, Verdict::Later, "another file is another question");
+    other.send(&Frame::Offer(offer(&stage.url(), SIZE + 1))).await.unwrap();
+    // What is seen first is that the prompt of before is closed.
+    while door.changed().await.is_none_or(|prompt| prompt.request.size == SIZE) {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,6 +261,13 @@ impl Stage {
 
     fn helper(&self) -> HelperBuilder {
         builder(&self.folder.path().join("helper"))
+    }
+
+    /// One that helps no more than one leader at a time.
+    fn helper_of_one(&self) -> HelperBuilder {
+        let policy = self.folder.path().join("policy.toml");
+        std::fs::write(&policy, "version = 1\n[leaders]\nat_once = 1\n").unwrap();
+        self.helper().policy(PolicySource::file(policy))
     }
 }
 

@@ -42,6 +42,7 @@ impl Case {
             helping: 0,
             known: false,
             blocked: false,
+            granted: false,
         };
         let now = Moment { unix: SATURDAY * DAY + 12 * 3600, offset: 0 };
         Self { policy: Policy::default(), request, facts, spent: Spent::default(), now }
@@ -74,7 +75,7 @@ const ASK: Ruling = Ruling::Ask;
 type Cause = fn(&mut Case);
 
 /// Every rule, in the order in which they are asked, with what makes it speak.
-const ORDER: [(Rule, Ruling, Cause); 15] = [
+const ORDER: [(Rule, Ruling, Cause); 16] = [
     (Rule::Paused, LATER, |case| case.facts.paused = true),
     (Rule::Never, NO, |case| case.policy.mode = Mode::Never),
     (Rule::Blocked, NO, |case| case.facts.blocked = true),
@@ -86,7 +87,8 @@ const ORDER: [(Rule, Ruling, Cause); 15] = [
     (Rule::LargestFile, NO, |case| case.request.size = (20 << 30) + 1),
     (Rule::PerDay, LATER, |case| case.spent.today = 5 << 30),
     (Rule::Per30Days, LATER, |case| case.spent.last_30_days = 20 << 30),
-    (Rule::AtOnce, BUSY, |case| case.facts.helping = 1),
+    (Rule::AtOnce, BUSY, |case| case.facts.helping = case.policy.at_once.into()),
+    (Rule::Granted, YES, |case| case.facts.granted = true),
     (Rule::Unknown, ASK, |case| {
         // A fact that is known to be so speaks before one that cannot be told.
         if case.facts.vpn == Fact::No {
@@ -222,6 +224,38 @@ fn what_ends_help_under_way_is_what_holds_whoever_asks() {
         assert_eq!(ends(*cause), expected.then_some(*rule), "{rule}");
     }
     assert_eq!(ends(|case| case.facts.metered = Fact::Unknown), None, "a person has said yes");
+}
+
+#[test]
+fn a_yes_of_before_answers_where_a_person_would_be_asked_and_nowhere_else() {
+    let verdict = |mode, care| {
+        Case::with(|case| {
+            (case.policy.mode, case.policy.unknown) = (mode, care);
+            (case.facts.granted, case.facts.vpn) = (true, Fact::Unknown);
+        })
+        .verdict()
+    };
+    assert_eq!(verdict(Mode::Ask, Care::Allow), (YES, Rule::Granted));
+    for care in [Care::Ask, Care::Allow] {
+        assert_eq!(verdict(Mode::Known, care), (NO, Rule::Mode), "only known ones, by now");
+    }
+    assert_eq!(verdict(Mode::Always, Care::Allow), (YES, Rule::Mode));
+    assert_eq!(verdict(Mode::Ask, Care::Never), (LATER, Rule::Unknown));
+}
+
+#[test]
+fn a_policy_of_known_leaders_asks_about_them_and_about_no_stranger() {
+    let verdict = |known, granted| {
+        Case::with(|case| {
+            case.policy.mode = Mode::Known;
+            (case.facts.vpn, case.facts.known) = (Fact::Unknown, known);
+            case.facts.granted = granted;
+        })
+        .verdict()
+    };
+    assert_eq!(verdict(false, false), (NO, Rule::Mode));
+    assert_eq!(verdict(true, false), (ASK, Rule::Unknown));
+    assert_eq!(verdict(true, true), (YES, Rule::Granted));
 }
 
 fn hours(text: &str) -> haul::policy::Hours {

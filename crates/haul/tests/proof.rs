@@ -28,7 +28,7 @@ async fn a_leader_that_cannot_read_the_file_gets_no_byte() {
     let (_serving, at) = helper(folder.path()).await;
     let (mut reader, mut writer) = employed(at, &url, SIZE).await;
     let Frame::Challenge { span } = reader.next().await.unwrap() else { panic!("no challenge") };
-    assert_eq!(span.len(), 16 << 10);
+    assert_eq!(span.len(), 1 << 10);
     grant(&mut writer, 1, Span::new(0, SIZE).unwrap()).await;
     writer.send(&proof(guess(), span)).await.unwrap();
     is_left_without_a_byte(reader, ByeReason::Unproven).await;
@@ -49,7 +49,7 @@ async fn a_leader_that_cannot_read_another_place_gets_no_byte_of_it() {
     let (_folder, _serving, mut reader, mut writer) = led_astray(&[]).await;
     let Frame::Challenge { span } = next_word(&mut reader).await else { panic!("no challenge") };
     // It was granted a single byte, which it may well know.
-    assert_eq!(span.len(), 16 << 10, "{span}");
+    assert_eq!(span.len(), 1 << 10, "{span}");
     writer.send(&proof(guess(), span)).await.unwrap();
     is_left_without_a_byte(reader, ByeReason::Unproven).await;
 }

@@ -5,20 +5,22 @@
 
 mod scene;
 
-use haul::Url;
+use haul::control::{Command, tell};
+use haul::{Home, Url};
 use haul_link::FrameReader;
 use haul_span::Span;
 use haul_wire::{ByeReason, FailReason, Failure, Frame, Verdict};
 use scene::site::{SIZE, Site, payload};
 use scene::{
-    employed, grant, helper, hired, is_left_without_a_byte, lured, lured_from, next_word, offer,
-    verdict,
+    employed, grant, helper, hired, is_left_without_a_byte, last_words, lured, lured_from,
+    next_word, offer, verdict,
 };
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::{Instant, timeout};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{Instant, sleep, timeout};
 
 /// A helper waits so long for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -76,6 +78,18 @@ async fn an_address_that_does_not_answer_is_refused_with_the_same_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pause_while_a_helper_gets_ready_is_no_refusal() {
+    let folder = TempDir::new().unwrap();
+    let (_serving, at) = helper(folder.path()).await;
+    let url: Url = format!("http://{}/f", dribbling().await).parse().unwrap();
+    let (mut reader, _writer) = employed(at, &url, SIZE).await;
+    assert!(matches!(reader.next().await, Ok(Frame::Challenge { .. })));
+    sleep(Duration::from_millis(300)).await;
+    tell(&Home::at(folder.path()), Command::Pause { seconds: None }).unwrap();
+    assert_eq!(last_words(reader).await, (vec![], Some(ByeReason::Stopped)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_leads_a_helper_at_work_to_three_such_hosts_is_left() {
     let site = Site::bind(1);
     let url = site.url();
@@ -116,7 +130,7 @@ async fn fresh_keys_of_one_address_are_not_heard_after_three_files_in_vain() {
 /// What a leader hears that names a file which the helper does not get, as bytes; where the
 /// challenge begins is for chance.
 fn refusal() -> Vec<Vec<u8>> {
-    let span = Span::new(0, 16 << 10).unwrap();
+    let span = Span::new(0, 1 << 10).unwrap();
     vec![bytes(&Frame::Challenge { span }), bytes(&Frame::Bye { reason: ByeReason::Unreachable })]
 }
 
@@ -141,6 +155,23 @@ fn bytes(frame: &Frame) -> Vec<u8> {
 
 fn part(lease: u32) -> Span {
     Span::of_len(u64::from(lease) << 16, 1 << 16).unwrap()
+}
+
+/// Where every answer has no end, and comes byte by byte.
+async fn dribbling() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = tcp.write_all(b"HTTP/1.1 206 Partial Content\r\nX-Long: ").await;
+                while tcp.write_all(b"a").await.is_ok() {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            });
+        }
+    });
+    address
 }
 
 /// A port of loopback at which nobody listens.

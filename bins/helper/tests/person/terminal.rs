@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 const QUESTION: &str = "Can you help in download? Yes/No";
 
+/// An address is answered once in two seconds.
+const PAUSE: Duration = Duration::from_millis(2100);
+
 #[test]
 fn yes_helps_and_no_does_not() {
     let Some(screen) = Screen::open() else { return };
@@ -45,6 +48,71 @@ fn always_takes_the_code_of_the_leaders_screen_and_asks_no_more() {
     let again = Job::start_as(&screen.address(), "asha", home(), TempDir::new().unwrap());
     again.ends_helped();
     assert_eq!(screen.count("asha wants to download"), 1);
+}
+
+#[test]
+fn a_plain_yes_is_good_for_the_next_file_until_it_is_taken_back() {
+    let Some(screen) = Screen::open() else { return };
+    let kept = TempDir::new().unwrap();
+    let job = || {
+        thread::sleep(PAUSE);
+        let home = Home::at(kept.path());
+        Job::start_as(&screen.address(), "asha", home, TempDir::new().unwrap())
+    };
+    let first = job();
+    screen.shows("yes: for 2 hours; F: with this file, T: today, P: always; B: block");
+    screen.types("y");
+    screen.shows("asha is helped for 2 hours");
+    first.ends_helped();
+    job().ends_helped();
+    screen.shows("(granted until ");
+    assert_eq!(screen.count("asha wants to download"), 1);
+    let told = screen.trust(&[]);
+    assert!(told.contains("granted  ") && told.contains(" in 2 files so far"), "{told}");
+    assert!(screen.trust(&["forget", "asha"]).contains("granted no more"));
+    assert_eq!(screen.trust(&["list"]), "");
+    let asked = job();
+    screen.shows("asha wants to download");
+    let began = Instant::now();
+    while screen.count("asha wants to download") < 2 {
+        assert!(began.elapsed() < PATIENCE, "{}", screen.text());
+        thread::sleep(Duration::from_millis(50));
+    }
+    screen.types("f");
+    screen.shows("asha is helped with this file");
+    asked.ends_helped();
+}
+
+#[test]
+fn a_no_and_a_block_are_listed_and_taken_back() {
+    let Some(screen) = Screen::open() else { return };
+    let kept = TempDir::new().unwrap();
+    let job = || {
+        thread::sleep(PAUSE);
+        let home = Home::at(kept.path());
+        Job::start_as(&screen.address(), "asha", home, TempDir::new().unwrap())
+    };
+    let mut asked = 0;
+    let mut answered = |job: Job, answer: &str| {
+        asked += 1;
+        let began = Instant::now();
+        while screen.count("asha wants to download") < asked {
+            assert!(began.elapsed() < PATIENCE, "{}", screen.text());
+            thread::sleep(Duration::from_millis(50));
+        }
+        screen.types(answer);
+        job
+    };
+    answered(job(), "n").ends_refused();
+    assert_eq!(job().refusal(), Answer::Later);
+    assert!(screen.trust(&[]).contains("refused  "), "{}", screen.trust(&[]));
+    assert!(screen.trust(&["lift", "asha"]).contains("refused no more"));
+    answered(job(), "b").ends_refused();
+    assert_eq!(job().refusal(), Answer::No);
+    assert!(screen.trust(&["--json"]).contains("\"is\":\"blocked\""));
+    assert!(screen.trust(&["unblock", "asha"]).contains("blocked no more"));
+    answered(job(), "t").ends_helped();
+    screen.shows("asha is helped until midnight");
 }
 
 #[test]
@@ -171,6 +239,15 @@ impl Screen {
             assert!(began.elapsed() < PATIENCE * 2, "no {text:?}:\n{}", self.text());
             thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// What `helper trust` says of this helper.
+    fn trust(&self, arguments: &[&str]) -> String {
+        let mut trust = Command::new(env!("CARGO_BIN_EXE_helper"));
+        trust.arg("trust").args(arguments).env("HAUL_HOME", self.home.path());
+        let told = trust.output().unwrap();
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        String::from_utf8(told.stdout).unwrap()
     }
 
     /// Types a line.

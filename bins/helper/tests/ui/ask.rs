@@ -21,7 +21,7 @@ fn a_yes_helps_and_the_question_says_who_wants_what_and_what_it_costs() {
     stage.click("#yes");
     job.ends_helped();
     stage.is_not_asked();
-    stage.shows("#said", "You help asha.");
+    stage.shows("#said", "You help asha for 2 hours.");
     stage.shows("#helped", "asha");
     stage.shows("#helped", "from 127.0.0.1");
 }

@@ -34,7 +34,7 @@ fn a_help_is_seen_slowed_down_let_go_and_stopped_at_once() {
     stage.click("#helps [data-deed=end]");
     assert!(within(|| stage.status().helping.is_empty()));
     stage.shows("#state", "Ready to help");
-    stage.shows("#helped", "Stopped by the owner");
+    stage.shows("#helped", "Ended by the owner");
     let report = load.ends();
     assert!(report.workers[1].bytes > 0);
 }

@@ -17,3 +17,4 @@ mod looks;
 mod managed;
 mod policy;
 mod stage;
+mod trust;

@@ -88,8 +88,9 @@ impl Run {
         let payload = Payload::new(seed, mebibytes << 20);
         let nginx = scene.serve(payload);
         let helpers = scene.helpers();
+        let (url, checksum) = (nginx.url("/file.bin"), checksum(payload));
         let since = Instant::now();
-        let get = scene.get(&nginx.url("/file.bin"), &[&checksum(payload)]);
+        let get = scene.get(&url, &[&checksum]);
         Some(Self { scene, get, payload, rates, since, possible: 0.0, _running: (nginx, helpers) })
     }
 

@@ -3,9 +3,9 @@
 use crate::common::{LEADER, PATIENCE, Ran, names, program, stored};
 use haul_lab::Payload;
 use haul_lab::lan::{self, Host, Lan, LanBuilder, Nginx, Process};
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{Write, stderr};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -80,6 +80,13 @@ impl Scene {
         command
     }
 
+    /// Lets a machine's owner say this in their policy.
+    pub(crate) fn set_policy(&self, host: &Host, policy: &str) {
+        let home = self.home(host);
+        DirBuilder::new().recursive(true).mode(0o700).create(&home).unwrap();
+        fs::write(home.join("policy.toml"), policy).unwrap();
+    }
+
     /// `helper run` at a terminal on this machine, at which nobody answers.
     pub(crate) fn absent_owner(&self, host: &Host) -> AbsentOwner {
         let shown = self.kept.path().join(format!("{}.terminal", host.name()));
@@ -104,8 +111,13 @@ impl Scene {
 
     /// `leader get URL --json` with further arguments, saving into a folder of its own.
     pub(crate) fn get(&self, url: &str, more: &[&str]) -> Get {
+        self.get_at(self.lan.leader(), url, more)
+    }
+
+    /// The same on another machine.
+    pub(crate) fn get_at(&self, host: &Host, url: &str, more: &[&str]) -> Get {
         let folder = TempDir::new_in(self.kept.path()).unwrap();
-        let mut command = self.command(self.lan.leader(), Path::new(LEADER));
+        let mut command = self.command(host, Path::new(LEADER));
         command.args(["get", url, "--json", "--dir"]).arg(folder.path()).args(more);
         let process = Process::spawn(&mut command).unwrap();
         Get { process, began: Instant::now(), folder }
@@ -177,7 +189,7 @@ impl Drop for AbsentOwner {
 /// A download under way.
 pub(crate) struct Get {
     pub(crate) process: Process,
-    began: Instant,
+    pub(crate) began: Instant,
     folder: TempDir,
 }
 

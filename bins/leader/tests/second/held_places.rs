@@ -28,7 +28,7 @@ fn helper_gives_the_place_of_a_leader_with_a_byte_of_credit_a_second_to_another(
 
 fn is_given_up_to_another(scenario: &str, from: &str, another: &str) {
     let Some(stage) = Stage::set(1 << 20) else { return };
-    let (mut helper, at) = stage.helper("helper");
+    let (mut helper, at) = stage.helper_of_one("helper");
     let url = stage.url();
     let idle = ["leader", "--helper", &at, "--from", from, "--url", &url, "--seconds", "100"];
     let all = [&idle[..], &["--scenario", scenario]].concat();

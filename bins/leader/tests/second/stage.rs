@@ -5,8 +5,9 @@ use haul_lab::lan::{Process, skip_or_fail};
 use haul_lab::origin::{Origin, Resource, Shape};
 use haul_lab::{Payload, Rate, peers};
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{Write, stderr};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -48,6 +49,15 @@ impl Stage {
     /// Whether a file of this stage is the origin's, to the last byte.
     pub(crate) fn is_exact(&self, path: impl AsRef<Path>) {
         assert_eq!(self.payload.first_difference(path.as_ref()).unwrap(), None);
+    }
+
+    /// The same of an owner who helps one leader at a time.
+    pub(crate) fn helper_of_one(&self, home: &str) -> (Process, String) {
+        let folder = self.path(home);
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
+        let policy = "version = 1\n[leaders]\nat_once = 1\n";
+        fs::write(folder.join("policy.toml"), policy).unwrap();
+        self.helper(home)
     }
 
     /// `helper run --accept always`, and where it hears asks.

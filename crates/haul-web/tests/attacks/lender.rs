@@ -3,7 +3,7 @@
 use crate::client::{Served, Session, with, without};
 use haul::doors::{Doors, Onlooker, Reply};
 use haul::trust::Standing;
-use haul::{ConsentPolicy, Decision, Request};
+use haul::{ConsentPolicy, Decision, Lasts, Request};
 use std::fs;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,12 +11,13 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-const CHANGES: [(&str, &str); 6] = [
+const CHANGES: [(&str, &str); 7] = [
     ("/api/answer", r#"{"ask":1,"say":"yes"}"#),
     ("/api/pause", r#"{"seconds":1}"#),
     ("/api/resume", "{}"),
     ("/api/end", r#"{"help":0}"#),
     ("/api/limit", r#"{"rate":1}"#),
+    ("/api/trust", r#"{"what":"refused","leader":"asha"}"#),
     ("/api/policy", r#"{"fields":{"mode":"always"}}"#),
 ];
 
@@ -55,7 +56,7 @@ async fn an_owner_who_was_let_in_can_answer() {
     let (ask, decides) = asked(&doors).await;
     let yes = format!(r#"{{"ask":{ask},"say":"yes"}}"#);
     assert_eq!(page.post("/api/answer", &session, &yes).await.status, 202);
-    assert_eq!(decides.await.unwrap(), Decision::Yes);
+    assert_eq!(decides.await.unwrap(), Decision::YesFor(Lasts::TwoHours));
 }
 
 #[tokio::test]
@@ -202,7 +203,7 @@ async fn an_answer_that_was_overheard_answers_no_other_question() {
     let (ask, decides) = asked(&doors).await;
     let yes = format!(r#"{{"ask":{ask},"say":"yes"}}"#);
     assert_eq!(page.post("/api/answer", &session, &yes).await.status, 202);
-    assert_eq!(decides.await.unwrap(), Decision::Yes);
+    assert_eq!(decides.await.unwrap(), Decision::YesFor(Lasts::TwoHours));
     let prompt = asked(&doors).await;
     assert_eq!(page.post("/api/answer", &session, &yes).await.status, 409);
     for guess in [0, prompt.0 + 1, u64::MAX] {

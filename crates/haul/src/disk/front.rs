@@ -4,7 +4,7 @@ use super::Verdict;
 use crate::{Error, Verified};
 use haul_fetch::Digest;
 use haul_store::Store;
-use sha2::{Digest as _, Sha256, Sha512};
+use ring::digest::{Context, SHA256, SHA512};
 
 /// How much is digested at a time.
 pub(super) const DIGEST_STEP: usize = 1 << 20;
@@ -16,16 +16,16 @@ const MOST_BEHIND: u64 = 32 << 20;
 pub(super) struct Front {
     expected: Vec<Digest>,
     at: u64,
-    sha256: Option<Sha256>,
-    sha512: Option<Sha512>,
+    sha256: Option<Context>,
+    sha512: Option<Context>,
     buffer: Vec<u8>,
 }
 
 impl Front {
     pub(super) fn new(expected: Vec<Digest>) -> Self {
         let is256 = |digest: &Digest| matches!(digest, Digest::Sha256(_));
-        let sha256 = expected.iter().any(is256).then(Sha256::new);
-        let sha512 = (!expected.iter().all(is256)).then(Sha512::new);
+        let sha256 = expected.iter().any(is256).then(|| Context::new(&SHA256));
+        let sha512 = (!expected.iter().all(is256)).then(|| Context::new(&SHA512));
         let buffer = if expected.is_empty() { Vec::new() } else { vec![0; DIGEST_STEP] };
         Self { expected, at: 0, sha256, sha512, buffer }
     }
@@ -64,11 +64,11 @@ impl Front {
     }
 
     pub(super) fn verdict(&self) -> Verdict {
-        let sha256 = self.sha256.clone().map(Sha256::finalize);
-        let sha512 = self.sha512.clone().map(Sha512::finalize);
+        let sha256 = self.sha256.clone().map(Context::finish);
+        let sha512 = self.sha512.clone().map(Context::finish);
         let right = |digest: &Digest| match digest {
-            Digest::Sha256(expected) => sha256.is_some_and(|is| is[..] == expected[..]),
-            Digest::Sha512(expected) => sha512.is_some_and(|is| is[..] == expected[..]),
+            Digest::Sha256(expected) => sha256.is_some_and(|is| is.as_ref() == expected),
+            Digest::Sha512(expected) => sha512.is_some_and(|is| is.as_ref() == expected),
         };
         let strongest = |digest: &Digest| match digest {
             Digest::Sha256(_) => Verified::Sha256,

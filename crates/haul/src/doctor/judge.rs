@@ -196,6 +196,8 @@ mod tests {
             limit: None,
             fastest: None,
             helping: Vec::new(),
+            granted: Vec::new(),
+            refused: Vec::new(),
         }
     }
 

@@ -48,11 +48,27 @@ pub struct Request {
     pub size: u64,
 }
 
+/// How long a yes lasts: for so long its leader is helped without another question, in whatever
+/// called for one when it was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lasts {
+    /// For one file, named by scheme, host and size, until its leader says that it is done, and for
+    /// two hours at the most.
+    File,
+    /// For all that the leader asks for, for two hours.
+    #[default]
+    TwoHours,
+    /// For all that the leader asks for, until local midnight.
+    Today,
+}
+
 /// What is decided on a request; the leader learns no more than yes, no, busy or later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Help.
+    /// Help this time; the next time it is decided anew.
     Yes,
+    /// Help, and do not ask again for so long.
+    YesFor(Lasts),
     /// Do not.
     No,
     /// Do not, now or ever: the leader is blocked.
@@ -70,6 +86,6 @@ impl ConsentPolicy for Decision {
     }
 
     fn may_agree(&self) -> bool {
-        *self == Self::Yes
+        matches!(self, Self::Yes | Self::YesFor(_))
     }
 }

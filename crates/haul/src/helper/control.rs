@@ -11,6 +11,7 @@ pub(crate) use server::{Asked, Server};
 
 use super::history;
 use super::policy::{Battery, Fact, Mode, Percent, Spent};
+use crate::trust::Grant;
 use crate::{Error, ErrorKind, Home};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// What a helper is told by its owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Command {
     /// Say how it is.
@@ -31,7 +32,8 @@ pub enum Command {
     },
     /// Help again.
     Resume,
-    /// End one help that is under way, at once, and wait for asks as before.
+    /// End one help that is under way, at once, take back every yes to its leader, and wait for asks
+    /// as before.
     End {
         /// Its number in [`Status::helping`].
         help: u64,
@@ -42,8 +44,27 @@ pub enum Command {
         /// Bytes a second, no less than 1024; as the policy says if not said.
         rate: Option<u64>,
     },
+    /// Look again at whom the owner trusts, and end help that would not be given any more: for who
+    /// changed that by [`Trust`](crate::trust::Trust).
+    Review,
+    /// Take a refusal back: the leader is asked about when it comes again.
+    Lift {
+        /// The leader's id, as in [`Status::refused`].
+        leader: String,
+    },
     /// End at once, and the program with it.
     Stop,
+}
+
+/// A leader that was refused at a prompt, by a no or by no answer, and is not asked about yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The name that it gave itself.
+    pub leader: String,
+    /// Its id.
+    pub leader_id: String,
+    /// When it may be asked about again, in seconds since 1970-01-01 00:00 UTC.
+    pub until: i64,
 }
 
 /// How a helper is, after it did what it was told.
@@ -91,6 +112,12 @@ pub struct Status {
     pub fastest: Option<u64>,
     /// Who is being helped.
     pub helping: Vec<Helping>,
+    /// Every yes that holds.
+    #[serde(default)]
+    pub granted: Vec<Grant>,
+    /// Who was refused of late, and is not asked about yet.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
 }
 
 /// What a helper does.
@@ -164,8 +191,11 @@ enum Reply {
 /// How long a helper may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// No line is longer, in bytes.
+/// No request is longer, in bytes.
 const LONGEST: u64 = 64 << 10;
+
+/// And no answer.
+const ANSWER_LONGEST: u64 = 1 << 20;
 
 /// Tells the helper of this home something, and returns how it is then.
 pub fn tell(home: &Home, command: Command) -> Result<Status, Error> {
@@ -206,7 +236,7 @@ fn exchange(home: &Home, command: Command) -> io::Result<Reply> {
     let line = serde_json::to_string(&Line { v: 1, command })? + "\n";
     stream.write_all(line.as_bytes())?;
     let mut answer = String::new();
-    BufReader::new(stream.take(LONGEST)).read_line(&mut answer)?;
+    BufReader::new(stream.take(ANSWER_LONGEST)).read_line(&mut answer)?;
     Ok(serde_json::from_str(&answer)?)
 }
 
@@ -242,6 +272,8 @@ mod tests {
             limit: None,
             fastest: None,
             helping: Vec::new(),
+            granted: Vec::new(),
+            refused: Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The doors to a person: a terminal, a page, or whatever else shows the open prompt.
 
-use super::consent::{ConsentPolicy, Decision, Request};
+use super::consent::{ConsentPolicy, Decision, Lasts, Request};
 use super::gate::{DECISION, locked};
 use crate::trust::{Trust, Unpaired};
 use std::future::Future;
@@ -52,8 +52,11 @@ impl Prompt {
 /// What a person says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// Help this time.
-    Yes,
+    /// Help, and do not ask again for so long.
+    Yes {
+        /// How long.
+        lasts: Lasts,
+    },
     /// Do not help.
     No,
     /// Help always; with the six digits that the leader's screen shows, which prove that nobody is
@@ -142,7 +145,7 @@ impl Hall {
             return Replied::Closed;
         };
         let decision = match reply {
-            Reply::Yes => Decision::Yes,
+            Reply::Yes { lasts } => Decision::YesFor(*lasts),
             Reply::No => Decision::No,
             Reply::Block => Decision::Block,
             Reply::Always { code } => match self.trust.pair(&open.prompt.request, code) {
@@ -265,9 +268,11 @@ mod tests {
         let mut door = doors.open();
         let asked = asked(&doors);
         let prompt = door.changed().await.unwrap();
-        assert_eq!(door.answer(prompt.id, &Reply::Yes), Replied::Taken);
+        let yes = Reply::Yes { lasts: Lasts::Today };
+        assert_eq!(door.answer(prompt.id, &yes), Replied::Taken);
         assert_eq!(doors.answer(prompt.id, &Reply::Block), Replied::Closed);
-        assert_eq!((asked.await.unwrap(), door.changed().await), (Decision::Yes, None));
+        let said = Decision::YesFor(Lasts::Today);
+        assert_eq!((asked.await.unwrap(), door.changed().await), (said, None));
     }
 
     #[tokio::test]
@@ -314,6 +319,6 @@ mod tests {
         let prompt = door.changed().await.unwrap();
         asked.abort();
         assert_eq!(door.changed().await, None);
-        assert_eq!(doors.answer(prompt.id, &Reply::Yes), Replied::Closed);
+        assert_eq!(doors.answer(prompt.id, &Reply::No), Replied::Closed);
     }
 }

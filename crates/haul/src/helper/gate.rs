@@ -1,13 +1,15 @@
 //! Where every ask is decided upon, and every help is held to the owner's limits.
 
+mod after;
+mod granted;
 mod jobs;
+mod judged;
+mod prompt;
 mod rate;
 
 use super::accounts::Accounts;
 use super::blocked::{block, is_blocked};
 use super::consent::{ConsentPolicy, Decision, Request};
-use super::job::Permit;
-use super::limits::agreed::Agreed;
 use super::limits::prompts::{Outcome, Prompts};
 use super::limits::requests::Requests;
 use super::machine::{Machine, Traffic};
@@ -17,9 +19,13 @@ use super::policy::{
 };
 use crate::Home;
 use crate::limits::party::Party;
-use crate::trust::{Role, Standing, Trust};
+use crate::trust::{Covers, Grant, Grants, Role, Sought, Standing, Trust};
+pub(crate) use granted::{Basis, ENDED, Settled, TAKEN_BACK};
 use haul_fetch::Client;
+use haul_link::PeerId;
 pub(crate) use jobs::{IDLE, Jobs};
+pub(crate) use judged::Judged;
+use prompt::PromptOpen;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -44,7 +50,9 @@ pub(crate) struct Gate {
     trust: Trust,
     prompts: Mutex<Prompts>,
     pub(crate) requests: Mutex<Requests>,
-    pub(crate) agreed: Mutex<Agreed>,
+    pub(crate) grants: Grants,
+    /// Who may come again because of an ask that was refused.
+    lifted: Mutex<Vec<(PeerId, [u8; 16])>>,
     senses: Mutex<Senses>,
     pub(crate) began: Instant,
 }
@@ -55,16 +63,6 @@ pub(crate) struct Senses {
     pub(crate) metered: Fact,
     pub(crate) vpn: Fact,
     pub(crate) battery: Battery,
-}
-
-/// What a leader is answered, and why.
-pub(crate) struct Judged {
-    pub(crate) decision: Decision,
-    pub(crate) because: String,
-    /// Whether somebody was asked for it, and not the policy alone.
-    pub(crate) asked: bool,
-    /// What a yes comes with.
-    pub(crate) permit: Option<Permit>,
 }
 
 /// What a gate is made of.
@@ -84,6 +82,7 @@ impl Gate {
         let senses = Senses::of(&*machine);
         Self {
             pause: Mutex::new(Pause::load(&home)),
+            grants: Grants::of(&home),
             home,
             client,
             policies: Mutex::new(policies),
@@ -96,7 +95,7 @@ impl Gate {
             trust,
             prompts: Mutex::default(),
             requests: Mutex::default(),
-            agreed: Mutex::default(),
+            lifted: Mutex::default(),
             senses: Mutex::new(senses),
             began: Instant::now(),
         }
@@ -105,9 +104,13 @@ impl Gate {
     /// Decides on a request: by the policy, and by whoever is asked where that leaves it open.
     pub(crate) async fn decide(self: &Arc<Self>, request: &Request, who: &Party) -> Judged {
         let judged = match self.verdict(request) {
-            (Ruling::Answer(decision), rule) => Judged::new(decision, rule.name()),
-            (Ruling::Ask, _) if self.has_agreed(request) => Judged::new(Decision::Yes, AGREED),
-            (Ruling::Ask, rule) => self.ask(request, who, rule).await,
+            (Ruling::Answer(_), _, Some(grant)) => Judged::granted(&grant),
+            (Ruling::Answer(decision), rule, None) => Judged {
+                after: after::told(self.passes_in(rule), who),
+                ..Judged::new(decision, rule.name())
+            },
+            (Ruling::Ask, ..) if !self.may_admit(who) => Judged::busy(),
+            (Ruling::Ask, rule, _) => self.ask(request, who, rule).await,
         };
         info!(
             rule = judged.because,
@@ -119,19 +122,40 @@ impl Gate {
         judged.admitted(self, request, who)
     }
 
-    /// What the policy says at this moment.
-    fn verdict(&self, request: &Request) -> (Ruling, Rule) {
+    /// What the policy says at this moment, with the yes of before if that is why.
+    fn verdict(&self, request: &Request) -> (Ruling, Rule, Option<Grant>) {
         let now = now();
         let facts = self.facts_about(&request.leader_id, &request.standing, now);
+        let file = Covers::file(request);
+        let grant = self.grant_of(&request.leader_id, Sought::File(&file), &facts);
+        let facts = Facts { granted: grant.is_some(), ..facts };
         let verdict = self.in_force().policy.decide(request, &facts, &self.spent(), now);
-        (verdict.ruling, verdict.rule)
+        (verdict.ruling, verdict.rule, grant.filter(|_| verdict.rule == Rule::Granted))
     }
 
     /// What a leader is answered that names no file: what the policy says whatever the file. Nobody
     /// is asked for it.
     pub(crate) fn incline(&self, leader_id: &str, standing: &Standing, who: &Party) -> Decision {
+        self.inclined(leader_id, standing, who, Sought::NoFile)
+    }
+
+    /// Whether a leader that waits would be helped now: a yes to a file may be to the one that it
+    /// waits for.
+    pub(crate) fn welcomes(&self, leader_id: &str, standing: &Standing, who: &Party) -> bool {
+        self.inclined(leader_id, standing, who, Sought::SomeFile) == Decision::Yes
+    }
+
+    fn inclined(
+        &self,
+        leader_id: &str,
+        standing: &Standing,
+        who: &Party,
+        sought: Sought<'_>,
+    ) -> Decision {
         let now = now();
         let facts = self.facts_about(leader_id, standing, now);
+        let granted = self.grant_of(leader_id, sought, &facts).is_some();
+        let facts = Facts { granted, ..facts };
         let in_force = self.in_force();
         match in_force.policy.incline(leader_id, &facts, &self.spent(), now).ruling {
             Ruling::Answer(decision) => decision,
@@ -145,6 +169,17 @@ impl Gate {
         }
     }
 
+    /// In how many seconds a rule has nothing more to say, as far as that is known.
+    fn passes_in(&self, rule: Rule) -> Option<i64> {
+        let (now, in_force) = (now(), self.in_force());
+        match rule {
+            Rule::Paused => locked(&self.pause).ends_in(now.unix),
+            Rule::Hours => in_force.policy.hours.begin_in(now),
+            Rule::PerDay => Some(now.until_midnight()),
+            _ => None,
+        }
+    }
+
     fn facts_about(&self, leader_id: &str, standing: &Standing, now: Moment) -> Facts {
         Facts {
             known: self.knows(leader_id, standing, now),
@@ -155,6 +190,9 @@ impl Gate {
 
     async fn ask(&self, request: &Request, who: &Party, rule: Rule) -> Judged {
         let person = self.consent.asks_a_person();
+        let cares = self.in_force().policy.cares(&self.facts(now()));
+        // Where nobody can agree, a no was not said by anybody.
+        let is_spoken = self.consent.may_agree();
         if person {
             let per_hour = self.in_force().policy.prompts_per_hour;
             let opened = locked(&self.prompts).open(self.steady(), who, per_hour);
@@ -162,24 +200,31 @@ impl Gate {
                 return Judged::new(Decision::Later, held.name());
             }
         }
-        let prompt = PromptOpen { gate: person.then_some(self), outcome: Outcome::Withdrawn };
-        let mut judged = match timeout(DECISION, self.consent.decide(request)).await {
-            Ok(decision) => Judged::new(decision, format!("asked, as {rule} wants it")),
-            Err(_) => Judged::new(Decision::No, "nobody answered within 45 s"),
+        let prompt = PromptOpen::of(person.then_some(self));
+        let said = timeout(DECISION, self.consent.decide(request)).await.ok();
+        let mut judged = match said {
+            Some(decision) => Judged::new(decision, format!("asked, as {rule} wants it")),
+            None => Judged::new(Decision::No, "nobody answered within 45 s"),
         };
         judged.asked = true;
-        prompt.closed(judged.decision == Decision::Yes);
+        let outcome = match judged.decision {
+            Decision::Yes | Decision::YesFor(_) => Outcome::Yes,
+            Decision::Block => Outcome::Block,
+            Decision::No | Decision::Busy | Decision::Later => Outcome::No,
+        };
+        prompt.closed(outcome);
+        if outcome == Outcome::Yes {
+            judged = self.said_yes(request, cares, judged);
+        }
         if judged.decision == Decision::Block
             && let Err(error) = block(&self.home, &request.leader_id, &request.leader)
         {
             tracing::warn!(%error, "a leader could not be blocked for good");
         }
+        if is_spoken && matches!(said, Some(Decision::No | Decision::Block)) {
+            self.withdraw(&request.leader_id);
+        }
         judged
-    }
-
-    /// Whether this was agreed to a short time ago, and its leader has only come back.
-    fn has_agreed(&self, request: &Request) -> bool {
-        locked(&self.agreed).received(self.steady(), request).is_some()
     }
 
     /// Whether the leader is one of the owner's, by their own word or by the policy's.
@@ -190,20 +235,17 @@ impl Gate {
 
     /// Whether the leader is of the group, or known and its grant has not ended.
     fn knows(&self, leader_id: &str, standing: &Standing, now: Moment) -> bool {
-        match standing {
-            Standing::Group => true,
-            Standing::Known { .. } => {
-                let days = self.in_force().policy.grant_days;
-                self.trust.list().unwrap_or_default().iter().any(|known| {
-                    let added = i64::try_from(known.added).unwrap_or(i64::MAX);
-                    let added = Moment { unix: added, ..now };
-                    known.role == Role::Leader
-                        && known.id == leader_id
-                        && now.day() <= added.day().saturating_add(days.into())
-                })
-            }
-            _ => false,
+        if *standing == Standing::Group {
+            return true;
         }
+        let days = self.in_force().policy.grant_days;
+        self.trust.list().unwrap_or_default().iter().any(|known| {
+            let added = i64::try_from(known.added).unwrap_or(i64::MAX);
+            let added = Moment { unix: added, ..now };
+            known.role == Role::Leader
+                && known.id == leader_id
+                && now.day() <= added.day().saturating_add(days.into())
+        })
     }
 
     pub(crate) fn in_force(&self) -> Arc<InForce> {
@@ -227,13 +269,35 @@ impl Gate {
         let Senses { metered, vpn, battery } = self.senses();
         let paused = locked(&self.pause).is_on(now.unix);
         let helping = locked(&self.jobs).in_use(self.steady());
-        Facts { paused, metered, vpn, battery, helping, known: false, blocked: false }
+        Facts {
+            paused,
+            metered,
+            vpn,
+            battery,
+            helping,
+            known: false,
+            blocked: false,
+            granted: false,
+        }
     }
 
     /// The rule that ends help which is under way, if one does.
     pub(crate) fn interrupts(&self) -> Option<Rule> {
         let now = now();
         self.in_force().policy.interrupts(&self.facts(now), now)
+    }
+
+    /// For how many leaders there is room at this moment, if for any.
+    pub(crate) fn room(&self) -> Option<usize> {
+        let at_once = usize::from(self.in_force().policy.at_once);
+        let taken = locked(&self.jobs).in_use(self.steady());
+        Some(at_once.saturating_sub(taken)).filter(|room| *room > 0 && self.interrupts().is_none())
+    }
+
+    /// Whether there is a place for one more of this leader, beside those that it has.
+    pub(crate) fn may_admit(&self, who: &Party) -> bool {
+        let at_once = usize::from(self.in_force().policy.at_once);
+        locked(&self.jobs).may_admit(self.steady(), who, at_once)
     }
 
     /// Notes that a job has ended; what was said for those under way is over with the last.
@@ -245,6 +309,8 @@ impl Gate {
         if jobs.running.is_empty() {
             *locked(&self.limit) = None;
         }
+        drop(jobs);
+        self.share_out();
     }
 
     /// Pauses help, at once, or resumes it; kept for the next helper with this home.
@@ -256,13 +322,6 @@ impl Gate {
         pause.keep(&self.home)
     }
 
-    /// Ends one help, if it is still under way, as [`Self::end_all`] does.
-    pub(crate) fn end(&self, help: u64, why: &str) {
-        if let Some(job) = locked(&self.jobs).running.get(&help) {
-            job.end(why);
-        }
-    }
-
     /// Ends every help at once: nothing more is received from any origin when this returns.
     pub(crate) fn end_all(&self, why: &str) {
         locked(&self.jobs).running.values().for_each(|job| job.end(why));
@@ -271,9 +330,12 @@ impl Gate {
     /// Follows the policy's files and the machine, about once a second, until dropped. Tells of a
     /// policy that was changed, or why it could not be.
     pub(crate) async fn tend(&self, mut tell: impl FnMut(Result<(), PolicyError>)) {
-        let mut seconds = tokio::time::interval(Duration::from_secs(1));
+        let mut halves = tokio::time::interval(Duration::from_millis(500));
         for second in 0_u64.. {
-            seconds.tick().await;
+            halves.tick().await;
+            self.share_out();
+            halves.tick().await;
+            self.share_out();
             // Whoever is told asks for the policy, so it must not be held any more.
             let changed = locked(&self.policies).look();
             changed.into_iter().for_each(&mut tell);
@@ -281,6 +343,7 @@ impl Gate {
                 .running
                 .values()
                 .for_each(|job| job.speed.tick(job.purse.received()));
+            self.review();
             let own = self.received();
             locked(&self.traffic).read(Instant::now(), self.machine.received(), own);
             if second % SENSE_EVERY == 0 {
@@ -310,50 +373,6 @@ impl Senses {
     }
 }
 
-impl Judged {
-    pub(crate) fn new(decision: Decision, because: impl Into<String>) -> Self {
-        Self { decision, because: because.into(), asked: false, permit: None }
-    }
-
-    /// With the permit of a yes; what held before a person thought about it must hold still.
-    fn admitted(mut self, gate: &Arc<Gate>, request: &Request, who: &Party) -> Self {
-        if self.decision != Decision::Yes {
-            return self;
-        }
-        if let (Ruling::Answer(decision), rule) = gate.verdict(request)
-            && decision != Decision::Yes
-            && rule != Rule::Mode
-        {
-            return Self::new(decision, rule.name());
-        }
-        match Permit::take(gate, request, who) {
-            Some(permit) => self.permit = Some(permit),
-            None => return Self::new(Decision::Busy, Rule::AtOnce.name()),
-        }
-        self
-    }
-}
-
-/// A prompt that is open; dropped without an answer it was taken back.
-struct PromptOpen<'a> {
-    gate: Option<&'a Gate>,
-    outcome: Outcome,
-}
-
-impl PromptOpen<'_> {
-    fn closed(mut self, yes: bool) {
-        self.outcome = if yes { Outcome::Yes } else { Outcome::No };
-    }
-}
-
-impl Drop for PromptOpen<'_> {
-    fn drop(&mut self) {
-        if let Some(gate) = self.gate {
-            locked(&gate.prompts).close(gate.steady(), self.outcome);
-        }
-    }
-}
-
 /// What a mutex guards; whoever panicked with it left it whole, as nothing here is changed in two
 /// steps.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -367,8 +386,8 @@ pub(crate) fn now() -> Moment {
     Moment { unix: now.as_second(), offset }
 }
 
-/// Why a leader is helped again without a question.
-const AGREED: &str = "agreed to a short time ago";
-
 /// The machine is asked about itself every so many seconds.
 const SENSE_EVERY: u64 = 5;
+
+#[cfg(test)]
+mod tests;

@@ -2,16 +2,19 @@
 
 use super::gate::locked;
 use super::limits::pools::Stage;
+use super::limits::waiting::{Waiting, Why};
 use super::serve::Helping;
-use super::session::{Ended, agree_and_help};
+use super::session::{Ended, Return, agree_and_help};
 use crate::limits::party::Party;
 use crate::limits::pool::Place;
 use crate::trust::Role;
 use haul_link::{
-    Greeting, Heard, LinkError, Me, PeerId, Secured, accept, answer, answer_group, secure,
+    Greeting, Heard, Interface, LinkError, Me, PeerId, Secured, accept, answer, answer_group,
+    secure,
 };
-use haul_wire::{Ask, Frame};
+use haul_wire::Frame;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +34,8 @@ pub(super) const STEP: Duration = Duration::from_secs(20);
 
 /// How a leader comes to talk to this helper, from one of the helper's own networks or from afar.
 pub(crate) enum Call {
-    /// It asked, and is to be dialled after a while.
-    Ask { heard: Heard, is_near: bool, after: Duration },
+    /// It asked, and is to be dialled after a while; `again` where it has waited.
+    Ask { heard: Heard, is_near: bool, after: Duration, again: Option<Box<Waiting>> },
     /// It has dialled.
     Caller { tcp: TcpStream, from: IpAddr, is_near: bool },
 }
@@ -42,6 +45,10 @@ pub(super) struct Met {
     pub(super) who: Party,
     pub(super) leader: PeerId,
     pub(super) greeting: Greeting,
+    /// What it asked, where it did and was dialled for it.
+    pub(super) heard: Option<Heard>,
+    /// How often it was called back for this.
+    pub(super) calls: u32,
     /// Its first frame after the greeting.
     pub(super) wants: Frame,
 }
@@ -64,38 +71,69 @@ pub(crate) fn take(
 }
 
 async fn meet(call: Call, place: Place, helping: &Helping) -> Result<(), Ended> {
-    let asked = match &call {
-        Call::Ask { heard, .. } => Some(heard.ask),
-        Call::Caller { .. } => None,
+    let (asked, again) = match &call {
+        Call::Ask { heard, again, .. } => (Some(heard.ask), again.as_deref().cloned()),
+        Call::Caller { .. } => (None, None),
     };
     let met = Box::pin(meet_in_time(call, place, helping)).await;
     if let (Some(ask), Err(error)) = (asked, &met)
         && !matches!(error, LinkError::Stranger)
     {
         helping.forget(PeerId(ask.leader), ask.id);
+        let is_broken = |waiting: &Waiting| matches!(waiting.why, Why::Broken { .. });
+        if let Some(waiting) = again.clone().filter(|it| is_broken(it) && !is_gone(error)) {
+            helping.note_waiting(waiting);
+        }
     }
-    let met = met?;
-    let (leader, ask) = (met.leader, met.greeting.ask);
+    let calls = calls_of(again.as_ref());
+    let met = Met { calls, ..met? };
+    let waiting = waiting(&met, helping);
     let ended = agree_and_help(met, helping).await;
-    if ended.as_ref().is_err_and(|ended| ended.again) {
-        helping.forget(leader, ask);
+    if let Some(how) = ended.as_ref().err().and_then(|ended| ended.again) {
+        helping.forget(waiting.leader, waiting.ask);
+        let since = helping.gate.steady();
+        match how {
+            Return::Asked => {}
+            Return::Welcome => helping.note_waiting(waiting),
+            Return::Reached => {
+                helping.note_waiting(Waiting { why: Why::Broken { since }, ..waiting });
+            }
+        }
     }
     ended
 }
 
+/// A leader that wants help still if its session ends.
+fn waiting(met: &Met, helping: &Helping) -> Waiting {
+    let Met { who, leader, greeting, heard, .. } = met;
+    let standing = helping.trust.standing(Role::Leader, *leader, &greeting.name, greeting.group);
+    let (why, ask) = (Why::TurnedAway, greeting.ask);
+    Waiting { who: *who, leader: *leader, standing, ask, heard: *heard, why, calls: 0 }
+}
+
+/// How often a leader was called back that had been turned away.
+fn calls_of(again: Option<&Waiting>) -> u32 {
+    again.filter(|waiting| waiting.why == Why::TurnedAway).map_or(0, |waiting| waiting.calls)
+}
+
+/// Whether a leader's program has ended: its machine is there, and nobody listens.
+fn is_gone(error: &LinkError) -> bool {
+    matches!(error, LinkError::Broken { source, .. } if source.kind() == ErrorKind::ConnectionRefused)
+}
+
 /// Connects and greets, and gives the place up when that takes longer than others can wait.
 async fn meet_in_time(call: Call, place: Place, helping: &Helping) -> Result<Met, LinkError> {
-    let (tcp, place, ask, is_near) = match call {
-        Call::Ask { heard, is_near, after } => {
+    let (tcp, place, heard, is_near) = match call {
+        Call::Ask { heard, is_near, after, .. } => {
             let dialled = place.hold(dialled(&heard, is_near, after, helping)).await;
             let tcp = dialled.unwrap_or(Err(LinkError::Closed))?;
             drop(place);
             let place = helping.pools.enter(Stage::Greeting, Party::at(heard.from));
-            (tcp, place.ok_or(LinkError::Closed)?, Some(heard.ask), true)
+            (tcp, place.ok_or(LinkError::Closed)?, Some(heard), is_near)
         }
         Call::Caller { tcp, is_near, .. } => (tcp, place, None, is_near),
     };
-    let greeted = Box::pin(greeted(tcp, ask, is_near, helping));
+    let greeted = Box::pin(greeted(tcp, heard, is_near, helping));
     let greeted = place.hold(greeted).await;
     greeted.unwrap_or(Err(LinkError::Closed))
 }
@@ -122,13 +160,13 @@ async fn dialled(
 /// helped, must prove to be of the group.
 async fn greeted(
     tcp: TcpStream,
-    ask: Option<Ask>,
+    heard: Option<Heard>,
     is_near: bool,
     helping: &Helping,
 ) -> Result<Met, LinkError> {
     let Helping { identity, trust, group_only, .. } = helping;
-    let secured = match ask {
-        Some(ask) => secure(identity, tcp, Some(PeerId(ask.leader))).await?,
+    let secured = match &heard {
+        Some(heard) => secure(identity, tcp, Some(PeerId(heard.ask.leader))).await?,
         None => accept(identity, tcp).await?,
     };
     let (leader, address) = (secured.peer, secured.address.ip());
@@ -148,7 +186,7 @@ async fn greeted(
     let standing = trust.standing(Role::Leader, leader, &greeting.name, greeting.group);
     let is_trusted = helping.gate.trusts(&leader.to_string(), &standing);
     let who = Party { key: Some(leader), address, is_trusted };
-    Ok(Met { who, leader, greeting, wants })
+    Ok(Met { who, leader, greeting, heard, calls: 0, wants })
 }
 
 async fn answered(
@@ -167,21 +205,47 @@ impl Helping {
         self.admission().forget(leader, ask);
     }
 
-    /// Remembers a leader that is to come again when somebody else has left.
-    pub(super) fn note_turned_away(&self, leader: PeerId, ask: [u8; 16]) {
-        let mut turned_away = locked(&self.turned_away);
-        turned_away.truncate(TURNED_AWAY - 1);
-        turned_away.push_front((leader, ask));
-    }
-
-    /// Whoever was turned away for want of a place may be followed again.
-    pub(super) fn welcome_turned_away(&self) {
-        let turned_away = std::mem::take(&mut *locked(&self.turned_away));
-        for (leader, ask) in turned_away {
+    /// Those whose refusal was taken back may be followed again.
+    pub(super) fn welcome_lifted(&self) {
+        for (leader, ask) in self.gate.take_lifted() {
             self.forget(leader, ask);
         }
     }
+
+    /// Remembers a leader that waits to be helped.
+    pub(super) fn note_waiting(&self, waiting: Waiting) {
+        let forgotten = locked(&self.waiting).note(self.gate.steady(), waiting);
+        for waiting in forgotten {
+            self.forget(waiting.leader, waiting.ask);
+        }
+    }
+
+    /// The leaders that wait and can be helped now, as far as they can be dialled; the asks of the
+    /// others are followed again. Whoever is of none of these networks and not vouched for is not
+    /// dialled.
+    pub(super) fn take_due(&self, networks: &[Interface]) -> Vec<(Heard, Waiting)> {
+        let Some(room) = self.gate.room() else { return Vec::new() };
+        let due = locked(&self.waiting).due(self.gate.steady(), JUDGED);
+        let welcome = due.into_iter().filter(|waiting| self.is_welcome(waiting, networks));
+        let welcome: Vec<Waiting> = welcome.take(room).collect();
+        let taken = locked(&self.waiting).take(&welcome);
+        for waiting in &taken {
+            self.forget(waiting.leader, waiting.ask);
+        }
+        taken.into_iter().filter_map(|waiting| Some((waiting.heard?, waiting))).collect()
+    }
+
+    /// Whether a leader that waits may be dialled, and would be helped.
+    fn is_welcome(&self, waiting: &Waiting, networks: &[Interface]) -> bool {
+        let Waiting { who, leader, standing, why, .. } = waiting;
+        let knows = |leader| self.trust.knows(Role::Leader, leader);
+        let is_broken = matches!(why, Why::Broken { .. });
+        let is_welcome = || self.gate.welcomes(&leader.to_string(), standing, who);
+        waiting.may_be_dialled(networks, knows)
+            && self.gate.may_admit(who)
+            && (is_broken || is_welcome())
+    }
 }
 
-/// How many that were turned away are remembered.
-const TURNED_AWAY: usize = 64;
+/// How many leaders that wait are judged at a time: each costs a look into some files.
+const JUDGED: usize = 32;

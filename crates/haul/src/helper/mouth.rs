@@ -20,9 +20,6 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout};
 
-/// How much may be held back while the leader's proof is awaited, in bytes.
-const HELD: usize = 8 << 20;
-
 /// How long a leader may take to prove that it can read the file.
 const PROOF: Duration = Duration::from_secs(20);
 
@@ -35,6 +32,8 @@ pub(super) struct Mouth<'a> {
     source: &'a Source,
     said: mpsc::Receiver<Word>,
     held: Held,
+    /// How much may be held back while the leader's proof is awaited, in bytes.
+    held_most: usize,
     /// Failures that are told later than they happened.
     late: JoinSet<Frame>,
     heard: Heard,
@@ -103,14 +102,27 @@ impl<'a> Mouth<'a> {
         said: mpsc::Receiver<Word>,
         heard: Heard,
         sent: &'a AtomicU64,
+        held_most: usize,
         refuse: &'a (dyn Fn(&str) -> bool + Sync),
     ) -> Self {
         let (held, late) = (Held::default(), JoinSet::new());
         let length = source.length().unwrap_or_default();
-        let proofs = Proofs::none(length, source.validator().is_some(), PROVEN);
+        let proofs = Proofs::none(length, PROVEN);
         let backpressure = Backpressure::since(Instant::now());
         let writer = ProvenWriter::new(writer);
-        Self { writer, source, said, held, late, heard, proofs, backpressure, sent, refuse }
+        Self {
+            writer,
+            source,
+            said,
+            held,
+            held_most,
+            late,
+            heard,
+            proofs,
+            backpressure,
+            sent,
+            refuse,
+        }
     }
 
     /// Until the leader has shown the secret, gives nothing but signs of life; then sends what the
@@ -159,7 +171,7 @@ impl<'a> Mouth<'a> {
         &mut self,
         secret: Reading,
     ) -> Result<(Option<[u8; 32]>, Result<Secret, String>), Pause> {
-        let Self { writer, said, held, heard, .. } = self;
+        let Self { writer, said, held, held_most, heard, .. } = self;
         let Heard { control, shown, pinged, .. } = heard;
         let mut both = pin!(timeout(PROOF, async { tokio::join!(shown.recv(), secret) }));
         let mut signs = interval(Session::PING_AFTER);
@@ -172,7 +184,7 @@ impl<'a> Mouth<'a> {
                 }
                 Some(frame) = control.recv() => frame,
                 () = pinged.notified() => Frame::Pong,
-                Some(word) = said.recv(), if held.bytes < HELD => {
+                Some(word) = said.recv(), if held.bytes < *held_most => {
                     held.push(word);
                     continue;
                 }

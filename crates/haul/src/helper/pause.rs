@@ -27,6 +27,14 @@ impl Pause {
         }
     }
 
+    /// In how many seconds it ends by itself.
+    pub(crate) fn ends_in(self, unix: i64) -> Option<i64> {
+        match self {
+            Self::Until(end) => Some((end - unix).max(0)),
+            Self::Off | Self::UntilResumed => None,
+        }
+    }
+
     /// What was kept; a file that cannot be understood pauses until resumed.
     pub(crate) fn load(home: &Home) -> Self {
         match files::read_text(&path(home)) {

@@ -12,6 +12,7 @@ mod moment;
 mod watch;
 mod written;
 
+pub(crate) use decide::Cares;
 pub use decide::{Battery, Fact, Facts, LEAST_HELP, Rule, Ruling, Spent, Verdict};
 pub use file::PolicyError;
 pub use form::{PolicyField, Shape, Unsaved};
@@ -37,7 +38,7 @@ pub struct Policy {
     pub known: Vec<KnownLeader>,
     /// The ids of leaders that are never helped.
     pub blocked: Vec<String>,
-    /// How many leaders are helped at a time, 1 to 8.
+    /// How many leaders are helped at a time, 1 to 256.
     pub at_once: u16,
     /// For how many days "always" holds when it is said at a prompt, 1 to 366.
     pub grant_days: u16,
@@ -83,7 +84,7 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// A person, every time.
+    /// A person, whose yes [lasts](crate::Lasts) as long as they say.
     Ask,
     /// Nobody: only known leaders are helped.
     Known,
@@ -120,7 +121,7 @@ impl Default for Policy {
             mode: Mode::Ask,
             known: Vec::new(),
             blocked: Vec::new(),
-            at_once: 1,
+            at_once: 4,
             grant_days: 30,
             hosts_allowed: vec![HostPattern::ALL],
             hosts_denied: Vec::new(),

@@ -13,14 +13,8 @@ use std::collections::VecDeque;
 /// How much of the file a challenge is about, in bytes, where the protocol allows 64 KiB.
 ///
 /// Nobody guesses the digest of either. But every byte of it is read twice beside the file, by each
-/// helper and once more by the leader for each, and the first byte waits for it: a new connection
-/// brings 16 KiB in two round trips, as it begins with some 14 KiB (RFC 6928 §2), and 64 KiB in
-/// three or four.
-const CHALLENGE: u64 = 16 << 10;
-
-/// How much a challenge is about where only the query of a URL has changed, and the file is held to
-/// its validator and its length: nobody guesses that either.
-const RENEWAL: u64 = 1 << 10;
+/// helper and once more by the leader for each: for a hundred helpers, over one slow link.
+const CHALLENGE: u64 = 1 << 10;
 
 /// For how many places proofs are remembered, so that no origin can fill the memory.
 const PLACES: usize = 256;
@@ -81,8 +75,6 @@ fn secret_span(length: u64, len: u64) -> Option<Span> {
 #[derive(Debug)]
 pub(super) struct Proofs {
     length: u64,
-    /// Whether every response is held to a validator.
-    is_one_version: bool,
     /// How many bytes a proof is good for at the most.
     most: u64,
     proven: VecDeque<Proven>,
@@ -120,8 +112,8 @@ pub(super) enum Doubt {
 
 impl Proofs {
     /// None yet, for a file of `length` bytes; each will be good for up to `most` bytes.
-    pub(super) fn none(length: u64, is_one_version: bool, most: u64) -> Self {
-        Self { length, is_one_version, most, proven: VecDeque::new() }
+    pub(super) const fn none(length: u64, most: u64) -> Self {
+        Self { length, most, proven: VecDeque::new() }
     }
 
     /// The leader has shown that it reads the same at a place. How much it gets for that, between
@@ -157,10 +149,7 @@ impl Proofs {
     }
 
     fn elsewhere(&self, place: &Place) -> Doubt {
-        let is_renewed = |proven: &Proven| proven.place.is_renewed(place);
-        let is_known = self.is_one_version && self.proven.iter().any(is_renewed);
-        let len = if is_known { RENEWAL } else { CHALLENGE };
-        secret_span(self.length, len)
+        secret_span(self.length, CHALLENGE)
             .map_or(Doubt::Nowhere, |span| Doubt::Elsewhere(span, place.clone()))
     }
 
@@ -198,7 +187,7 @@ mod tests {
     }
 
     fn proven(most: u64, chance: u64) -> Proofs {
-        let mut proofs = Proofs::none(LENGTH, true, most);
+        let mut proofs = Proofs::none(LENGTH, most);
         proofs.renew(Some(&here()), chance);
         proofs
     }
@@ -231,19 +220,17 @@ mod tests {
             assert_eq!(asked(&mut proofs, &there), Some(CHALLENGE), "{url} {address:?}");
         }
         assert!(matches!(proofs.pass(1, 0, &piece(9), None), Err(Doubt::Nowhere)));
-        let mut nothing = Proofs::none(LENGTH, true, 1 << 20);
+        let mut nothing = Proofs::none(LENGTH, 1 << 20);
         assert_eq!(asked(&mut nothing, &here()), Some(CHALLENGE));
     }
 
     #[test]
-    fn a_proof_for_a_url_whose_query_was_renewed_is_short_and_never_left_out() {
+    fn a_proof_for_a_url_whose_query_was_renewed_is_never_left_out() {
         let renewed = place("http://a.test/f?sig=2", [1, 2, 3, 4]);
         let mut proofs = proven(1 << 20, 0);
-        assert_eq!(asked(&mut proofs, &renewed), Some(RENEWAL));
+        assert_eq!(asked(&mut proofs, &renewed), Some(CHALLENGE));
         proofs.renew(Some(&renewed), 0);
         assert_eq!(asked(&mut proofs, &renewed), None);
-        let mut any_version = Proofs { is_one_version: false, ..proven(1 << 20, 0) };
-        assert_eq!(asked(&mut any_version, &renewed), Some(CHALLENGE), "without a validator");
     }
 
     #[test]
@@ -256,7 +243,7 @@ mod tests {
             panic!("it is used up");
         };
         assert_eq!(span, Span::of_len(5, CHALLENGE).unwrap());
-        let sha256: [u8; 32] = Sha256::digest(piece(16 << 10)).into();
+        let sha256: [u8; 32] = Sha256::digest(piece(1 << 10)).into();
         assert_eq!((secret.sha256, secret.place.clone()), (sha256, Some(here())));
         proofs.renew(secret.place.as_ref(), 0);
         pass(&mut proofs, 40_000).unwrap();

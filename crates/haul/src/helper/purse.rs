@@ -83,6 +83,11 @@ impl Purse {
         });
     }
 
+    /// Whether there is a rate.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.state().rate.is_some()
+    }
+
     /// Lets out what the rate allows by now; to be called often where there is one.
     pub(crate) fn tick(&self) {
         self.change(|state| state.count(Instant::now()));

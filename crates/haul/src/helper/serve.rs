@@ -8,18 +8,18 @@ use super::event::HelperEvent;
 use super::gate::{Gate, Posts, locked};
 use super::limits::pools::Pools;
 use super::limits::refused::{Refusals, no_refusals};
+use super::limits::waiting::WaitingList;
 use super::meeting::{Call, take};
 use super::policy::{Policies, PolicyError};
 use crate::trust::{Group, Role, Trust, group_of, minute};
 use crate::{Error, ErrorKind, Home};
 use haul_link::{Admission, Heard, Identity, Interface, PeerId, random};
 use haul_wire::Ask;
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 /// A helper at work. Dropping it stops it.
 pub struct Serving {
@@ -75,8 +75,8 @@ pub(crate) struct Helping {
     pub(crate) refused: Mutex<Refusals>,
     /// The places of those who are dialled, greet, or are decided upon.
     pub(crate) pools: Arc<Pools>,
-    /// Who was turned away for want of a place, by which ask; the latest first.
-    pub(crate) turned_away: Mutex<VecDeque<(PeerId, [u8; 16])>>,
+    /// Who waits to be helped.
+    pub(crate) waiting: Mutex<WaitingList>,
 }
 
 impl Helping {
@@ -153,14 +153,19 @@ pub(crate) async fn serve(
         policy.await;
     };
     tokio::pin!(tending);
+    let mut calls_back = interval(CALLS_BACK);
     loop {
         tokio::select! {
             came = ears.next() => sessions.take(came, ears.networks(), &helping),
             () = sessions.next_end() => {}
-            asked = server.serve_one(&helping.gate) => if asked == Asked::Stop {
-                // So that the leaders can be told; nothing is fetched any more.
-                let _ = timeout(FAREWELL, sessions.ended()).await;
-                return Ok(());
+            _ = calls_back.tick() => sessions.call_back(ears.networks(), &helping),
+            asked = server.serve_one(&helping.gate) => match asked {
+                Asked::Nothing => helping.welcome_lifted(),
+                Asked::Stop => {
+                    // So that the leaders can be told; nothing is fetched any more.
+                    let _ = timeout(FAREWELL, sessions.ended()).await;
+                    return Ok(());
+                }
             },
             () = &mut tending => {}
         }
@@ -173,9 +178,22 @@ struct Sessions(JoinSet<()>);
 impl Sessions {
     /// Answers an ask or a connection, if it is to be answered and there is room.
     fn take(&mut self, came: Came, networks: &[Interface], helping: &Arc<Helping>) {
-        let Some(call) = answering(came, networks, helping) else { return };
-        let helping = Arc::clone(helping);
-        if let Some(taken) = take(call, helping) {
+        if let Some(call) = answering(came, networks, helping) {
+            self.begin(call, helping);
+        }
+    }
+
+    /// Dials leaders that wait, once they can be helped.
+    fn call_back(&mut self, networks: &[Interface], helping: &Arc<Helping>) {
+        for (heard, waiting) in helping.take_due(networks) {
+            let is_near = networks.iter().any(|network| network.has(heard.from));
+            let again = Some(Box::new(waiting));
+            self.begin(Call::Ask { heard, is_near, after: Duration::ZERO, again }, helping);
+        }
+    }
+
+    fn begin(&mut self, call: Call, helping: &Arc<Helping>) {
+        if let Some(taken) = take(call, Arc::clone(helping)) {
             self.0.spawn(taken);
         }
     }
@@ -211,7 +229,7 @@ async fn helping(
         admission: Mutex::new(Admission::new(settings.ports.clone())),
         refused: Mutex::new(no_refusals()),
         pools: Arc::default(),
-        turned_away: Mutex::default(),
+        waiting: Mutex::default(),
         gate: Arc::new(gate(settings).await?),
     })
 }
@@ -223,10 +241,13 @@ fn answering(came: Came, networks: &[Interface], helping: &Arc<Helping>) -> Opti
     let is_near = networks.iter().any(|network| network.has(from));
     match came {
         Came::Ask(heard) => {
+            if helping.admission().fits(&heard.ask) {
+                locked(&helping.waiting).hear(heard);
+            }
             let follows = helping.follows(now, &heard, networks);
             let share = f64::from(u16::from_le_bytes(random())) / f64::from(u16::MAX);
             let after = heard.spread(networks).mul_f64(share);
-            follows.then_some(Call::Ask { heard, is_near, after })
+            follows.then_some(Call::Ask { heard, is_near, after, again: None })
         }
         Came::Caller { tcp, from } => {
             let may_vouch = || helping.may_vouch();
@@ -271,6 +292,9 @@ async fn beside<T: Send + 'static>(
         Err(Error::new(ErrorKind::Other, "the helper could not start", error.to_string()))
     })
 }
+
+/// How often it is looked whether leaders that wait can be helped.
+const CALLS_BACK: Duration = Duration::from_millis(200);
 
 /// How long leaders may take to hear that the helper stops.
 const FAREWELL: Duration = Duration::from_millis(300);

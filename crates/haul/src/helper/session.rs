@@ -6,6 +6,7 @@ use super::gate::{Judged, locked};
 use super::job::Permit;
 use super::limits::pools::Stage;
 use super::limits::refused;
+use super::limits::waiting::{Waiting, Why};
 use super::meeting::{Met, STEP};
 use super::proof::{Secret, first_challenge};
 use super::serve::Helping;
@@ -25,42 +26,49 @@ use url::Url;
 /// How long a leader that called the roll may take to hang up.
 const THANKS: Duration = Duration::from_secs(2);
 
+/// How a leader comes back whose session has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Return {
+    /// When it asks again.
+    Asked,
+    /// It is called back once it can be helped.
+    Welcome,
+    /// It is called back until it can be reached.
+    Reached,
+}
+
 /// Why a session ended before work began.
 pub(crate) struct Ended {
     pub(crate) because: String,
-    /// Whether the same ask may be followed again.
-    pub(super) again: bool,
+    /// Whether, and how, the leader may come back.
+    pub(super) again: Option<Return>,
     /// What the leader is told.
     farewell: Option<ByeReason>,
 }
 
 impl Ended {
     fn with(reason: ByeReason, because: impl Into<String>) -> Self {
-        Self { because: because.into(), again: false, farewell: Some(reason) }
+        Self { because: because.into(), again: None, farewell: Some(reason) }
     }
 }
 
 impl From<LinkError> for Ended {
     fn from(error: LinkError) -> Self {
-        Self { because: error.to_string(), again: true, farewell: error.farewell() }
+        let again = Some(Return::Asked);
+        Self { because: error.to_string(), again, farewell: error.farewell() }
     }
 }
 
 /// Helps a leader if the policy says so.
 pub(super) async fn agree_and_help(mut met: Met, helping: &Helping) -> Result<(), Ended> {
     match agree(&mut met, helping).await {
-        Ok(Some(agreed)) => {
-            let ended = carry_out(met.greeting.session, agreed, helping).await;
-            helping.welcome_turned_away();
-            ended
-        }
+        Ok(Some(agreed)) => carry_out(met.greeting.session, agreed, helping).await,
         Ok(None) => Ok(()),
         Err(ended) => {
             if let Some(reason) = ended.farewell {
                 // Whoever broke the protocol may have gone.
                 let _ = met.greeting.session.send(&Frame::Bye { reason }).await;
             }
-            helping.welcome_turned_away();
             Err(ended)
         }
     }
@@ -69,6 +77,9 @@ pub(super) async fn agree_and_help(mut met: Met, helping: &Helping) -> Result<()
 /// A leader that is to be helped, and what with.
 struct Agreed {
     who: Party,
+    leader: PeerId,
+    /// The ask that led to it.
+    ask: [u8; 16],
     request: Request,
     source: Source,
     secret: Secret,
@@ -82,28 +93,46 @@ async fn agree(met: &mut Met, helping: &Helping) -> Result<Option<Agreed>, Ended
         Frame::RollCall => return answer_roll_call(met, helping).await.map(|()| None),
         other => return Err(unexpected("an offer", other)),
     };
-    let Met { who, leader, greeting, .. } = met;
+    let Met { who, leader, greeting, heard, calls, .. } = met;
+    if helping.admission().has_ended(helping.gate.steady(), *leader, greeting.ask) {
+        return Err(Ended::with(ByeReason::Withdrawn, "its owner has ended the help for this"));
+    }
     if !helping.admission().admit_offer(helping.gate.steady(), *leader, greeting.ask) {
         return Err(Ended::with(ByeReason::NotWanted, "it has offered this before"));
     }
     let request = request(*leader, greeting, &offer, helping);
-    let Some(permit) = decide(&request, *who, greeting, helping).await? else {
+    let decided = decide(&request, *who, greeting, helping).await?;
+    let Ok(permit) = decided else {
+        if decided.is_err_and(|decision| matches!(decision, Decision::Busy | Decision::Later)) {
+            let (leader, standing, ask) = (*leader, request.standing, greeting.ask);
+            let (who, heard, calls, why) = (*who, *heard, *calls, Why::TurnedAway);
+            helping.note_waiting(Waiting { who, leader, standing, ask, heard, why, calls });
+        }
         return Ok(None);
     };
+    locked(&helping.waiting).forget(*leader);
     let session = &mut greeting.session;
     let job = match within("job", session.next()).await? {
         Frame::Job(job) => job,
         other => return Err(unexpected("the job", &other)),
     };
+    permit.is_for(&job.url, job.length);
     let began = Instant::now();
     let client = permit.client();
     let prepared = tokio::select! {
         prepared = prepare(session, &job, &offer, &client) => prepared?,
-        why = permit.supervise() => return Err(Ended::with(permit.farewell(), why)),
+        why = permit.supervise() => {
+            return Err(helping.stopped(&permit, why, *leader, greeting.ask));
+        }
     };
-    match prepared {
-        Ok((source, secret)) => Ok(Some(Agreed { who: *who, request, source, secret, permit })),
-        Err(because) => {
+    match (prepared, permit.why_ended()) {
+        (Ok((source, secret)), _) => {
+            let (who, leader, ask) = (*who, *leader, greeting.ask);
+            Ok(Some(Agreed { who, leader, ask, request, source, secret, permit }))
+        }
+        // A purse that was closed reads nothing, which is no fault of the file.
+        (Err(_), Some(why)) => Err(helping.stopped(&permit, why, *leader, greeting.ask)),
+        (Err(because), None) => {
             permit.note_end(&because);
             drop(permit);
             Err(helping.refuse(&request, *who, began, because).await)
@@ -136,7 +165,7 @@ async fn answer_roll_call(met: &mut Met, helping: &Helping) -> Result<(), Ended>
         helping.gate.incline(&leader.to_string(), &standing, who)
     };
     let verdict = match decision {
-        Decision::Yes => Verdict::Yes,
+        Decision::Yes | Decision::YesFor(_) => Verdict::Yes,
         Decision::Busy => Verdict::Busy,
         Decision::Later => Verdict::Later,
         Decision::No | Decision::Block => Verdict::No,
@@ -150,7 +179,7 @@ async fn answer_roll_call(met: &mut Met, helping: &Helping) -> Result<(), Ended>
 
 /// Helps until either side ends it.
 async fn carry_out(session: Session, agreed: Agreed, helping: &Helping) -> Result<(), Ended> {
-    let Agreed { who, request, source, secret, permit } = agreed;
+    let Agreed { who, leader, ask, request, source, secret, permit } = agreed;
     helping
         .tell(HelperEvent::Helping { leader: request.leader.clone(), host: request.host.clone() });
     let because = tokio::select! {
@@ -158,14 +187,36 @@ async fn carry_out(session: Session, agreed: Agreed, helping: &Helping) -> Resul
         why = permit.supervise() => Because::stopped(&why),
     };
     permit.note_end(&because.text);
-    let again = permit.note_return(because.broken);
+    let may_return = permit.note_return(because.broken || because.unwanted, because.done);
+    helping.note_withdrawn(&permit, leader, ask);
+    let again = match () {
+        () if permit.was_withdrawn() => None,
+        () if because.broken && permit.has_sent() => Some(Return::Reached),
+        () if permit.was_interrupted() => Some(Return::Welcome),
+        () => may_return.then_some(Return::Asked),
+    };
     let bytes = permit.sent().load(Ordering::Relaxed);
     let leader = request.leader;
     helping.tell(HelperEvent::Ended { leader, bytes, because: because.text.clone() });
-    if again { Err(Ended { because: because.text, again, farewell: None }) } else { Ok(()) }
+    let because = because.text;
+    if again.is_some() { Err(Ended { because, again, farewell: None }) } else { Ok(()) }
 }
 
 impl Helping {
+    /// Follows a leader's ask no more if the owner has ended the help that it led to.
+    fn note_withdrawn(&self, permit: &Permit, leader: PeerId, ask: [u8; 16]) {
+        if permit.was_withdrawn() {
+            self.admission().end(self.gate.steady(), leader, ask);
+        }
+    }
+
+    /// What a leader is told whose job was ended here before work began.
+    fn stopped(&self, permit: &Permit, why: String, leader: PeerId, ask: [u8; 16]) -> Ended {
+        self.note_withdrawn(permit, leader, ask);
+        let again = permit.was_interrupted().then_some(Return::Welcome);
+        Ended { again, ..Ended::with(permit.farewell(), why) }
+    }
+
     /// Turns away a leader whose file this helper does not get, for whatever reason. All reasons
     /// look alike and take the same time, so that nobody can feel their way around this machine's
     /// network with them; the owner is told which it was.
@@ -196,14 +247,14 @@ impl Helping {
     }
 }
 
-/// Lets the owner decide and tells the leader; a permit means yes.
+/// Lets the owner decide and tells the leader; a permit means yes, and all else is no yes.
 async fn decide(
     request: &Request,
     who: Party,
     greeting: &mut Greeting,
     helping: &Helping,
-) -> Result<Option<Permit>, Ended> {
-    let Judged { decision, because, asked, permit } = if request.host.is_empty() {
+) -> Result<Result<Permit, Decision>, Ended> {
+    let Judged { decision, because, after, asked, permit, .. } = if request.host.is_empty() {
         Judged::new(Decision::No, MISLEADING)
     } else if helping.is_refused(&who) {
         Judged::new(Decision::No, refused::TOO_MANY)
@@ -212,17 +263,17 @@ async fn decide(
     };
     let (said, answer) = match (decision, &permit) {
         (_, Some(permit)) => (WireAnswer::yes(permit.lanes(), permit.budget()), Answer::Yes),
-        (Decision::Busy, None) => (WireAnswer::refusal(Verdict::Busy), Answer::Busy),
-        (Decision::Later, None) => (WireAnswer::refusal(Verdict::Later), Answer::Later),
+        (Decision::Busy, None) => (WireAnswer::not_yet(Verdict::Busy, after), Answer::Busy),
+        (Decision::Later, None) => (WireAnswer::not_yet(Verdict::Later, after), Answer::Later),
         (_, None) => (WireAnswer::NO, Answer::No),
     };
     greeting.session.send(&Frame::Answer(said)).await?;
-    if let (Some(key), Decision::Busy) = (who.key, decision) {
-        helping.note_turned_away(key, greeting.ask);
+    if let (Some(key), Decision::No, true) = (who.key, decision, asked) {
+        helping.gate.name_refused(key, &request.leader, greeting.ask);
     }
     let leader = request.leader.clone();
     helping.tell(HelperEvent::Answered { leader, answer, because, asked });
-    Ok(permit)
+    Ok(permit.ok_or(decision))
 }
 
 /// What the owner, or their policy, says of a request, for as long as its leader waits for it.
@@ -311,7 +362,7 @@ async fn within<T>(
 fn unexpected(awaiting: &'static str, frame: &Frame) -> Ended {
     match frame {
         Frame::Bye { reason } => {
-            Ended { because: reason_text(*reason).into(), again: false, farewell: None }
+            Ended { because: reason_text(*reason).into(), again: None, farewell: None }
         }
         other => LinkError::Unexpected { awaiting, kind: other.kind() }.into(),
     }

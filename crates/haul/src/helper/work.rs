@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{interval, timeout};
 
 /// Pieces on their way to the leader: with 64 KiB each, 1 MiB.
@@ -33,13 +33,17 @@ pub(crate) struct Because {
     pub(crate) text: String,
     /// The connection broke, so the leader may want help again.
     pub(crate) broken: bool,
+    /// The leader said that it has the file.
+    pub(crate) done: bool,
+    /// The leader has no need of it now, and may have later.
+    pub(crate) unwanted: bool,
     /// What the leader is told.
     farewell: Option<ByeReason>,
 }
 
 impl Because {
     pub(super) fn said(text: &str) -> Self {
-        Self { text: text.to_owned(), broken: false, farewell: None }
+        Self { text: text.to_owned(), broken: false, done: false, unwanted: false, farewell: None }
     }
 
     /// The owner, or a rule of theirs, ended it.
@@ -50,8 +54,8 @@ impl Because {
 
 impl From<LinkError> for Because {
     fn from(error: LinkError) -> Self {
-        let farewell = error.farewell();
-        Self { text: error.to_string(), broken: farewell.is_none(), farewell }
+        let (broken, farewell) = (error.is_loss(), error.farewell());
+        Self { broken, farewell, ..Self::said(&error.to_string()) }
     }
 }
 
@@ -66,7 +70,11 @@ enum End {
 impl From<End> for Because {
     fn from(end: End) -> Self {
         match end {
-            End::Told(reason) => Self::said(reason_text(reason)),
+            End::Told(reason) => Self {
+                done: reason == ByeReason::Done,
+                unwanted: reason == ByeReason::NotWanted,
+                ..Self::said(reason_text(reason))
+            },
             End::Wrong(text) => Self { farewell: Some(ByeReason::Protocol), ..Self::said(text) },
         }
     }
@@ -92,12 +100,14 @@ pub(crate) async fn work(
     let lanes = Lanes::start(source, permit.lanes(), None, &words, Some(&credit));
     let length = source.length().unwrap_or(0);
     let heard = Heard { control, shown, challenged: challenged.clone(), pinged: pinged.clone() };
+    permit.show_appetite(lanes.appetite());
     let refuse = |host: &str| helping.note_refused(who, host);
-    let mouth = Mouth::new(writer, source, said, heard, sent, &refuse);
-    let mut ears = Ears { lanes, credit, replies, proofs, challenged, pinged, length };
+    let mouth = Mouth::new(writer, source, said, heard, sent, permit.held_back(), &refuse);
+    let told = permit.lanes();
+    let mut ears = Ears { lanes, told, credit, replies, proofs, challenged, pinged, length };
     let mut speaking = pin!(mouth.speak(secret));
     let because = tokio::select! {
-        because = ears.hear(reader) => because,
+        because = ears.hear(reader, permit.lane_limit()) => because,
         because = &mut speaking => return because,
         why = permit.ended() => Because { farewell: Some(permit.farewell()), ..Because::said(&why) },
         () = show(request, helping, sent) => Because::said(""),
@@ -113,6 +123,8 @@ pub(crate) async fn work(
 /// The half that does what the leader says.
 struct Ears {
     lanes: Lanes,
+    /// How many lanes the leader was told of last.
+    told: u8,
     credit: Arc<Semaphore>,
     replies: mpsc::UnboundedSender<Frame>,
     /// Where the leader's proofs go.
@@ -125,9 +137,17 @@ struct Ears {
 }
 
 impl Ears {
-    async fn hear(&mut self, mut reader: FrameReader) -> Because {
+    async fn hear(&mut self, mut reader: FrameReader, mut limit: watch::Receiver<u8>) -> Because {
+        limit.mark_changed();
         loop {
-            let obeyed = match reader.next_alive().await {
+            let heard = tokio::select! {
+                heard = reader.next_alive() => heard,
+                Ok(()) = limit.changed() => {
+                    self.limit_lanes(*limit.borrow_and_update());
+                    continue;
+                }
+            };
+            let obeyed = match heard {
                 Ok(frame) => self.obey(&frame),
                 Err(error) => return error.into(),
             };
@@ -138,6 +158,16 @@ impl Ears {
                 return End::Wrong("the leader granted too many leases at a time").into();
             }
         }
+    }
+
+    /// Uses no more lanes than this, and says so.
+    fn limit_lanes(&mut self, lanes: u8) {
+        self.lanes.limit(lanes);
+        if std::mem::replace(&mut self.told, lanes) == lanes {
+            return;
+        }
+        // A mouth that does not listen has ended, and the session with it.
+        let _ = self.replies.send(Frame::LaneLimit { lanes });
     }
 
     /// Does what a frame says, or says why it ends the session.

@@ -172,13 +172,14 @@ pub(crate) fn is_hauls(folder: &Path) -> bool {
 }
 
 /// Names in a home of which hardly another folder has one.
-const OF_HAUL: [&str; 12] = [
+const OF_HAUL: [&str; 13] = [
     "key",
     "group.key",
     "known",
     "policy.toml",
     "roster",
     "blocked",
+    "grants",
     "jobs",
     "spool",
     "history.jsonl",

@@ -27,6 +27,28 @@ const SCAN: Duration = Duration::from_millis(1100);
 /// How often the machine's interfaces are looked at.
 const LOOK: Duration = Duration::from_secs(3);
 
+/// How often a helper is asked again that was lost, at first and then, and for how long: it may
+/// only have been started anew, or plugged in somewhere else.
+const LOST_EVERY: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
+const LOST_SOON: Duration = Duration::from_secs(60);
+const LOST_FOR: Duration = Duration::from_secs(1800);
+
+/// How often one that said it could not help yet: it calls back by itself when it can, unless it
+/// was started anew meanwhile.
+const WAITING_EVERY: Duration = Duration::from_secs(2);
+
+/// Whoever took part for so long before it was lost is asked again as if it had never been lost.
+const LASTING: Duration = Duration::from_secs(30);
+
+/// How often in a row a machine may answer in vain before it is left alone for longer each time.
+const TRUSTED: u32 = 4;
+
+/// How many machines are asked again in this way: as many as may be at work.
+const ASKED_AGAIN: usize = 1024;
+
+/// How soon one of them is asked after another: 64 in half a second.
+const APART: Duration = Duration::from_micros(500_000 / 64);
+
 /// How many machines are sought at most, so that a list without end does no harm.
 const MOST: usize = 4096;
 
@@ -49,6 +71,23 @@ pub(crate) enum How {
     Scan(&'static str),
 }
 
+/// How long a machine is left alone at the least that has answered so often in vain.
+fn tired(in_vain: u32) -> Duration {
+    let doubled = LOST_EVERY[0] * 2_u32.pow(in_vain.saturating_sub(TRUSTED).min(7));
+    if in_vain > TRUSTED { doubled } else { Duration::ZERO }
+}
+
+impl Again {
+    /// How long until the next time, so long after the first.
+    const fn pause(self, after: Duration) -> Duration {
+        match self {
+            Self::Lost if after.as_secs() < LOST_SOON.as_secs() => LOST_EVERY[0],
+            Self::Lost => LOST_EVERY[1],
+            Self::Waiting => WAITING_EVERY,
+        }
+    }
+}
+
 impl How {
     /// As events say it.
     pub(crate) const fn name(self) -> &'static str {
@@ -61,6 +100,25 @@ impl How {
             Self::Scan(how) => how,
         }
     }
+}
+
+/// Why a machine that was talked to is asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// The session with it broke, or it was ended there.
+    Lost,
+    /// It cannot help yet.
+    Waiting,
+}
+
+/// A machine that is asked again until it answers.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    why: Again,
+    since: Duration,
+    next: Duration,
+    /// How often in a row it answered and was soon lost again, or could still not help.
+    in_vain: u32,
 }
 
 /// Something to do. What is due at the same time is done in this order: machines whose address is
@@ -84,6 +142,9 @@ pub(crate) struct Agenda {
     everybody: bool,
     due: BTreeSet<(Duration, Deed)>,
     sought: BTreeMap<SocketAddr, How>,
+    again: BTreeMap<SocketAddr, Asked>,
+    /// When the next one of these may be asked.
+    next_again: Duration,
     round: u32,
     next_round: Duration,
     /// When whoever hears what everybody is asked has answered.
@@ -97,9 +158,10 @@ impl Agenda {
         if everybody {
             due.extend([(LOOK, Deed::Look), (SCAN, Deed::Scan)]);
         }
-        let sought = BTreeMap::new();
+        let (sought, again) = (BTreeMap::new(), BTreeMap::new());
         let (next_round, heard) = (Duration::ZERO, Duration::ZERO);
-        Self { everybody, due, sought, round: 0, next_round, heard }
+        let next_again = Duration::ZERO;
+        Self { everybody, due, sought, again, next_again, round: 0, next_round, heard }
     }
 
     /// Has a machine asked now and at the repeats, and dialled if it does not answer. Says whether
@@ -114,6 +176,20 @@ impl Agenda {
             self.due.insert((now + SILENCE, Deed::Dial(machine)));
         }
         is_new
+    }
+
+    /// Has a machine that was talked to asked again and again, until it answers.
+    pub(crate) fn ask_again(&mut self, now: Duration, machine: SocketAddr, why: Again) {
+        if self.again.len() < ASKED_AGAIN || self.again.contains_key(&machine) {
+            let before = self.again.get(&machine);
+            let soon = |asked: &&Asked| {
+                now.saturating_sub(asked.since) < LASTING + 2 * tired(asked.in_vain)
+            };
+            let again_soon = before.filter(soon);
+            let in_vain = again_soon.map_or(0, |asked| asked.in_vain + 1);
+            let next = now + why.pause(Duration::ZERO).max(tired(in_vain));
+            self.again.insert(machine, Asked { why, since: now, next, in_vain });
+        }
     }
 
     /// Has everybody asked anew, on interfaces that were not there before.
@@ -132,6 +208,8 @@ impl Agenda {
         if self.next_round <= now {
             self.begin_round();
         }
+        self.again.retain(|_, asked| now.saturating_sub(asked.since) < LOST_FOR);
+        self.plan_again(now, &has_answered);
         while let Some(&(at, deed)) = self.due.first().filter(|(at, _)| *at <= now) {
             self.due.pop_first();
             match deed {
@@ -147,12 +225,33 @@ impl Agenda {
     /// When there is something to do next.
     pub(crate) fn next_at(&self) -> Duration {
         let due = self.due.first().map_or(Duration::MAX, |(at, _)| *at);
-        due.min(self.next_round)
+        let again = self.again.values().map(|asked| asked.next).min().unwrap_or(Duration::MAX);
+        due.min(self.next_round).min(again.max(self.next_again))
     }
 
     /// How a machine came to be known.
     pub(crate) fn how(&self, machine: SocketAddr) -> Option<How> {
         self.sought.get(&machine).copied()
+    }
+
+    /// Asks and dials one whose time has come, the one that waits longest, unless another was asked
+    /// just before.
+    fn plan_again(&mut self, now: Duration, has_answered: &impl Fn(IpAddr) -> bool) {
+        for (machine, asked) in self.again.iter_mut().filter(|(_, asked)| asked.next <= now) {
+            if has_answered(machine.ip()) {
+                asked.next = now + LASTING;
+            }
+        }
+        let due = self.again.iter_mut().filter(|(_, asked)| asked.next <= now);
+        let longest = due.min_by_key(|(_, asked)| asked.next);
+        let Some((&machine, asked)) = longest.filter(|_| self.next_again <= now) else { return };
+        self.next_again = now + APART;
+        let pause = asked.why.pause(now.saturating_sub(asked.since));
+        asked.next = now + pause.max(tired(asked.in_vain));
+        self.due.insert((now, Deed::Ask(machine)));
+        if asked.why == Again::Lost {
+            self.due.insert((now, Deed::Dial(machine)));
+        }
     }
 
     fn begin_round(&mut self) {
@@ -262,6 +361,23 @@ mod tests {
     }
 
     #[test]
+    fn machine_that_answers_and_is_lost_again_and_again_is_left_alone_for_longer() {
+        let mut agenda = Agenda::new(false);
+        let mut asks = 0;
+        for tick in 0..6000 {
+            let now = 100 * MS * tick;
+            while let Some(deed) = agenda.next(now, |_| false) {
+                asks += usize::from(deed == Deed::Ask(machine(1)));
+                agenda.ask_again(now, machine(1), Again::Lost);
+            }
+            if tick == 0 {
+                agenda.ask_again(now, machine(1), Again::Lost);
+            }
+        }
+        assert!((8..60).contains(&asks), "{asks} asks in ten minutes");
+    }
+
+    #[test]
     fn what_a_scan_found_is_bothered_once() {
         let mut agenda = Agenda::new(false);
         agenda.seek(MS * 1200, machine(7), How::Scan("arp"));
@@ -269,6 +385,34 @@ mod tests {
         assert_eq!(times(&done, |deed| matches!(deed, Deed::Dial(_))), [2200]);
         let asks = times(&done, |deed| matches!(deed, Deed::Ask(_)));
         assert_eq!(asks, [1200, 1210, 1230, 1260, 1300]);
+    }
+
+    #[test]
+    fn helpers_that_are_lost_at_once_are_asked_again_all_of_them_64_in_half_a_second() {
+        let mut agenda = Agenda::new(false);
+        let lost =
+            |n: u16| SocketAddr::from(([10, 1, n.to_be_bytes()[0], n.to_be_bytes()[1]], 4285));
+        for n in 0..2000 {
+            agenda.ask_again(Duration::ZERO, lost(n), Again::Lost);
+        }
+        let done = until(&mut agenda, 20_000, &[]);
+        let asked: BTreeSet<_> = done.iter().map(|(_, deed)| *deed).collect();
+        assert_eq!(asked.len(), 2 * ASKED_AGAIN);
+        let asks = times(&done, |deed| matches!(deed, Deed::Ask(_)));
+        assert!(asks.windows(66).all(|asks| asks[65] - asks[0] >= 500));
+        assert!(asks.len() > 2000, "{}", asks.len());
+    }
+
+    #[test]
+    fn a_helper_that_is_lost_is_asked_and_dialled_twice_a_second() {
+        let mut agenda = Agenda::new(false);
+        agenda.ask_again(Duration::ZERO, machine(1), Again::Lost);
+        agenda.ask_again(Duration::ZERO, machine(2), Again::Waiting);
+        let done = until(&mut agenda, 2100, &[]);
+        for deed in [Deed::Ask(machine(1)), Deed::Dial(machine(1))] {
+            assert_eq!(times(&done, |it| *it == deed), [500, 1000, 1500, 2000]);
+        }
+        assert_eq!(times(&done, |deed| *deed == Deed::Ask(machine(2))), [2007]);
     }
 
     #[test]

@@ -51,8 +51,6 @@ pub(crate) struct Member {
     /// How many bytes it had credit for so far, and how many of those need no room any more.
     credited: u64,
     settled: u64,
-    /// When it was heard of last: it joined, or brought something.
-    heard: Duration,
     /// Whether its bytes came over the leader's link to the internet.
     on_own_link: bool,
     spoiled: u64,
@@ -71,12 +69,11 @@ impl Crew {
         self.members.insert(OWN, Member::new("own link".into(), Hands::Own(lanes)));
     }
 
-    pub(crate) fn add_helper(&mut self, worker: u32, recruit: Recruit, now: Duration) {
+    pub(crate) fn add_helper(&mut self, worker: u32, recruit: Recruit) {
         let Recruit { name, address, hears_at, peer, is_trusted, frames } = recruit;
         let hands = Hands::Helper { hears_at, frames };
         let peer = Some((peer, is_trusted));
-        let member =
-            Member { address: Some(address), peer, heard: now, ..Member::new(name, hands) };
+        let member = Member { address: Some(address), peer, ..Member::new(name, hands) };
         self.members.insert(worker, member);
     }
 
@@ -123,14 +120,6 @@ impl Crew {
         self.members.keys().copied().filter(is_beside).collect()
     }
 
-    /// The helper of which nothing came for longest, if that is as long as this.
-    pub(crate) fn silent_for(&self, patience: Duration, now: Duration) -> Option<u32> {
-        let helpers = self.members.iter();
-        let helpers = helpers.filter(|(_, member)| matches!(member.hands, Hands::Helper { .. }));
-        let (&worker, member) = helpers.min_by_key(|(_, member)| member.heard)?;
-        (now.saturating_sub(member.heard) >= patience).then_some(worker)
-    }
-
     /// Whether the machine with this key takes part already.
     pub(crate) fn has(&self, wanted: PeerId) -> bool {
         let mut here =
@@ -146,13 +135,26 @@ impl Crew {
         }
     }
 
+    /// Lets the own link read nothing for a while.
+    pub(crate) fn hold_own(&self, is_held: bool) {
+        if let Some(Hands::Own(lanes)) = self.members.get(&OWN).map(|member| &member.hands) {
+            lanes.hold(is_held);
+        }
+    }
+
+    /// Lets the own link leave what nothing goes on in, as all bytes are there.
+    pub(crate) fn leave_own_responses(&self) {
+        if let Some(Hands::Own(lanes)) = self.members.get(&OWN).map(|member| &member.hands) {
+            lanes.leave_responses();
+        }
+    }
+
     /// Counts what a worker delivered.
-    pub(crate) fn count(&mut self, worker: u32, bytes: u64, wasted: u64, now: Duration) {
+    pub(crate) fn count(&mut self, worker: u32, bytes: u64, wasted: u64) {
         if let Some(member) = self.members.get_mut(&worker) {
             member.bytes += bytes;
             member.wasted += wasted;
             member.settled += wasted;
-            member.heard = now;
         }
     }
 
@@ -282,7 +284,6 @@ impl Member {
             wasted: 0,
             credited: 0,
             settled: 0,
-            heard: Duration::ZERO,
             spoiled: 0,
             held: None,
         }
@@ -338,10 +339,10 @@ mod tests {
         const MIB: u64 = 1 << 20;
         let mut crew = Crew::default();
         let (asha, mut told) = recruit(7, 11, false);
-        crew.add_helper(1, asha, Duration::ZERO);
+        crew.add_helper(1, asha);
         crew.extend_credit(1, MIB);
         assert_eq!(credited(&mut told), MIB);
-        crew.count(1, MIB, 0, Duration::ZERO);
+        crew.count(1, MIB, 0);
         crew.settle(1, MIB);
         crew.extend_credit(1, MIB);
         assert_eq!(credited(&mut told), 0, "nothing of it was checked");
@@ -349,7 +350,7 @@ mod tests {
         assert_eq!(credited(&mut told), MIB);
         crew.extend_credit(1, u64::MAX);
         assert_eq!(credited(&mut told), 7 * MIB, "a window beyond what was settled");
-        crew.count(1, 0, MIB, Duration::ZERO);
+        crew.count(1, 0, MIB);
         crew.extend_credit(1, 9 * MIB);
         assert_eq!(credited(&mut told), MIB, "what is of no use needs no check");
     }
@@ -361,7 +362,7 @@ mod tests {
             [(11, false), (11, false), (11, true), (12, false)].into_iter().enumerate()
         {
             let worker = u32::try_from(worker).unwrap() + 1;
-            crew.add_helper(worker, recruit(9, last, is_trusted).0, Duration::ZERO);
+            crew.add_helper(worker, recruit(9, last, is_trusted).0);
         }
         crew.dismiss(2, ByeReason::Done);
         assert_eq!(crew.strangers_beside(1), [1, 2]);
@@ -370,23 +371,9 @@ mod tests {
     }
 
     #[test]
-    fn silent_for_names_the_helper_that_was_heard_of_least_lately() {
-        let mut crew = Crew::default();
-        let second = Duration::from_secs;
-        crew.add_helper(1, recruit(1, 11, false).0, second(1));
-        crew.add_helper(2, recruit(2, 12, false).0, second(2));
-        assert_eq!(crew.silent_for(second(3), second(3)), None);
-        assert_eq!(crew.silent_for(second(3), second(4)), Some(1));
-        crew.count(1, 1, 0, second(4));
-        assert_eq!(crew.silent_for(second(3), second(5)), Some(2));
-        crew.dismiss(2, ByeReason::Done);
-        assert_eq!(crew.silent_for(second(3), second(6)), None);
-    }
-
-    #[test]
     fn what_a_helper_says_of_the_way_holds_until_it_says_other_or_falls_silent() {
         let mut crew = Crew::default();
-        crew.add_helper(1, recruit(7, 11, false).0, Duration::ZERO);
+        crew.add_helper(1, recruit(7, 11, false).0);
         let planner = Planner::new(1, haul_span::SpanSet::default(), haul_plan::Config::default());
         let held = |crew: &Crew, now| crew.progress(&planner, Duration::from_secs(now))[0].held;
         assert_eq!(held(&crew, 9), 0);

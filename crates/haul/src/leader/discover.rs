@@ -1,7 +1,7 @@
 //! Asking around: machines whose address is known one by one, everybody else by broadcast and
 //! multicast, and dialling those that do not answer.
 
-use super::agenda::{Agenda, Deed, How};
+use super::agenda::{Again, Agenda, Deed, How};
 use super::errand::Errand;
 use super::hosting::Hosting;
 #[cfg(feature = "scan")]
@@ -40,7 +40,7 @@ pub(crate) struct Asking {
     group: Option<Group>,
     agenda: Agenda,
     seeker: Seeker,
-    told: mpsc::UnboundedReceiver<(SocketAddr, How)>,
+    told: mpsc::UnboundedReceiver<Lead>,
     /// Where helpers hear asks.
     #[cfg_attr(not(feature = "scan"), expect(dead_code, reason = "there is no scan"))]
     port: u16,
@@ -56,14 +56,28 @@ pub(crate) struct Asking {
 
 /// Where whoever learns of a machine's address tells it.
 #[derive(Clone)]
-pub(crate) struct Seeker(mpsc::UnboundedSender<(SocketAddr, How)>);
+pub(crate) struct Seeker(mpsc::UnboundedSender<Lead>);
+
+/// What is told of a machine's address.
+#[derive(Clone, Copy)]
+enum Lead {
+    /// It may run a helper.
+    Seek(SocketAddr, How),
+    /// It runs one, which is to be asked again.
+    Again(SocketAddr, Again),
+}
 
 impl Seeker {
     /// Asks this machine for help, now and at the repeats, and dials it if it has not answered a
     /// second later. It is sought once, however many say it.
     pub(crate) fn seek(&self, machine: SocketAddr, how: How) {
         // Once the job has ended nobody is sought any more.
-        let _ = self.0.send((machine, how));
+        let _ = self.0.send(Lead::Seek(machine, how));
+    }
+
+    /// Asks a helper that was talked to again and again, until it answers.
+    pub(super) fn ask_again(&self, machine: SocketAddr, why: Again) {
+        let _ = self.0.send(Lead::Again(machine, why));
     }
 }
 
@@ -120,17 +134,15 @@ impl Asking {
     pub(crate) async fn run(mut self, hosting: Arc<Hosting>) {
         let began = Instant::now();
         loop {
-            while let Ok((machine, how)) = self.told.try_recv() {
-                self.seek(began.elapsed(), machine, how, &hosting);
+            while let Ok(lead) = self.told.try_recv() {
+                self.follow(began.elapsed(), lead, &hosting);
             }
             let has_answered = |address| hosting.presence.has_answered(address);
             while let Some(deed) = self.agenda.next(began.elapsed(), has_answered) {
                 self.act(deed, began.elapsed(), &hosting);
             }
             tokio::select! {
-                Some((machine, how)) = self.told.recv() => {
-                    self.seek(began.elapsed(), machine, how, &hosting);
-                }
+                Some(lead) = self.told.recv() => self.follow(began.elapsed(), lead, &hosting),
                 Some(ended) = self.tasks.join_next() => if let Ok(Some(machine)) = ended {
                     self.dialled.remove(&machine);
                 },
@@ -139,9 +151,13 @@ impl Asking {
         }
     }
 
-    fn seek(&mut self, now: Duration, machine: SocketAddr, how: How, hosting: &Hosting) {
-        if self.agenda.seek(now, machine, how) {
-            hosting.presence.invite(machine);
+    fn follow(&mut self, now: Duration, lead: Lead, hosting: &Hosting) {
+        match lead {
+            Lead::Seek(machine, how) if self.agenda.seek(now, machine, how) => {
+                hosting.presence.invite(machine);
+            }
+            Lead::Seek(..) => {}
+            Lead::Again(machine, why) => self.agenda.ask_again(now, machine, why),
         }
     }
 

@@ -12,8 +12,9 @@ use tokio::sync::{Semaphore, mpsc};
 /// The most that a helper may ask the leader to read for it at a time, in bytes.
 const CHALLENGE_MOST: u64 = 64 << 10;
 
-/// How many parts of the file may be read for helpers at a time: the own link has work to do.
-const PROOFS: usize = 4;
+/// How many parts of the file may be read for helpers at a time: more would only get into each
+/// other's way on a slow link.
+const PROOFS: usize = 6;
 
 /// How many helpers a leader can use.
 const WANTED: u8 = u8::MAX;
@@ -80,8 +81,9 @@ impl Work {
         if !self.may_be_read(span) {
             return Err("it challenged for more than a challenge may".into());
         }
-        self.proofs.admit(by, span.len()).await;
+        let admitted = self.proofs.admit(by, span.len()).await;
         let _turn = self.proving.acquire().await;
+        let _answering = self.proofs.begin(admitted);
         let mut digest = Sha256::new();
         let mut lane = Lane::new(self.source.clone());
         lane.open(span).await.map_err(|error| error.to_string())?;

@@ -1,5 +1,6 @@
 //! A helper at work for this leader: what it says, and what it is told.
 
+use super::agenda::Again;
 use super::errand::Work;
 use super::hosting::Hosting;
 use super::ledger::Ledger;
@@ -10,6 +11,7 @@ use haul_link::{FrameReader, FrameWriter, LinkError, Session};
 use haul_span::Span;
 use haul_wire::{ByeReason, Frame};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -24,6 +26,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// A helper that has joined.
 pub(super) struct Guest<'a> {
     pub(super) worker: u32,
+    /// How many lanes it offered.
+    pub(super) most_lanes: u8,
     pub(super) challenger: Challenger,
     pub(super) hosting: &'a Hosting,
     pub(super) work: &'a Arc<Work>,
@@ -34,14 +38,17 @@ pub(super) struct Guest<'a> {
     pub(super) ledger: Mutex<Ledger>,
     /// That it wants a sign of life: one answers many pings.
     pub(super) pinged: Notify,
+    /// Whether it is asked again if it is not wanted now.
+    pub(super) comes_again: Arc<AtomicBool>,
 }
 
 /// Why a session ended, and what the helper is told.
 pub(super) struct End {
     pub(super) because: String,
     farewell: Option<ByeReason>,
-    /// Whether nobody wanted it to end.
-    pub(super) is_broken: bool,
+    /// Whether the helper may take part again: nobody wanted it to end, or its owner did for a
+    /// while.
+    pub(super) may_return: Option<Again>,
 }
 
 impl End {
@@ -51,17 +58,23 @@ impl End {
 
     /// Either side has said so, or hears it no more.
     fn told(because: impl Into<String>) -> Self {
-        Self { because: because.into(), farewell: None, is_broken: false }
+        Self { because: because.into(), farewell: None, may_return: None }
+    }
+}
+
+/// Whether a helper that said this may take part again, and how it is asked.
+const fn may_return(reason: ByeReason) -> Option<Again> {
+    match reason {
+        ByeReason::Stopped => Some(Again::Lost),
+        ByeReason::Timeout => Some(Again::Waiting),
+        _ => None,
     }
 }
 
 impl From<LinkError> for End {
     fn from(error: LinkError) -> Self {
-        let is_broken = matches!(
-            error,
-            LinkError::Broken { .. } | LinkError::Closed | LinkError::Silent { .. }
-        );
-        Self { because: error.to_string(), farewell: error.farewell(), is_broken }
+        let may_return = error.is_loss().then_some(Again::Lost);
+        Self { because: error.to_string(), farewell: error.farewell(), may_return }
     }
 }
 
@@ -90,13 +103,22 @@ impl Guest<'_> {
     /// Passes on what the helper says, and reads what it challenges for.
     async fn hear(&self, mut reader: FrameReader, mut proofs: Proofs) -> End {
         let mut challenges = 0;
+        let mut awaits_proof = !proofs.is_empty();
         let mut behind = Backpressure::since(Instant::now());
         loop {
             let frame = tokio::select! {
                 frame = reader.next_alive() => frame,
                 Some(proof) = proofs.join_next() => {
                     match proof.unwrap_or_else(|error| Err(error.to_string())) {
-                        Ok(sha256) => drop(self.replies.send(Frame::Proof { sha256 })),
+                        Ok(sha256) => {
+                            // A session that has just ended tells so itself.
+                            let _ = self.replies.send(Frame::Proof { sha256 });
+                            // Else a helper could put off for ever what is expected of it.
+                            if std::mem::take(&mut awaits_proof) {
+                                let said = Said::Shown;
+                                self.hosting.tell(News::Said { worker: self.worker, said }).await;
+                            }
+                        }
                         Err(because) => {
                             let farewell = Some(ByeReason::Unproven);
                             return End { farewell, ..End::told(because) };
@@ -150,13 +172,18 @@ impl Guest<'_> {
             Frame::Held { share } => {
                 Said::Held { share: share.saturating_sub(behind.tell(Instant::now())) }
             }
+            Frame::LaneLimit { lanes } => {
+                let lanes = lanes.min(self.most_lanes);
+                Said::LaneLimit { lanes, is_shared: lanes < self.most_lanes }
+            }
             Frame::Ping => {
                 self.pinged.notify_one();
                 return Ok(());
             }
             Frame::Pong => return Ok(()),
             Frame::Bye { reason } => {
-                return Err(End::told(reason_text(reason)));
+                let may_return = may_return(reason);
+                return Err(End { may_return, ..End::told(reason_text(reason)) });
             }
             other => {
                 let kind = other.kind();
@@ -190,12 +217,27 @@ impl Guest<'_> {
             }
             if let Frame::Bye { reason } = frame {
                 writer.close().await;
-                return End::told(reason_text(reason));
+                let comes_again = self.comes_again.load(Ordering::Acquire);
+                let may_return = comes_again.then_some(Again::Waiting);
+                return End { may_return, ..End::told(reason_text(reason)) };
             }
         }
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guest_whose_owner_ended_the_help_is_not_asked_again_and_one_that_was_paused_is() {
+        assert_eq!(may_return(ByeReason::Withdrawn), None);
+        assert_eq!(may_return(ByeReason::Stopped), Some(Again::Lost));
+        assert_eq!(may_return(ByeReason::Timeout), Some(Again::Waiting));
+        assert_eq!(may_return(ByeReason::Unknown(200)), None);
     }
 }

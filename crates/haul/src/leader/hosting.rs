@@ -1,5 +1,7 @@
 //! What the sessions of a job have in common, and who may take part in it.
 
+use super::agenda::Again;
+use super::discover::Seeker;
 use super::errand::Errand;
 use super::peer::{News, Turned};
 use super::presence::{Presence, Present};
@@ -27,6 +29,7 @@ pub(crate) struct Hosting {
     pub(crate) presence: Arc<Presence>,
     pub(crate) sightings: Sightings,
     pub(crate) errand: Errand,
+    pub(crate) seeker: Seeker,
     pub(crate) news: mpsc::Sender<News>,
     pub(crate) workers: AtomicU32,
 }
@@ -78,6 +81,12 @@ impl Hosting {
         self.sightings.note_dial(address, how, Dial::Failed(Unreached::from(error)));
     }
 
+    /// Has a helper asked again that takes part no more, or not yet.
+    pub(super) fn ask_again(&self, from: IpAddr, hears_at: SocketAddr, why: Again) {
+        self.presence.forget_answer(from);
+        self.seeker.ask_again(hears_at, why);
+    }
+
     /// How many machines have come to the door so far.
     pub(crate) fn met(&self) -> u32 {
         self.workers.load(Ordering::Relaxed) - 1
@@ -114,6 +123,7 @@ impl Hosting {
         let (answer, because) = match turned {
             Turned::Broken(error) => (Answer::No, Some(error.to_string())),
             Turned::Down(answer, because) => (answer, because),
+            Turned::Offered => (Answer::Later, Some("it was asked already".into())),
         };
         let declined = Happening::Answered { worker, name, address, answer, because };
         self.tell(News::Declined(declined)).await;

@@ -109,6 +109,7 @@ impl Invitation {
             presence,
             sightings: Sightings::default(),
             errand,
+            seeker: asking.seeker(),
             news,
             workers: AtomicU32::new(OWN + 1),
         };

@@ -1,5 +1,6 @@
 //! The leader's end of a session with one helper.
 
+use super::agenda::Again;
 use super::crew::Recruit;
 use super::errand::{Errand, Work};
 use super::guest::{End, Guest};
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use haul_link::{Greeting, LinkError, Me, PeerId, Secured, Session, accept, dial, greet};
 use haul_wire::{ByeReason, Failure, Frame, Verdict};
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -57,21 +58,47 @@ pub(crate) struct Joined {
     pub(crate) keys: u32,
     pub(crate) code: String,
     pub(crate) lanes: u8,
+    /// Whether it holds back what it fetches until it is shown that this leader reads the file.
+    pub(crate) awaits_proof: bool,
+    /// Whether it is asked again if it is not wanted now.
+    pub(crate) comes_again: Arc<AtomicBool>,
 }
 
 /// What a helper says while it works.
 pub(crate) enum Said {
-    Data { lease: u32, offset: u64, bytes: Bytes },
-    Done { lease: u32 },
-    Failed { lease: u32, failure: Failure },
-    Held { share: u8 },
-    Gone { because: String },
+    Data {
+        lease: u32,
+        offset: u64,
+        bytes: Bytes,
+    },
+    /// It was shown that this leader reads the file, so that it passes on what it fetches.
+    Shown,
+    Done {
+        lease: u32,
+    },
+    Failed {
+        lease: u32,
+        failure: Failure,
+    },
+    Held {
+        share: u8,
+    },
+    /// How many lanes it has for this leader, and whether it has others for other leaders.
+    LaneLimit {
+        lanes: u8,
+        is_shared: bool,
+    },
+    Gone {
+        because: String,
+    },
 }
 
 /// Why a session ended before the helper could join.
 pub(super) enum Turned {
     Broken(LinkError),
     Down(Answer, Option<String>),
+    /// It says that it was offered this already, as where both sides dialled at the same time.
+    Offered,
 }
 
 impl Turned {
@@ -79,7 +106,18 @@ impl Turned {
     const fn farewell(&self) -> Option<ByeReason> {
         match self {
             Self::Broken(error) => error.farewell(),
-            Self::Down(..) => None,
+            Self::Down(..) | Self::Offered => None,
+        }
+    }
+}
+
+impl Turned {
+    /// Whether, and why, it is worth asking again.
+    const fn again(&self) -> Option<Again> {
+        match self {
+            Self::Down(Answer::Busy | Answer::Later, _) | Self::Offered => Some(Again::Waiting),
+            Self::Broken(error) if error.is_loss() => Some(Again::Lost),
+            Self::Down(..) | Self::Broken(_) => None,
         }
     }
 }
@@ -198,6 +236,9 @@ async fn meet(greeted: Greeted, how: &'static str, hears_at: SocketAddr, hosting
                 // Whoever broke the protocol may have gone.
                 let _ = session.send(&Frame::Bye { reason }).await;
             }
+            if let Some(why) = turned.again() {
+                hosting.ask_again(address.ip(), hears_at, why);
+            }
             return hosting.turned_down(worker, name, address, turned).await;
         }
     };
@@ -206,10 +247,13 @@ async fn meet(greeted: Greeted, how: &'static str, hears_at: SocketAddr, hosting
     let is_trusted = hosting.is_trusted(peer, greeting.group);
     let recruit = Recruit { name, address, hears_at, peer, is_trusted, frames };
     let keys = hosting.presence.keys_from(address.ip());
-    let joined = Joined { worker, recruit, keys, code, lanes };
+    let comes_again = Arc::new(AtomicBool::new(false));
+    let (awaits_proof, again) = (!proofs.is_empty(), Arc::clone(&comes_again));
+    let joined = Joined { worker, recruit, keys, code, lanes, awaits_proof, comes_again: again };
     hosting.tell(News::Joined(joined)).await;
     let guest = Guest {
         worker,
+        most_lanes: lanes,
         challenger: Challenger { peer, address: address.ip() },
         hosting,
         work,
@@ -217,10 +261,11 @@ async fn meet(greeted: Greeted, how: &'static str, hears_at: SocketAddr, hosting
         proofs,
         ledger: Mutex::default(),
         pinged: Notify::new(),
+        comes_again,
     };
-    let End { because, is_broken, .. } = guest.work_with(greeting.session, outgoing).await;
-    if is_broken {
-        hosting.presence.forget_answer(address.ip());
+    let End { because, may_return, .. } = guest.work_with(greeting.session, outgoing).await;
+    if let Some(why) = may_return {
+        hosting.ask_again(address.ip(), hears_at, why);
     }
     hosting.tell(News::Said { worker, said: Said::Gone { because } }).await;
 }
@@ -251,11 +296,12 @@ async fn admit(
     let silent = LinkError::Silent { awaiting: "answer", after: DECISION };
     let answer = match timeout(DECISION, session.next()).await.unwrap_or(Err(silent))? {
         Frame::Answer(answer) => answer,
+        Frame::Bye { reason: ByeReason::NotWanted } => return Err(Turned::Offered),
         Frame::Bye { reason } => return Err(Turned::Down(Answer::No, Some(reason_text(reason)))),
         other => return Err(unexpected("an answer", &other)),
     };
     if answer.verdict != Verdict::Yes {
-        return Err(Turned::Down(answer_of(answer.verdict), None));
+        return Err(Turned::Down(answer_of(answer.verdict), when(answer.after)));
     }
     let Candidate { worker, name, address, .. } = candidate;
     let name = name.to_owned();
@@ -298,6 +344,15 @@ fn unexpected(awaiting: &'static str, frame: &Frame) -> Turned {
     LinkError::Unexpected { awaiting, kind: frame.kind() }.into()
 }
 
+/// When a helper that cannot help yet may do so.
+fn when(after: u32) -> Option<String> {
+    (after > 0).then(|| match u64::from(after).div_ceil(60) {
+        1 => "it may help in a minute".into(),
+        minutes @ 2..120 => format!("it may help in {minutes} minutes"),
+        minutes => format!("it may help in {} hours", minutes.div_ceil(60)),
+    })
+}
+
 fn answer_of(verdict: Verdict) -> Answer {
     match verdict {
         Verdict::Yes => Answer::Yes,
@@ -320,6 +375,7 @@ pub(super) fn reason_text(reason: ByeReason) -> String {
         ByeReason::Unproven => "it saw no proof that this leader can read the file itself",
         ByeReason::Version => "it speaks another version",
         ByeReason::NotWanted => "it takes part already",
+        ByeReason::Withdrawn => "its owner ended this help",
         _ => "it gave a reason that is not known here",
     };
     text.into()

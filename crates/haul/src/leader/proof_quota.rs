@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// A first challenge of up to so many bytes is answered whatever others have cost.
@@ -34,9 +35,30 @@ pub(crate) struct Challenger {
     pub(crate) address: IpAddr,
 }
 
-/// What the challenges of one job have cost.
+/// Why a challenge may be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    /// It is the first of its machine.
+    First,
+    /// There is room for it.
+    Further,
+}
+
+/// What the challenges of one job have cost, and how many are being answered.
 #[derive(Debug, Default)]
-pub(crate) struct ProofQuota(Mutex<Ledger>);
+pub(crate) struct ProofQuota {
+    ledger: Mutex<Ledger>,
+    answering: watch::Sender<u32>,
+}
+
+/// That the first challenge of a machine is being answered, until this is dropped.
+pub(crate) struct Answering<'a>(&'a watch::Sender<u32>);
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
 
 #[derive(Debug, Default)]
 struct Ledger {
@@ -73,15 +95,33 @@ impl ProofQuota {
         }
     }
 
+    /// Notes that an admitted challenge is being answered. Only a first one counts: whoever sets
+    /// others has shown nothing yet that the own link's data should wait for.
+    pub(crate) fn begin(&self, admitted: Admitted) -> Option<Answering<'_>> {
+        (admitted == Admitted::First).then(|| {
+            self.answering.send_modify(|count| *count += 1);
+            Answering(&self.answering)
+        })
+    }
+
+    /// How many first challenges are being answered.
+    pub(crate) fn answering(&self) -> watch::Receiver<u32> {
+        self.answering.subscribe()
+    }
+
     /// Waits until a challenge for so many bytes may be answered. Cancel safe.
-    pub(crate) async fn admit(&self, by: Challenger, bytes: u64) {
-        while !self.ledger().take(by, bytes) {
-            sleep(AGAIN).await;
+    pub(crate) async fn admit(&self, by: Challenger, bytes: u64) -> Admitted {
+        loop {
+            let taken = self.ledger().take(by, bytes);
+            match taken {
+                Some(admitted) => return admitted,
+                None => sleep(AGAIN).await,
+            }
         }
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,20 +133,21 @@ impl Challenger {
 
 impl Ledger {
     /// Takes the cost of a challenge, if there is room for it.
-    fn take(&mut self, by: Challenger, bytes: u64) -> bool {
+    fn take(&mut self, by: Challenger, bytes: u64) -> Option<Admitted> {
         let accounts = by.names().map(|name| self.accounts.get(&name).copied().unwrap_or_default());
         let is_first = accounts.iter().all(|account| account.challenges == 0) && bytes <= FIRST;
         let room = self.own / OWN_PART + OWN_START >= self.spent + bytes;
         let is_due = accounts.iter().all(Account::may_challenge);
-        let is_admitted = is_first || (room && is_due);
-        if !is_admitted {
-            return false;
-        }
+        let admitted = match (is_first, room && is_due) {
+            (true, _) => Admitted::First,
+            (false, true) => Admitted::Further,
+            (false, false) => return None,
+        };
         self.spent += if is_first { 0 } else { bytes };
         for name in by.names() {
             self.accounts.entry(name).or_default().challenges += 1;
         }
-        true
+        Some(admitted)
     }
 }
 
@@ -125,7 +166,7 @@ mod tests {
     }
 
     fn taken(ledger: &mut Ledger, by: impl Fn(u8) -> Challenger) -> usize {
-        (0..100).filter(|&at| ledger.take(by(at), FIRST)).count()
+        (0..100).filter(|&at| ledger.take(by(at), FIRST).is_some()).count()
     }
 
     #[test]
@@ -153,6 +194,18 @@ mod tests {
         let mut ledger = Ledger { own: 50 << 20, ..Ledger::default() };
         let further = (0..40_u8).map(|at| taken(&mut ledger, |_| from(at, at)) - 1).sum::<usize>();
         assert_eq!(further as u64, (OWN_START + (1 << 20)) / FIRST);
-        assert!(!ledger.take(from(99, 99), FIRST + 1), "a long first one is none");
+        assert_eq!(ledger.take(from(99, 99), FIRST + 1), None, "a long first one is none");
+    }
+
+    #[tokio::test]
+    async fn quota_lets_the_own_link_wait_for_first_challenges_only() {
+        let quota = ProofQuota::default();
+        let answering = quota.answering();
+        for (by, waits) in [(from(1, 1), 1), (from(1, 1), 0), (from(2, 1), 0), (from(2, 2), 0)] {
+            let admitted = quota.admit(by, FIRST).await;
+            let _answering = quota.begin(admitted);
+            assert_eq!(*answering.borrow(), waits, "{by:?}");
+        }
+        assert_eq!(*answering.borrow(), 0);
     }
 }

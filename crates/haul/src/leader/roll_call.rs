@@ -274,8 +274,8 @@ fn in_words(verdict: Verdict) -> (Helps, Option<String>) {
         Verdict::Busy => (Helps::Busy, "it helps as many as its owner lets it"),
         Verdict::Later => (
             Helps::Later,
-            "its policy says not now: it is paused, or it is the \
-             hour, the network, the battery or what it has spent",
+            "not now: its owner has said no of late or is being asked about somebody; or it is \
+             paused, or it is the hour, the network, the battery or what it has spent",
         ),
         _ => (Helps::No, "its policy says no to this machine"),
     };

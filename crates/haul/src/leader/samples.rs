@@ -123,8 +123,8 @@ impl Samples {
         }
     }
 
-    /// The sample that is due most, if any is. `chance` is drawn anew for each.
-    pub(super) fn draw(&mut self, stage: Stage, chance: u64) -> Option<Sample> {
+    /// The sample that is due most, if any is; `chance` decides where it lies.
+    pub(super) fn draw(&mut self, stage: Stage, chance: impl FnOnce() -> u64) -> Option<Sample> {
         let (Stage::Running { own } | Stage::Ending { own }) = stage;
         let affordable = self.drawn < own / OWN_PART + OWN_START;
         let due = self.ledgers.iter_mut();
@@ -132,7 +132,7 @@ impl Samples {
         let (&provider, ledger) =
             due.max_by(|(_, a), (_, b)| a.urgency().total_cmp(&b.urgency()))?;
         let batch = ledger.next_batch(stage, affordable)?;
-        let span = place_in(&batch, chance)?;
+        let span = place_in(&batch, chance())?;
         let id = self.next;
         self.next = id.wrapping_add(1);
         self.drawn += span.len();

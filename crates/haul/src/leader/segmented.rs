@@ -4,6 +4,7 @@ mod muster;
 mod repair;
 mod spot;
 mod trouble;
+mod yielding;
 
 use super::crew::Crew;
 use super::former::Former;
@@ -24,15 +25,15 @@ use haul_fetch::{Lane, Source};
 use haul_plan::{Cause, Config, LeaseId, Output, Planner, WorkerId};
 use haul_span::Span;
 use haul_wire::ByeReason;
-use muster::OwnStart;
+use muster::{OwnStart, Remainder};
 use repair::Repair;
 use spot::{Ending, Spots};
-use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
 use trouble::Heard;
+use yielding::Yielding;
 
 /// How many lanes the own link may come to use.
 const OWN_LANES: u8 = 8;
@@ -53,8 +54,9 @@ pub(crate) struct Segmented<'a> {
     durable: u64,
     /// Helpers that wait for enough others, and how many that is.
     waiting: Option<(usize, Vec<Joined>)>,
-    /// Helpers that are ready and step in when another leaves.
-    spare: VecDeque<Joined>,
+    /// Whether it was told that no more helpers are taken.
+    told_enough: bool,
+    remainder: Remainder,
     /// Machines whose owner has not answered yet.
     undecided: usize,
     own: Option<OwnStart>,
@@ -67,6 +69,7 @@ pub(crate) struct Segmented<'a> {
     trouble: Option<Error>,
     spots: Spots,
     limits: Limits,
+    yielding: Yielding,
     ending: Ending,
     repair: Repair,
     heard: Heard,
@@ -110,7 +113,8 @@ impl<'a> Segmented<'a> {
             crew: Crew::default(),
             durable: 0,
             waiting: Some((settings.min_helpers, Vec::new())),
-            spare: VecDeque::new(),
+            told_enough: false,
+            remainder: Remainder::default(),
             undecided: 0,
             own: Some(OwnStart { lanes, most, open_at }),
             own_lanes: most,
@@ -119,12 +123,14 @@ impl<'a> Segmented<'a> {
             trouble: None,
             spots,
             limits,
+            yielding: Yielding::default(),
             ending: Ending::NotYet,
             repair: Repair::default(),
             heard: Heard::default(),
         };
         job.start_if_enough();
         let mut ticks = interval(Duration::from_millis(250));
+        let mut answering = job.limits.proofs.answering();
         loop {
             match job.follow_plan().await? {
                 Plan::Goes => {}
@@ -147,7 +153,11 @@ impl<'a> Segmented<'a> {
                 Some(word) = seen.recv() => job.take_sample(word).await?,
                 Some(done) = news.recv() => job.take_stored(done)?,
                 () = sleep_until(job.wake_at()) => job.planner.wake(telling.now()),
-                _ = ticks.tick() => job.tick().await?,
+                Ok(()) = answering.changed() => job.yield_to_proofs(*answering.borrow_and_update()),
+                _ = ticks.tick() => {
+                    job.yield_to_proofs(*answering.borrow());
+                    job.tick().await?;
+                }
                 () = stop.requested() => {
                     job.farewell(ByeReason::Cancelled, &mut heard).await;
                     return Err(interrupted());
@@ -208,9 +218,6 @@ impl<'a> Segmented<'a> {
         let Some(name) = self.crew.get(worker).map(|member| member.name.clone()) else { return };
         if self.crew.dismiss(worker, reason) {
             self.telling.tell(Happening::Lost { worker, name, because });
-            if let Some(next) = self.spare.pop_front() {
-                self.join(next);
-            }
         }
     }
 
@@ -230,7 +237,7 @@ impl<'a> Segmented<'a> {
     async fn take_data(&mut self, worker: u32, lease: u32, offset: u64, bytes: Bytes) {
         let Some(span) = Span::of_len(offset, bytes.len() as u64) else { return };
         let arrival = self.planner.arrive(self.now(), WorkerId(worker), LeaseId(lease), span);
-        self.crew.count(worker, arrival.fresh.map_or(0, Span::len), arrival.wasted, self.now());
+        self.crew.count(worker, arrival.fresh.map_or(0, Span::len), arrival.wasted);
         self.extend_credit(worker);
         if let Some(fresh) = arrival.fresh {
             self.strip.add(worker, fresh);
@@ -263,6 +270,7 @@ impl<'a> Segmented<'a> {
             Said::Data { lease, offset, bytes } => {
                 self.take_data(worker, lease, offset, bytes).await;
             }
+            Said::Shown => self.planner.expect_from(now, WorkerId(worker), now),
             Said::Done { lease } => self.planner.done(now, WorkerId(worker), LeaseId(lease)),
             Said::Failed { lease, failure } => {
                 self.planner.fail(
@@ -272,12 +280,18 @@ impl<'a> Segmented<'a> {
                     setback::of_helper(failure),
                 );
             }
+            Said::LaneLimit { lanes, is_shared } => {
+                // All leaders of a helper use what they may, so that each has as many connections.
+                self.planner.cap_lanes(now, WorkerId(worker), lanes);
+                if is_shared {
+                    self.planner.widen(now, WorkerId(worker), lanes);
+                }
+            }
             Said::Held { share } => self.crew.note_held(worker, share, now),
             Said::Gone { because } => {
                 if let Some((_, ready)) = &mut self.waiting {
                     ready.retain(|joined| joined.worker != worker);
                 }
-                self.spare.retain(|joined| joined.worker != worker);
                 self.planner.leave(now, WorkerId(worker));
                 self.lose(worker, ByeReason::Done, because);
             }
@@ -304,10 +318,10 @@ impl<'a> Segmented<'a> {
 
     async fn tick(&mut self) -> Result<(), Error> {
         self.disk.sync(self.now()).await;
+        self.remainder.note(self.now(), self.planner.time_left());
         self.show();
         self.order_samples();
         self.crew.helpers().into_iter().for_each(|worker| self.extend_credit(worker));
-        self.replace_silent();
         self.watch_silence();
         self.check_patience()
     }

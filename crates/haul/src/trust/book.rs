@@ -155,6 +155,11 @@ impl Trust {
         }
     }
 
+    /// Whose trust it is.
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
     fn path(&self) -> std::path::PathBuf {
         self.home.folder().join("known")
     }

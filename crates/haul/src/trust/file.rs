@@ -31,7 +31,7 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<(), Error> {
 }
 
 /// Keeps other programs of this installation from changing its files, until dropped.
-pub(super) fn lock(home: &Home) -> Result<impl Sized + use<>, Error> {
+pub(crate) fn lock(home: &Home) -> Result<impl Sized + use<>, Error> {
     let path = home.run().join("trust.lock");
     let lock = || {
         home.make_run()?;
@@ -42,6 +42,7 @@ pub(super) fn lock(home: &Home) -> Result<impl Sized + use<>, Error> {
     lock().map_err(|error: io::Error| failed(&path, &error))
 }
 
-fn failed(path: &Path, error: &io::Error) -> Error {
+/// That a private file of trust could not be read or kept.
+pub(super) fn failed(path: &Path, error: &io::Error) -> Error {
     files::failed("whom to trust could not be read or kept", path, error)
 }

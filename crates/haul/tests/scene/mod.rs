@@ -163,7 +163,7 @@ pub(crate) async fn grant(writer: &mut FrameWriter, lease: u32, span: Span) {
 pub(crate) async fn next_word(reader: &mut FrameReader) -> Frame {
     loop {
         match reader.next().await.unwrap() {
-            Frame::Ping | Frame::Pong => {}
+            Frame::Ping | Frame::Pong | Frame::LaneLimit { .. } => {}
             frame => return frame,
         }
     }

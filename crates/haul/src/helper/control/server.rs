@@ -133,11 +133,19 @@ fn obey(command: Command, gate: &Gate) -> (Reply, Asked) {
         Command::Pause { seconds } => gate.set_pause(pause_of(seconds)).map(|()| Asked::Nothing),
         Command::Resume => gate.set_pause(Pause::Off).map(|()| Asked::Nothing),
         Command::End { help } => {
-            gate.end(help, STOPPED);
+            gate.end_one(help);
             Ok(Asked::Nothing)
         }
         Command::Limit { rate } => {
             gate.set_limit(rate);
+            Ok(Asked::Nothing)
+        }
+        Command::Review => {
+            gate.review();
+            Ok(Asked::Nothing)
+        }
+        Command::Lift { leader } => {
+            gate.lift(&leader);
             Ok(Asked::Nothing)
         }
         Command::Stop => {
@@ -208,8 +216,10 @@ fn status(gate: &Gate) -> Status {
         limit: gate.limit(),
         fastest: gate.fastest(),
         helping,
+        granted: gate.grants.read().holding(now().unix).cloned().collect(),
+        refused: gate.refused(),
     }
 }
 
-/// Why a help ended that its owner ended.
+/// Why a help ended whose helper its owner stopped.
 const STOPPED: &str = "stopped by the owner";

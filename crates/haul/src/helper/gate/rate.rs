@@ -11,10 +11,16 @@ const SLOWEST: u64 = 64 << 10;
 const LEAST_LIMIT: u64 = 1024;
 
 impl Gate {
-    /// How fast one job may be at this moment, in bytes a second; none without a limit.
-    pub(crate) fn rate(&self) -> Option<u64> {
-        let jobs = locked(&self.jobs).running.len().max(1) as u64;
-        self.whole_rate().map(|rate| (rate / jobs).max(1))
+    /// Divides what this helper has among those that it helps at this moment.
+    pub(crate) fn share_out(&self) {
+        let (whole, connections) = (self.whole_rate(), self.connections());
+        locked(&self.jobs).share_out(self.steady(), connections, whole);
+    }
+
+    /// How many connections to origins there may be, of all jobs together, though each job has at
+    /// least one.
+    pub(crate) fn connections(&self) -> u8 {
+        u8::try_from(self.in_force().policy.connections).unwrap_or(1)
     }
 
     /// How fast all jobs together may be.

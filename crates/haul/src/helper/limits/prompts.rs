@@ -6,7 +6,7 @@ use haul_link::PeerId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How soon the same leader may be asked about again.
+/// How soon a leader may be asked about again that was refused.
 const PAUSE: Duration = Duration::from_secs(10 * 60);
 
 /// The longest that the pause grows by refusals.
@@ -24,8 +24,8 @@ const NO_END: Share =
 /// The pace of prompts, so that nobody is worn down into a yes.
 ///
 /// 1. One prompt is open at a time.
-/// 2. A leader has a prompt at most every 10 minutes; a refusal, or silence, doubles its pause,
-///    up to a day, and a yes makes it 10 minutes again.
+/// 2. After a refusal, or silence, nobody is asked about the leader for 10 minutes, and for twice
+///    as long after each further one, up to a day; a yes ends that.
 /// 3. No more prompts about strangers are shown within an hour than the policy says, and no more
 ///    about others; of those that one address brought in vain, half as many.
 /// 4. A prompt whose leader left before the answer counts for none of that, and by itself.
@@ -43,10 +43,19 @@ pub(crate) struct Prompts {
     pauses: BTreeMap<PeerId, Pause>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Pause {
     length: Duration,
     until: Duration,
+    refused: Option<Refused>,
+}
+
+/// Who was refused at a prompt, and for which of its asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// The name that it gave itself.
+    pub(crate) leader: String,
+    pub(crate) ask: [u8; 16],
 }
 
 /// Why no prompt is shown.
@@ -67,7 +76,7 @@ impl Held {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Open => "prompts: one is open",
-            Self::Pause => "prompts: this leader was asked about not long ago",
+            Self::Pause => "prompts: this leader was refused not long ago",
             Self::Hour => "prompts.per_hour",
             Self::Withdrawn => "prompts: too many were taken back",
         }
@@ -80,6 +89,8 @@ pub(crate) enum Outcome {
     Yes,
     /// A no, or no answer.
     No,
+    /// A no for good, which is kept elsewhere.
+    Block,
     /// Its leader left before it was answered.
     Withdrawn,
 }
@@ -135,14 +146,38 @@ impl Prompts {
         match outcome {
             Outcome::Withdrawn => return self.withdrawn.note(now, who, self.closed),
             Outcome::Yes => {}
-            Outcome::No => self.in_vain.note(now, who, self.closed),
+            Outcome::No | Outcome::Block => self.in_vain.note(now, who, self.closed),
         }
         self.shown.note(opened, who, self.closed);
         let Some(key) = who.key else { return };
-        let before = self.pauses.get(&key).map_or(Duration::ZERO, |pause| pause.length);
-        let is_yes = outcome == Outcome::Yes;
-        let length = if is_yes { PAUSE } else { (before * 2).clamp(PAUSE, LONGEST) };
-        self.pauses.insert(key, Pause { length, until: now + length });
+        let before = self.pauses.remove(&key).map_or(Duration::ZERO, |pause| pause.length);
+        if outcome == Outcome::No {
+            let length = (before * 2).clamp(PAUSE, LONGEST);
+            self.pauses.insert(key, Pause { length, until: now + length, refused: None });
+        }
+    }
+
+    /// Notes who it is that was refused.
+    pub(crate) fn name(&mut self, key: PeerId, refused: Refused) {
+        if let Some(pause) = self.pauses.get_mut(&key) {
+            pause.refused = Some(refused);
+        }
+    }
+
+    /// Who was refused and is not asked about yet, and until when.
+    pub(crate) fn refused(
+        &self,
+        now: Duration,
+    ) -> impl Iterator<Item = (PeerId, &Refused, Duration)> {
+        let paused = self.pauses.iter().filter(move |(_, pause)| now < pause.until);
+        paused.filter_map(|(&key, pause)| Some((key, pause.refused.as_ref()?, pause.until)))
+    }
+
+    /// Takes the refusals of a leader back: it may be asked about at once, no prompt about it was in
+    /// vain, and the next refusal is its first.
+    pub(crate) fn lift(&mut self, key: PeerId) -> Option<Refused> {
+        self.in_vain.forgive(key);
+        self.pauses.remove(&key)?.refused
     }
 }
 
@@ -184,7 +219,46 @@ mod tests {
         }
         assert_eq!(prompts.open(now, &leader(1), 6), Ok(()));
         prompts.close(now, Outcome::Yes);
-        assert_eq!(prompts.open(now + minutes(10), &leader(1), 6), Ok(()), "a yes ends that");
+        assert_eq!(prompts.open(now, &leader(1), 6), Ok(()), "a yes ends that at once");
+        prompts.close(now, Outcome::No);
+        assert_eq!(prompts.open(now + minutes(10), &leader(1), 6), Ok(()), "and for good");
+    }
+
+    #[test]
+    fn a_refusal_is_seen_until_its_pause_ends_and_can_be_taken_back() {
+        let mut prompts = Prompts::default();
+        let key = leader(1).key.unwrap();
+        let asha = Refused { leader: "asha".into(), ask: [7; 16] };
+        assert_eq!(prompts.open(minutes(0), &leader(1), 6), Ok(()));
+        prompts.close(minutes(0), Outcome::No);
+        prompts.name(key, asha.clone());
+        let seen: Vec<_> = prompts.refused(minutes(9)).collect();
+        assert_eq!(seen, [(key, &asha, minutes(10))]);
+        assert_eq!(prompts.refused(minutes(10)).count(), 0);
+        assert_eq!(prompts.lift(key), Some(asha));
+        assert_eq!((prompts.refused(minutes(0)).count(), prompts.lift(key)), (0, None));
+        assert_eq!(prompts.open(minutes(0), &leader(1), 6), Ok(()));
+        prompts.close(minutes(0), Outcome::No);
+        assert_eq!(prompts.open(minutes(10), &leader(1), 6), Ok(()), "the next is its first");
+    }
+
+    #[test]
+    fn a_refusal_that_was_taken_back_is_not_held_against_the_address() {
+        let mut prompts = Prompts::default();
+        for n in 0..6 {
+            assert_eq!(prompts.open(minutes(0), &leader(1), 6), Ok(()), "{n}");
+            prompts.close(minutes(0), Outcome::No);
+            prompts.lift(leader(1).key.unwrap());
+        }
+        assert_eq!(prompts.open(minutes(0), &leader(1), 6), Err(Held::Hour), "the hour's are six");
+    }
+
+    #[test]
+    fn a_block_leaves_no_pause_behind() {
+        let mut prompts = Prompts::default();
+        assert_eq!(prompts.open(minutes(0), &leader(1), 6), Ok(()));
+        prompts.close(minutes(0), Outcome::Block);
+        assert_eq!(prompts.open(minutes(0), &leader(1), 6), Ok(()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How often something happened lately.
 
 use crate::limits::party::{Party, Share};
+use haul_link::PeerId;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -33,6 +34,11 @@ impl<T: PartialEq> Quota<T> {
     pub(crate) fn is_spent(&mut self, now: Duration, who: &Party) -> bool {
         self.forget(now);
         self.share.room(who, &self.events.iter().map(|(_, whom, _)| whom)).is_err()
+    }
+
+    /// Takes back what was counted of this key.
+    pub(crate) fn forgive(&mut self, key: PeerId) {
+        self.events.retain(|(_, who, _)| who.key != Some(key));
     }
 
     /// Counts by another share from now on.

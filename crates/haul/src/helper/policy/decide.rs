@@ -6,6 +6,7 @@ use std::fmt;
 
 /// What is known of the machine, and of who asks, when a policy decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub struct Facts {
     /// Whether the owner has paused help.
     pub paused: bool,
@@ -21,6 +22,26 @@ pub struct Facts {
     pub known: bool,
     /// Whether who asks is blocked.
     pub blocked: bool,
+    /// Whether a person's yes of before still covers what is asked for, and was given although all
+    /// that calls for care now did so then.
+    pub granted: bool,
+}
+
+/// The circumstances in which a policy wants a person: a set of the [circumstances](Policy::cares)
+/// that call for one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cares(pub(crate) u8);
+
+impl Cares {
+    /// Whether nothing calls for a person.
+    pub(crate) const fn are_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether none of them is missing from `other`.
+    pub(crate) const fn are_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
 }
 
 /// Something that is so, is not, or cannot be told.
@@ -125,10 +146,25 @@ rules! {
     Per30Days = "limits.per_30_days",
     /// As many leaders are helped as may be.
     AtOnce = "leaders.at_once",
+    /// A person's yes of before still covers it.
+    Granted = "granted",
     /// The leader is known.
     Known = "leaders.known",
     /// What holds for leaders that are not known.
     Mode = "mode",
+}
+
+impl Rule {
+    /// Those that end help which is under way, until they pass.
+    pub(crate) const INTERRUPTING: &[Self] = &[
+        Self::Paused,
+        Self::Never,
+        Self::Hours,
+        Self::Metered,
+        Self::Vpn,
+        Self::Battery,
+        Self::Unknown,
+    ];
 }
 
 impl fmt::Display for Rule {
@@ -150,10 +186,13 @@ impl Policy {
     /// 7. A file larger than the largest: no.
     /// 8. With less than [`LEAST_HELP`] left of the day's or the 30 days' bytes: later.
     /// 9. With as many leaders helped as may be: busy.
-    /// 10. Where rule 5 wants a person, or cannot be told what it is about and the policy wants a
+    /// 10. A leader that is not known, where only known ones are helped: no.
+    /// 11. Where a person would be asked by rule 12 or 14, and a yes of before still covers what is
+    ///     asked for: yes.
+    /// 12. Where rule 5 wants a person, or cannot be told what it is about and the policy wants a
     ///     person then: ask.
-    /// 11. A known leader whose grant has not ended: yes.
-    /// 12. Everybody else as the mode says: yes, no, or ask.
+    /// 13. A known leader whose grant has not ended: yes.
+    /// 14. Everybody else as the mode says: yes or ask.
     pub fn decide(&self, request: &Request, facts: &Facts, spent: &Spent, now: Moment) -> Verdict {
         self.verdict(&request.leader_id, self.unfit(request), facts, spent, now)
     }
@@ -181,10 +220,18 @@ impl Policy {
         if let Some(verdict) = refused {
             return verdict;
         }
-        if let Some(rule) = self.circumstances(facts, Care::Ask) {
+        let known = facts.known || self.knows(leader_id, now);
+        if self.mode == Mode::Known && !known {
+            return answer(Decision::No, Rule::Mode);
+        }
+        let care = self.circumstances(facts, Care::Ask);
+        if facts.granted && (care.is_some() || self.mode == Mode::Ask) {
+            return answer(Decision::Yes, Rule::Granted);
+        }
+        if let Some(rule) = care {
             return Verdict { ruling: Ruling::Ask, rule };
         }
-        if facts.known || self.knows(leader_id, now) {
+        if known {
             return answer(Decision::Yes, Rule::Known);
         }
         match self.mode {
@@ -227,8 +274,24 @@ impl Policy {
         }
     }
 
-    /// Rules 5 and 10: the first circumstance that calls for exactly this care.
+    /// Rules 5 and 12: the first circumstance that calls for exactly this care.
     fn circumstances(&self, facts: &Facts, care: Care) -> Option<Rule> {
+        let mut told = self.called_for(facts).into_iter();
+        told.find(|(called_for, _)| *called_for == Some(care)).map(|(_, rule)| rule)
+    }
+
+    /// All circumstances that call for a person: what cannot be told is another one than what is
+    /// known to be so.
+    pub(crate) fn cares(&self, facts: &Facts) -> Cares {
+        let told = self.called_for(facts).into_iter().zip(0..);
+        let asks = told.filter(|((called_for, _), _)| *called_for == Some(Care::Ask));
+        Cares(asks.fold(0, |cares, ((_, rule), at)| {
+            cares | 1 << (2 * at + u8::from(rule == Rule::Unknown))
+        }))
+    }
+
+    /// What care the connection, a VPN and the battery call for, each by which rule.
+    fn called_for(&self, facts: &Facts) -> [(Option<Care>, Rule); 3] {
         let of = |fact, when_so| match fact {
             Fact::Yes => Some(when_so),
             Fact::No => None,
@@ -241,15 +304,14 @@ impl Policy {
         };
         let metered = of(facts.metered, self.metered);
         let vpn = of(facts.vpn, self.vpn);
-        let told = [
+        [
             (metered, named(facts.metered, Rule::Metered)),
             (vpn, named(facts.vpn, Rule::Vpn)),
             (
                 battery,
                 if facts.battery == Battery::Unknown { Rule::Unknown } else { Rule::Battery },
             ),
-        ];
-        told.into_iter().find(|(called_for, _)| *called_for == Some(care)).map(|(_, rule)| rule)
+        ]
     }
 
     /// Rules 6 and 7.

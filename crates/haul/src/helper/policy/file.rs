@@ -33,7 +33,7 @@ pub(crate) struct PolicyFile {
 struct Leaders {
     known: Option<Vec<Known>>,
     blocked: Option<Vec<Id>>,
-    at_once: Option<Count<1, 8>>,
+    at_once: Option<Count<1, 256>>,
     grant_days: Option<Count<1, 366>>,
 }
 

@@ -1,4 +1,4 @@
-use super::moment::Moment;
+use super::moment::{DAY, Moment};
 use super::written::{Written, written};
 use crate::Error;
 use std::str::FromStr;
@@ -26,6 +26,12 @@ impl Hours {
     /// Whether help is given at this moment.
     pub fn contain(&self, now: Moment) -> bool {
         self.0.is_empty() || self.0.iter().any(|window| window.contains(now))
+    }
+
+    /// In how many seconds they begin, to the minute; `None` if they never do.
+    pub(crate) fn begin_in(&self, now: Moment) -> Option<i64> {
+        let minutes = (0..=7 * DAY / 60).map(|minutes| 60 * minutes);
+        minutes.into_iter().find(|&seconds| self.contain(now.after(seconds)))
     }
 
     /// Within all windows of this list; one that says `any` is no window.

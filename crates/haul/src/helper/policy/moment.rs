@@ -24,6 +24,16 @@ impl Moment {
         u16::try_from(self.local().rem_euclid(DAY) / 60).unwrap_or(0)
     }
 
+    /// Seconds until the next local midnight.
+    pub(crate) fn until_midnight(self) -> i64 {
+        DAY - self.local().rem_euclid(DAY)
+    }
+
+    /// So many seconds later.
+    pub(crate) const fn after(self, seconds: i64) -> Self {
+        Self { unix: self.unix.saturating_add(seconds), offset: self.offset }
+    }
+
     /// The day of the week, 0 for Monday.
     pub(crate) fn weekday(self) -> u8 {
         // 1970-01-01 was a Thursday.

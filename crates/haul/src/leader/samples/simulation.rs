@@ -234,7 +234,7 @@ impl<'a> Job<'a> {
         let stage = if self.missing.is_empty() { Stage::Ending { own: u64::MAX } } else { running };
         while self.on_their_way.len() < LANES {
             let chance = self.chance();
-            let Some(sample) = self.samples.draw(stage, chance) else { break };
+            let Some(sample) = self.samples.draw(stage, || chance) else { break };
             self.on_their_way.push_back((turn + LATENCY, sample));
         }
         while let Some(&(_, sample)) = self.on_their_way.front().filter(|(back, _)| *back <= turn) {

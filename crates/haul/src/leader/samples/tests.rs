@@ -22,7 +22,7 @@ fn span(start: u64, end: u64) -> Span {
 /// Everything that is due, compared at once.
 fn pass_all(samples: &mut Samples, stage: Stage) -> Vec<Sample> {
     let mut passed = Vec::new();
-    while let Some(sample) = samples.draw(stage, 7 * passed.len() as u64) {
+    while let Some(sample) = samples.draw(stage, || 7 * passed.len() as u64) {
         samples.pass(NOW, sample);
         passed.push(sample);
     }
@@ -71,11 +71,11 @@ fn samples_cost_less_than_a_hundredth_of_what_helpers_deliver() {
 fn a_sample_that_is_open_or_was_missed_stands_for_nothing() {
     let mut samples = Samples::default();
     samples.deliver(NOW, ONE, span(0, FIRST));
-    let sample = samples.draw(RICH, 5).unwrap();
-    assert_eq!((samples.unchecked(), samples.draw(RICH, 5)), (FIRST, None));
+    let sample = samples.draw(RICH, || 5).unwrap();
+    assert_eq!((samples.unchecked(), samples.draw(RICH, || 5)), (FIRST, None));
     samples.miss(sample);
     assert!(!samples.are_complete());
-    let again = samples.draw(RICH, 9).unwrap();
+    let again = samples.draw(RICH, || 9).unwrap();
     assert_ne!(again.id, sample.id);
     samples.pass(NOW, sample);
     assert!(!samples.are_complete(), "what was missed cannot pass");
@@ -100,13 +100,13 @@ fn who_brought_most_unchecked_bytes_is_sampled_first_and_strangers_of_many_keys_
     let mut samples = Samples::default();
     samples.deliver(NOW, ONE, span(0, MIB));
     samples.deliver(NOW, TWO, span(MIB, 3 * MIB));
-    assert_eq!(samples.draw(RICH, 0).unwrap().provider, TWO);
+    assert_eq!(samples.draw(RICH, || 0).unwrap().provider, TWO);
     let mut samples = Samples::default();
     samples.enter(ONE, Risk::Trusted);
     samples.enter(TWO, Risk::Stranger { keys: 4 });
     samples.deliver(NOW, ONE, span(0, MIB));
     samples.deliver(NOW, TWO, span(MIB, 2 * MIB));
-    assert_eq!(samples.draw(RICH, 0).unwrap().provider, TWO);
+    assert_eq!(samples.draw(RICH, || 0).unwrap().provider, TWO);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn allowance_is_small_until_a_first_sample_passed_and_holds_nobody_up_for_long()
     samples.deliver(second(1), ONE, span(0, FIRST));
     assert_eq!(samples.allowance(ONE, second(2)), UNCHECKED);
     assert_eq!(samples.allowance(ONE, second(3)), u64::MAX, "the check is late");
-    let sample = samples.draw(RICH, 0).unwrap();
+    let sample = samples.draw(RICH, || 0).unwrap();
     samples.pass(second(3), sample);
     assert_eq!(samples.allowance(ONE, second(3)), u64::MAX);
     samples.enter(TWO, Risk::Trusted);
@@ -131,7 +131,7 @@ fn allowance_is_small_until_a_first_sample_passed_and_holds_nobody_up_for_long()
 fn what_is_not_in_the_file_any_more_needs_no_sample() {
     let mut samples = Samples::default();
     samples.deliver(NOW, ONE, span(0, MIB));
-    let sample = samples.draw(RICH, 0).unwrap();
+    let sample = samples.draw(RICH, || 0).unwrap();
     samples.deliver(NOW, ONE, span(MIB, 2 * MIB));
     samples.retract(sample.span);
     assert!(!samples.awaits(sample), "its bytes are gone");
@@ -139,7 +139,7 @@ fn what_is_not_in_the_file_any_more_needs_no_sample() {
     samples.retract(span(0, 2 * MIB));
     assert!(samples.are_complete());
     samples.deliver(NOW, TWO, span(0, MIB));
-    let sample = samples.draw(RICH, 0).unwrap();
+    let sample = samples.draw(RICH, || 0).unwrap();
     samples.pass(NOW, sample);
     samples.forget(TWO);
     assert!(samples.are_complete());
@@ -180,7 +180,7 @@ proptest! {
             samples.deliver(NOW, ONE, span);
         }
         let mut stood_for = 0;
-        while let Some(sample) = samples.draw(END, chance) {
+        while let Some(sample) = samples.draw(END, || chance) {
             prop_assert!(spans.contains(sample.span) && sample.span.len() <= LONGEST);
             samples.pass(NOW, sample);
             stood_for += 1;
@@ -208,7 +208,7 @@ proptest! {
             let provider = Provider::Worker(worker);
             match what {
                 0 => samples.deliver(NOW, provider, span(at * MIB, (at + 1) * MIB)),
-                1 => open.extend(samples.draw(RICH, at)),
+                1 => open.extend(samples.draw(RICH, || at)),
                 2 => samples.retract(span(at * MIB, (at + 3) * MIB)),
                 _ => open.pop().into_iter().for_each(|sample| samples.miss(sample)),
             }

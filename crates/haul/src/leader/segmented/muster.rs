@@ -9,13 +9,24 @@ use crate::leader::single::OWN;
 use crate::{Error, ErrorKind};
 use haul_plan::WorkerId;
 use haul_wire::{ByeReason, Frame};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// How many helpers are at work at a time. More would each add too little to be kept, and cost the
-/// leader more than they bring.
-const AT_WORK: usize = 64;
+/// How many helpers are at work at a time at the most, so that they fit into the memory.
+const AT_WORK: usize = 1024;
+
+/// With less than this left to do, another helper is not worth the bytes that its proof and its
+/// spot checks cost the own link.
+const PAYS: Duration = Duration::from_secs(1);
+
+/// How long a helper may bring nothing because it waits for the proof that this leader reads the
+/// file.
+const SHOWN: Duration = Duration::from_secs(6);
+
+/// For how long there must be so little left: a rate that jumps for a moment says nothing.
+const LASTS: Duration = Duration::from_secs(2);
 
 /// How many lanes the own link may begin with, one for each place that has the file.
 const FIRST_LANES: u8 = 4;
@@ -26,9 +37,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it waits while owners are being asked.
 const PATIENCE_ASKED: Duration = Duration::from_secs(60);
 
-/// How long a helper may bring nothing while another one waits for its place.
-const SILENCE: Duration = Duration::from_secs(3);
-
 /// How long farewells may take.
 const FAREWELL: Duration = Duration::from_millis(200);
 
@@ -37,6 +45,43 @@ pub(super) struct OwnStart {
     pub(super) lanes: Lanes,
     pub(super) most: u8,
     pub(super) open_at: Option<u64>,
+}
+
+/// Since when too little is left for another helper to pay, if it is. Time is an argument: since
+/// the job began.
+#[derive(Debug, Default)]
+pub(super) struct Remainder {
+    short_since: Option<Duration>,
+}
+
+impl Remainder {
+    /// Notes how long the rest takes, as far as that is known.
+    pub(super) fn note(&mut self, now: Duration, left: Option<Duration>) {
+        let is_short = left.is_some_and(|left| left < PAYS);
+        self.short_since = is_short.then(|| self.short_since.unwrap_or(now));
+    }
+
+    fn is_short(&self, now: Duration) -> bool {
+        self.short_since.is_some_and(|since| now.saturating_sub(since) >= LASTS)
+    }
+}
+
+/// Why no more helpers are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Enough {
+    /// As many are at work as may be: others are asked again, as some of these may leave.
+    AtWork,
+    /// The rest is too short.
+    Left,
+}
+
+impl Enough {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::AtWork => "no more helpers are taken: 1,024 are at work",
+            Self::Left => "no more helpers are taken: the rest takes less than a second",
+        }
+    }
 }
 
 impl Segmented<'_> {
@@ -59,19 +104,40 @@ impl Segmented<'_> {
         }
     }
 
-    /// Lets a helper begin, or wait until there is work for it.
-    pub(super) fn join(&mut self, joined: Joined) {
-        if self.crew.helpers().len() >= AT_WORK {
-            return self.spare.push_back(joined);
+    /// Lets a helper begin, unless it would bring less than it costs.
+    fn join(&mut self, joined: Joined) {
+        if let Some(enough) = self.has_enough() {
+            return self.send_home(&joined, enough);
         }
-        let Joined { worker, recruit, keys, code, lanes } = joined;
+        let Joined { worker, recruit, keys, code, lanes, awaits_proof, .. } = joined;
         let (name, address) = (recruit.name.clone(), recruit.address);
         let risk = if recruit.is_trusted { Risk::Trusted } else { Risk::Stranger { keys } };
         self.telling.tell(Happening::Joined { worker, name, address, code });
         self.spots.enter(worker, risk);
-        self.crew.add_helper(worker, recruit, self.now());
+        self.crew.add_helper(worker, recruit);
         self.extend_credit(worker);
-        self.planner.join(self.now(), WorkerId(worker), lanes);
+        let now = self.now();
+        self.planner.join(now, WorkerId(worker), lanes);
+        if awaits_proof {
+            self.planner.expect_from(now, WorkerId(worker), now + SHOWN);
+        }
+    }
+
+    /// Why no more helpers are taken, if that is so.
+    fn has_enough(&self) -> Option<Enough> {
+        let is_full = self.crew.helpers().len() >= AT_WORK;
+        let is_short = || self.remainder.is_short(self.now());
+        is_full.then_some(Enough::AtWork).or_else(|| is_short().then_some(Enough::Left))
+    }
+
+    /// Thanks a helper that came in vain; why is told once.
+    fn send_home(&mut self, joined: &Joined, enough: Enough) {
+        joined.comes_again.store(enough == Enough::AtWork, Ordering::Release);
+        // Whoever has gone hears it no more.
+        let _ = joined.recruit.frames.send(Frame::Bye { reason: ByeReason::NotWanted });
+        if !std::mem::replace(&mut self.told_enough, true) {
+            self.telling.note(enough.text());
+        }
     }
 
     pub(super) fn take_joined(&mut self, joined: Joined) {
@@ -85,16 +151,6 @@ impl Segmented<'_> {
             None => self.join(joined),
         }
         self.start_if_enough();
-    }
-
-    /// Gives the place of a helper that has brought nothing for a while to one that waits for it.
-    pub(super) fn replace_silent(&mut self) {
-        if !self.spare.is_empty()
-            && let Some(worker) = self.crew.silent_for(SILENCE, self.now())
-        {
-            self.planner.leave(self.now(), WorkerId(worker));
-            self.lose(worker, ByeReason::Released, "it brought nothing while others wait".into());
-        }
     }
 
     pub(super) fn check_patience(&self) -> Result<(), Error> {
@@ -111,10 +167,6 @@ impl Segmented<'_> {
 
     /// Tells everybody that it is over and gives the words time to leave.
     pub(super) async fn farewell(&mut self, reason: ByeReason, heard: &mut mpsc::Receiver<News>) {
-        for spare in self.spare.drain(..) {
-            // Whoever has gone hears it no more.
-            let _ = spare.recruit.frames.send(Frame::Bye { reason });
-        }
         let mut parting = self.crew.dismiss_helpers(reason);
         let parted = async {
             while !parting.is_empty() {
@@ -129,5 +181,25 @@ impl Segmented<'_> {
         };
         // Whoever does not take the word by then finds the connection closed.
         let _ = timeout(FAREWELL, parted).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remainder_is_short_once_it_was_for_two_seconds_in_a_row() {
+        let ms = Duration::from_millis;
+        let mut remainder = Remainder::default();
+        let mut judge = |now, left: Option<u64>| {
+            remainder.note(ms(now), left.map(ms));
+            remainder.is_short(ms(now))
+        };
+        assert!(!judge(0, Some(900)), "a jump");
+        assert!(!judge(1750, Some(10)) && !judge(1900, Some(60_000)));
+        assert!(!judge(2000, Some(999)), "it begins anew");
+        assert!(!judge(3999, Some(999)) && judge(4000, Some(999)));
+        assert!(!judge(4250, Some(1000)) && !judge(9000, None));
     }
 }

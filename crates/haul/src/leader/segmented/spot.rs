@@ -102,7 +102,7 @@ impl Spots {
             return;
         }
         while self.open.len() < usize::from(lanes)
-            && let Some(sample) = self.samples.draw(stage, chance())
+            && let Some(sample) = self.samples.draw(stage, chance)
         {
             self.lanes.order(Order::Grant { lease: sample.id, span: sample.span });
             self.open.insert(sample.id, Fetching { sample, bytes: Vec::new() });
@@ -215,6 +215,7 @@ impl Segmented<'_> {
     /// Waits for the last samples, where they decide whether the file may have its name.
     pub(super) fn begin_ending(&mut self) {
         self.ending = if self.disk.knows_digest() { Ending::Checking } else { Ending::Sampling };
+        self.crew.leave_own_responses();
         self.spots.since = self.now();
         self.order_samples();
     }
@@ -258,7 +259,7 @@ impl Segmented<'_> {
     /// Takes in what came for a sample, and compares it once it is whole.
     pub(super) async fn take_sample(&mut self, word: Word) -> Result<(), Error> {
         if let Word::Data { bytes, .. } = &word {
-            self.crew.count(OWN, 0, bytes.len() as u64, self.now());
+            self.crew.count(OWN, 0, bytes.len() as u64);
         }
         let now = self.now();
         let whole = self.spots.take(now, word);

@@ -172,7 +172,7 @@ fn every_fault_is_told_at_its_field_and_then_nothing_is_saved() {
     for (name, because) in [
         ("limits.per_day", "a size such as"),
         ("limits.connections", "a whole number from 1 to 8"),
-        ("leaders.at_once", "a whole number from 1 to 8"),
+        ("leaders.at_once", "a whole number from 1 to 256"),
         ("when.hours", "hours such as"),
         ("hosts.deny", "a host such as"),
         ("mode", "unknown variant `perhaps`"),
