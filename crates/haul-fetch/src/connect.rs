@@ -290,9 +290,9 @@ mod tests {
     /// Races attempts that end after so many milliseconds, with a connection or without, or never.
     async fn raced(each: &[(Option<u64>, bool)]) -> (Option<usize>, Duration) {
         let began = Instant::now();
-        let begun = Arc::new(AtomicUsize::new(0));
+        let attempts = Arc::new(AtomicUsize::new(0));
         let attempt = |to| -> Attempt<usize> {
-            let at = begun.fetch_add(1, Ordering::Relaxed);
+            let at = attempts.fetch_add(1, Ordering::Relaxed);
             let (ends, succeeds) = each[at];
             Box::pin(async move {
                 match ends {

@@ -25,7 +25,7 @@ fn leader_is_helped_by_a_helper_of_another_hand_and_both_show_the_same_code() {
 
 #[test]
 fn leader_takes_a_helper_of_another_hand_for_one_of_its_group() {
-    let Some(stage) = Stage::set(1 << 20) else { return };
+    let Some(stage) = Stage::set(8 << 20) else { return };
     let key = "17".repeat(32);
     for (theirs, is_member) in [(key.clone(), true), ("18".repeat(32), false)] {
         give_key(&stage, &key);
