@@ -185,6 +185,8 @@ async fn race<S>(
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     while !attempts.is_empty() {
         tokio::select! {
+            // A machine that stood still finds the connection and the end of its patience at once.
+            biased;
             (address, result) = first_done(&mut attempts) => match result {
                 Ok(stream) => return Ok((stream, address)),
                 Err(error) => {
