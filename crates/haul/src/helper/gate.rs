@@ -330,12 +330,12 @@ impl Gate {
     /// Follows the policy's files and the machine, about once a second, until dropped. Tells of a
     /// policy that was changed, or why it could not be.
     pub(crate) async fn tend(&self, mut tell: impl FnMut(Result<(), PolicyError>)) {
-        let mut halves = tokio::time::interval(Duration::from_millis(500));
+        let mut quarters = tokio::time::interval(Duration::from_millis(250));
         for second in 0_u64.. {
-            halves.tick().await;
-            self.share_out();
-            halves.tick().await;
-            self.share_out();
+            for _ in 0..4 {
+                quarters.tick().await;
+                self.share_out();
+            }
             // Whoever is told asks for the policy, so it must not be held any more.
             let changed = locked(&self.policies).look();
             changed.into_iter().for_each(&mut tell);

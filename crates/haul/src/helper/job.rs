@@ -278,6 +278,7 @@ impl Permit {
                     return why;
                 },
                 () = sleep(TICK), if limited => self.job.purse.tick(),
+                is_limited = self.job.purse.limit_changes() => limited = is_limited,
                 _ = seconds.tick() => {
                     if let Some(rule) = self.gate.interrupts() {
                         return rule.name().to_owned();
@@ -285,7 +286,6 @@ impl Permit {
                     if self.job.idle(self.gate.steady()) >= GIVEN_UP {
                         return IDLE.to_owned();
                     }
-                    limited = self.job.purse.is_limited();
                 }
             }
         }

@@ -17,6 +17,8 @@ pub(crate) struct Purse {
     turns: Box<Turns>,
     /// Told when less than the wanted reserve is left.
     short: Notify,
+    /// Told when there begins to be a rate, or ceases to be.
+    limited: Notify,
 }
 
 /// Counts what is about to be done to an origin, or says when to ask again.
@@ -63,6 +65,7 @@ impl Purse {
             admits: Box::new(admits),
             turns: Box::new(turns),
             short: Notify::new(),
+            limited: Notify::new(),
         }
     }
 
@@ -77,14 +80,23 @@ impl Purse {
 
     /// Lets bytes out at this rate from now on.
     pub(crate) fn set_rate(&self, rate: Option<u64>) {
+        let was_limited = self.is_limited();
         self.change(|state| {
             state.count(Instant::now());
             state.rate = rate;
         });
+        if was_limited != rate.is_some() {
+            self.limited.notify_one();
+        }
     }
 
-    /// Whether there is a rate.
-    pub(crate) fn is_limited(&self) -> bool {
+    /// Waits until there begins to be a rate, or ceases to be; says whether there is one.
+    pub(crate) async fn limit_changes(&self) -> bool {
+        self.limited.notified().await;
+        self.is_limited()
+    }
+
+    fn is_limited(&self) -> bool {
         self.state().rate.is_some()
     }
 

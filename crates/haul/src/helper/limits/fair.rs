@@ -1,5 +1,8 @@
 //! How what one helper has is divided among the leaders that it helps at the same time.
 
+mod pacing;
+
+use pacing::Pacing;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -43,12 +46,13 @@ pub(crate) struct Portion {
 /// The leaders that share a link. Time is an argument: since the helper started.
 ///
 /// Connections are divided evenly, by weight, among those who want something, at least one each,
-/// and what is left over goes to those who came first; and as connections share a link evenly, so
-/// is that. Where one cannot use its part, the others have the rest of the
-/// link by themselves.
+/// and what is left over goes to those who came first; and as connections share a link about
+/// evenly, so is that. Whoever has more of it than its part is held back for as long as another
+/// catches up. Where one cannot use its part, the others have the rest of the link by themselves.
 #[derive(Debug, Default)]
 pub(crate) struct FairShares {
     flows: BTreeMap<u64, Flow>,
+    pacing: Pacing,
     last: Duration,
 }
 
@@ -58,6 +62,7 @@ struct Flow {
     received: u64,
     /// Bytes a second, of late.
     rate: f64,
+    /// When it came, or began to want something again.
     came: Duration,
     wanted: Duration,
 }
@@ -88,6 +93,8 @@ impl FairShares {
             left -= u32::from(more);
             even(flow) + more
         };
+        let paced = self.pacing.whole(now, &self.flows);
+        let whole = whole.into_iter().chain(paced).min();
         let rates = whole.map(|whole| self.rates(now, whole));
         let rate = |id| rates.as_ref().and_then(|rates| rates.get(id)).copied();
         let flows = self.flows.iter();
@@ -138,6 +145,9 @@ impl Flow {
         }
         self.received = demand.received;
         if demand.wants {
+            if now.saturating_sub(self.wanted) > RESTS {
+                self.came = now;
+            }
             self.wanted = now;
         }
     }
