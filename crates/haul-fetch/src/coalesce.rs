@@ -1,7 +1,7 @@
 use crate::allowance::Arrived;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
@@ -18,11 +18,20 @@ pub(crate) struct Coalesced<S> {
     meter: Meter,
     /// Runs while reads wait.
     wait: Option<Pin<Box<Sleep>>>,
+    /// Who reads meanwhile.
+    reader: Option<Waker>,
 }
 
 impl<S> Coalesced<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, meter: Meter::default(), wait: None }
+        Self { stream, meter: Meter::default(), wait: None, reader: None }
+    }
+
+    /// Lets reads wait no longer. Whoever reads is woken, as the timer that would have is gone.
+    fn end_wait(&mut self) {
+        self.meter = Meter::default();
+        self.wait = None;
+        self.reader.take().into_iter().for_each(Waker::wake);
     }
 }
 
@@ -63,8 +72,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Coalesced<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if let Some(wait) = &mut self.wait {
-            ready!(wait.as_mut().poll(context));
+            if wait.as_mut().poll(context).is_pending() {
+                self.reader = Some(context.waker().clone());
+                return Poll::Pending;
+            }
             self.wait = None;
+            self.reader = None;
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
@@ -85,8 +98,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesced<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.wait = None;
-        self.meter = Meter::default();
+        self.end_wait();
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -184,6 +196,25 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(exchanged(&mut far, &mut near).await, Duration::ZERO);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_to_read_is_woken_by_a_write() {
+        let (mut far, near) = duplex(1 << 20);
+        let (mut near, mut writer) = tokio::io::split(Coalesced::new(near));
+        let mut text = [0; 4096];
+        for _ in 0..10 {
+            sleep(Duration::from_millis(9)).await;
+            far.write_all(&[7; 100]).await.unwrap();
+            assert_eq!(near.read(&mut text).await.unwrap(), 100);
+        }
+        far.write_all(&[7; 100]).await.unwrap();
+        let reading = tokio::spawn(async move { near.read(&mut text).await.unwrap() });
+        tokio::task::yield_now().await;
+        let began = Instant::now();
+        writer.write_all(b"WINDOW_UPDATE").await.unwrap();
+        assert_eq!(reading.await.unwrap(), 100);
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[test]

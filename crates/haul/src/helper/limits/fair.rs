@@ -93,8 +93,7 @@ impl FairShares {
             left -= u32::from(more);
             even(flow) + more
         };
-        let paced = self.pacing.whole(now, &self.flows);
-        let whole = whole.into_iter().chain(paced).min();
+        let whole = whole.or_else(|| self.pacing.whole(now, &self.flows));
         let rates = whole.map(|whole| self.rates(now, whole));
         let rate = |id| rates.as_ref().and_then(|rates| rates.get(id)).copied();
         let flows = self.flows.iter();

@@ -6,14 +6,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Leaders are even while none is further from its part than this.
-const EVEN: f64 = 0.04;
+const EVEN: f64 = 0.07;
 
-/// How long a leader that is behind has to catch up by [`GAIN`].
+/// How long a leader that is behind has to become even, or to catch up by [`GAIN`].
 const TRIAL: Duration = Duration::from_secs(2);
 const GAIN: f64 = 1.1;
 
-/// All may have so much more than they had, so that a link that became faster is seen.
-const ROOM: f64 = 1.02;
+/// Held leaders may have so much more than all had, divided by their number: so much one may fall
+/// behind its part then, and if all of it is used, the link has room.
+const ROOM: f64 = 0.06;
+
+/// Nobody is held back for longer than this at a stretch, and then nobody for a second: what the
+/// link carries may have become more.
+const STRETCH: Duration = Duration::from_secs(10);
+const BREAK: Duration = Duration::from_secs(1);
 
 /// Where a leader did not catch up nobody is held back for a while, which doubles each time.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,6 +35,8 @@ pub(super) struct Pacing {
 
 #[derive(Clone, Copy, Debug)]
 struct Trial {
+    /// Since when leaders are held back.
+    since: Duration,
     until: Duration,
     /// What all may have, in bytes a second.
     whole: f64,
@@ -57,11 +65,15 @@ impl Pacing {
                 self.not_before = now + self.patience;
                 self.patience = LONGEST.min(2 * self.patience);
             }
-            Some(_) => {
+            Some(trial) => {
                 self.patience = PATIENCE;
-                self.trial = spread.trial(now);
+                let ends = now >= trial.since + STRETCH || spread.fills(&trial);
+                self.not_before = now + BREAK;
+                self.trial = spread.trial(now, trial.since).filter(|_| !ends);
             }
-            None if now >= self.not_before => self.trial = spread.trial(now),
+            None if now >= self.not_before && spread.is_uneven() => {
+                self.trial = spread.trial(now, now);
+            }
             None => {}
         }
         self.trial.map(|trial| rounded(trial.whole))
@@ -70,21 +82,22 @@ impl Pacing {
 
 /// How far leaders that all want something are from even parts.
 struct Spread<'a> {
-    flows: &'a BTreeMap<u64, Flow>,
-    /// What all have, in bytes a second, for each unit of weight.
-    part: f64,
+    awake: Vec<(u64, &'a Flow)>,
+    /// What all have, in bytes a second; and of that, each unit of weight.
     total: f64,
+    part: f64,
 }
 
 impl<'a> Spread<'a> {
     /// `None` where it cannot be told: with less than two, and while one has just come.
     fn of(now: Duration, flows: &'a BTreeMap<u64, Flow>) -> Option<Self> {
-        let awake = || flows.values().filter(|flow| now.saturating_sub(flow.wanted) <= RESTS);
-        let settled = awake().all(|flow| now.saturating_sub(flow.came) >= COMES);
-        let (total, weights) = awake()
-            .fold((0.0, 0.0), |(total, all), flow| (total + flow.rate, all + flow.weight));
-        let tells = awake().count() > 1 && settled && total > float(1 << 10);
-        tells.then_some(Self { flows, part: total / weights, total })
+        let wants = |flow: &Flow| now.saturating_sub(flow.wanted) <= RESTS;
+        let awake = flows.iter().filter(|(_, flow)| wants(flow));
+        let awake: Vec<(u64, &Flow)> = awake.map(|(&id, flow)| (id, flow)).collect();
+        let settled = awake.iter().all(|(_, flow)| now.saturating_sub(flow.came) >= COMES);
+        let total: f64 = awake.iter().map(|(_, flow)| flow.rate).sum();
+        let part = total / awake.iter().map(|(_, flow)| flow.weight).sum::<f64>();
+        (awake.len() > 1 && settled && total > 0.0).then_some(Self { awake, total, part })
     }
 
     /// What a leader has, in its parts.
@@ -92,18 +105,30 @@ impl<'a> Spread<'a> {
         flow.rate / (self.part * flow.weight)
     }
 
-    /// Holds all to their parts, unless they are even.
-    fn trial(&self, now: Duration) -> Option<Trial> {
-        let awake = || self.flows.iter().filter(|(_, flow)| now.saturating_sub(flow.wanted) <= RESTS);
-        let uneven = awake().any(|(_, flow)| (self.level(flow) - 1.0).abs() > EVEN);
-        let level = |flow: &&(&u64, &Flow)| self.level(flow.1);
-        let (&last, flow) = awake().min_by(|a, b| level(&a).total_cmp(&level(&b)))?;
-        let trial = Trial { until: now + TRIAL, whole: ROOM * self.total, last, rate: flow.rate };
-        uneven.then_some(trial)
+    fn is_uneven(&self) -> bool {
+        self.awake.iter().any(|(_, flow)| (self.level(flow) - 1.0).abs() > EVEN)
+    }
+
+    /// Holds all to their parts.
+    fn trial(&self, now: Duration, since: Duration) -> Option<Trial> {
+        let level = |(_, flow): &&(u64, &Flow)| self.level(flow);
+        let (last, flow) = self.awake.iter().min_by(|a, b| level(a).total_cmp(&level(b)))?;
+        let whole = (1.0 + self.room()) * self.total;
+        Some(Trial { since, until: now + TRIAL, whole, last: *last, rate: flow.rate })
+    }
+
+    fn room(&self) -> f64 {
+        ROOM / float(self.awake.len() as u64)
+    }
+
+    /// Whether all that was given is used.
+    fn fills(&self, trial: &Trial) -> bool {
+        self.total > (1.0 - self.room() / 2.0) * trial.whole
     }
 
     fn caught_up(&self, trial: &Trial) -> bool {
-        self.flows.get(&trial.last).is_some_and(|flow| {
+        let last = self.awake.iter().find(|(id, _)| *id == trial.last);
+        last.is_none_or(|(_, flow)| {
             flow.rate >= GAIN * trial.rate || self.level(flow) >= 1.0 - EVEN
         })
     }
@@ -159,9 +184,10 @@ mod tests {
     #[test]
     fn pacing_evens_out_what_connections_grab() {
         let seen = received(LINK, &[1.0, 1.3, 0.7, 1.0], &[f64::INFINITY; 4], 40);
-        for rates in &seen[10..] {
-            assert!(rates.iter().all(|rate| (4.0 * rate / LINK - 1.0).abs() < 0.1), "{rates:?}");
-            assert!(rates.iter().sum::<f64>() > 0.98 * LINK, "{rates:?}");
+        for five in seen[5..].windows(5) {
+            let had = |at: usize| five.iter().map(|rates| rates[at]).sum::<f64>() / 5.0;
+            assert!((0..4).all(|at| (4.0 * had(at) / LINK - 1.0).abs() < 0.1), "{five:?}");
+            assert!((0..4).map(had).sum::<f64>() > 0.98 * LINK, "{five:?}");
         }
     }
 
