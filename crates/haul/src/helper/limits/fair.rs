@@ -138,9 +138,11 @@ impl Flow {
 
     fn count(&mut self, now: Duration, passed: f64, demand: &Demand) {
         let bytes = float(demand.received.saturating_sub(self.received));
-        let fade = (-passed / FADE).exp();
-        if passed > 0.0 {
-            self.rate = self.rate * fade + (1.0 - fade) * bytes / passed;
+        let age = now.saturating_sub(self.came).as_secs_f64();
+        if passed > 0.0 && age > 0.0 {
+            let fading = |seconds: f64| 1.0 - (-seconds / FADE).exp();
+            let weight = (fading(passed) / fading(age)).min(1.0);
+            self.rate += weight * (bytes / passed - self.rate);
         }
         self.received = demand.received;
         if demand.wants {
