@@ -60,6 +60,8 @@ pub(crate) struct FairShares {
 struct Flow {
     weight: f64,
     received: u64,
+    /// Bytes that were received since the last time.
+    fresh: f64,
     /// Bytes a second, of late.
     rate: f64,
     /// When it came, or began to want something again.
@@ -77,7 +79,7 @@ impl FairShares {
         connections: u8,
         whole: Option<u64>,
     ) -> BTreeMap<u64, Portion> {
-        self.count(now, demands);
+        let passed = self.count(now, demands);
         let rests = |flow: &Flow| now.saturating_sub(flow.wanted) > RESTS;
         let awake: f64 = self.flows.values().filter(|flow| !rests(flow)).map(|it| it.weight).sum();
         let even = |flow: &Flow| {
@@ -93,21 +95,35 @@ impl FairShares {
             left -= u32::from(more);
             even(flow) + more
         };
-        let whole = whole.or_else(|| self.pacing.whole(now, &self.flows));
-        let rates = whole.map(|whole| self.rates(now, whole));
-        let rate = |id| rates.as_ref().and_then(|rates| rates.get(id)).copied();
+        let rates = match whole {
+            Some(whole) => self.rates(now, whole),
+            None => self.paced(now, passed),
+        };
+        let rate = |id| rates.get(id).copied();
         let flows = self.flows.iter();
         flows.map(|(id, flow)| (*id, Portion { lanes: lanes(flow), rate: rate(id) })).collect()
     }
 
-    /// Takes in what was received since the last time, who came, and who left.
-    fn count(&mut self, now: Duration, demands: &BTreeMap<u64, Demand>) {
-        let passed = now.saturating_sub(std::mem::replace(&mut self.last, now)).as_secs_f64();
+    /// Takes in what was received since the last time, who came, and who left; says how long ago
+    /// that was.
+    fn count(&mut self, now: Duration, demands: &BTreeMap<u64, Demand>) -> Duration {
+        let passed = now.saturating_sub(std::mem::replace(&mut self.last, now));
         self.flows.retain(|id, _| demands.contains_key(id));
         for (&id, demand) in demands {
             let flow = self.flows.entry(id).or_insert_with(|| Flow::new(now, demand));
-            flow.count(now, passed, demand);
+            flow.count(now, passed.as_secs_f64(), demand);
         }
+        passed
+    }
+
+    /// The rates of leaders that are held to their parts of a link without a limit: of nobody, or
+    /// of all.
+    fn paced(&mut self, now: Duration, passed: Duration) -> BTreeMap<u64, u64> {
+        let Some(whole) = self.pacing.whole(now, &self.flows) else { return BTreeMap::new() };
+        let mut rates = self.rates(now, whole);
+        self.pacing.count(passed, &self.flows, &rates);
+        rates.iter_mut().for_each(|(&id, rate)| *rate = self.pacing.held(id, *rate));
+        rates
     }
 
     /// A limit divided so that nobody gets more than it could use while another could use more
@@ -133,16 +149,16 @@ impl FairShares {
 impl Flow {
     fn new(now: Duration, demand: &Demand) -> Self {
         let weight = f64::from(demand.weight.max(1));
-        Self { weight, received: demand.received, rate: 0.0, came: now, wanted: now }
+        Self { weight, received: demand.received, fresh: 0.0, rate: 0.0, came: now, wanted: now }
     }
 
     fn count(&mut self, now: Duration, passed: f64, demand: &Demand) {
-        let bytes = float(demand.received.saturating_sub(self.received));
+        self.fresh = float(demand.received.saturating_sub(self.received));
         let age = now.saturating_sub(self.came).as_secs_f64();
         if passed > 0.0 && age > 0.0 {
             let fading = |seconds: f64| 1.0 - (-seconds / FADE).exp();
             let weight = (fading(passed) / fading(age)).min(1.0);
-            self.rate += weight * (bytes / passed - self.rate);
+            self.rate += weight * (self.fresh / passed - self.rate);
         }
         self.received = demand.received;
         if demand.wants {

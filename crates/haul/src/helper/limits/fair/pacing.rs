@@ -12,14 +12,19 @@ const EVEN: f64 = 0.07;
 const TRIAL: Duration = Duration::from_secs(2);
 const GAIN: f64 = 1.1;
 
-/// Held leaders may have so much more than all had, divided by their number: so much one may fall
-/// behind its part then, and if all of it is used, the link has room.
-const ROOM: f64 = 0.06;
+/// Held leaders may have so much more than all had, so that the link stays full where one pauses
+/// for a moment and a faster link is seen.
+const ROOM: f64 = 0.08;
 
-/// Nobody is held back for longer than this at a stretch, and then nobody for a second: what the
-/// link carries may have become more.
-const STRETCH: Duration = Duration::from_secs(10);
-const BREAK: Duration = Duration::from_secs(1);
+/// Where so much of that is used the link has become faster, and nobody is held for the moment.
+const FILLED: f64 = 0.98;
+
+/// What a leader is ahead by counts for so many seconds, and is taken off it in one.
+const REMEMBERED: f64 = 4.0;
+const PAID_IN: f64 = 1.0;
+
+/// A leader that is ahead keeps this part of what it may have.
+const KEEPS: f64 = 0.8;
 
 /// Where a leader did not catch up nobody is held back for a while, which doubles each time.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,12 +36,12 @@ pub(super) struct Pacing {
     trial: Option<Trial>,
     not_before: Duration,
     patience: Duration,
+    /// By how many bytes each leader that is held is ahead of its part, of late.
+    ahead: BTreeMap<u64, f64>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Trial {
-    /// Since when leaders are held back.
-    since: Duration,
     until: Duration,
     /// What all may have, in bytes a second.
     whole: f64,
@@ -47,7 +52,7 @@ struct Trial {
 
 impl Default for Pacing {
     fn default() -> Self {
-        Self { trial: None, not_before: Duration::ZERO, patience: PATIENCE }
+        Self { trial: None, not_before: Duration::ZERO, patience: PATIENCE, ahead: BTreeMap::new() }
     }
 }
 
@@ -67,16 +72,39 @@ impl Pacing {
             }
             Some(trial) => {
                 self.patience = PATIENCE;
-                let ends = now >= trial.since + STRETCH || spread.fills(&trial);
-                self.not_before = now + BREAK;
-                self.trial = spread.trial(now, trial.since).filter(|_| !ends);
+                self.trial = spread.trial(now).filter(|_| spread.total < FILLED * trial.whole);
             }
-            None if now >= self.not_before && spread.is_uneven() => {
-                self.trial = spread.trial(now, now);
-            }
+            None if now >= self.not_before && spread.is_uneven() => self.trial = spread.trial(now),
             None => {}
         }
+        if self.trial.is_none() {
+            self.ahead.clear();
+        }
         self.trial.map(|trial| rounded(trial.whole))
+    }
+
+    /// Counts what the leaders received in the time that `passed`, of whom each had a right to a
+    /// part of what all received.
+    pub(super) fn count(
+        &mut self,
+        passed: Duration,
+        flows: &BTreeMap<u64, Flow>,
+        parts: &BTreeMap<u64, u64>,
+    ) {
+        let all: f64 = flows.values().map(|flow| flow.fresh).sum();
+        let rights: f64 = parts.values().map(|&part| float(part)).sum();
+        let fade = (-passed.as_secs_f64() / REMEMBERED).exp();
+        for (id, &part) in parts {
+            let fresh = flows.get(id).map_or(0.0, |flow| flow.fresh);
+            let ahead = self.ahead.entry(*id).or_default();
+            *ahead = *ahead * fade + fresh - all * float(part) / rights;
+        }
+    }
+
+    /// What a leader may have now of its part, in bytes a second.
+    pub(super) fn held(&self, id: u64, part: u64) -> u64 {
+        let ahead = self.ahead.get(&id).map_or(0.0, |ahead| ahead.max(0.0) / PAID_IN);
+        rounded((float(part) - ahead).max(KEEPS * float(part))).max(1)
     }
 }
 
@@ -110,20 +138,11 @@ impl<'a> Spread<'a> {
     }
 
     /// Holds all to their parts.
-    fn trial(&self, now: Duration, since: Duration) -> Option<Trial> {
+    fn trial(&self, now: Duration) -> Option<Trial> {
         let level = |(_, flow): &&(u64, &Flow)| self.level(flow);
         let (last, flow) = self.awake.iter().min_by(|a, b| level(a).total_cmp(&level(b)))?;
-        let whole = (1.0 + self.room()) * self.total;
-        Some(Trial { since, until: now + TRIAL, whole, last: *last, rate: flow.rate })
-    }
-
-    fn room(&self) -> f64 {
-        ROOM / float(self.awake.len() as u64)
-    }
-
-    /// Whether all that was given is used.
-    fn fills(&self, trial: &Trial) -> bool {
-        self.total > (1.0 - self.room() / 2.0) * trial.whole
+        let whole = (1.0 + ROOM) * self.total;
+        Some(Trial { until: now + TRIAL, whole, last: *last, rate: flow.rate })
     }
 
     fn caught_up(&self, trial: &Trial) -> bool {
