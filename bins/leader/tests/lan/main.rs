@@ -25,6 +25,7 @@ mod hostel;
 mod inward;
 mod leads;
 mod losses;
+mod many_slow;
 mod narrow;
 mod never_slower;
 mod not_forgotten;

@@ -4,7 +4,7 @@ use super::namespace::Namespace;
 use crate::Error;
 
 /// The network of every machine's internet side.
-const MACHINES: &str = "198.51.100.0/24";
+const MACHINES: &str = "198.51.100.0/22";
 
 /// The two ends of the uplink.
 const INSIDE: &str = "192.0.2.2";

@@ -164,12 +164,8 @@ impl Host {
         let address = Ipv4Addr::new(10, 77, 0, if place == 0 { 1 } else { 10 + place });
         namespace.ip(&format!("addr add {address}/24 brd + dev lan0"))?;
         namespace.ip("link set lan0 up")?;
-        let net = 4 * place;
-        let side = Side {
-            machine: Ipv4Addr::new(198, 51, 100, net + 2),
-            router: Ipv4Addr::new(198, 51, 100, net + 1),
-            prefix: 30,
-        };
+        let nets = u32::from(Ipv4Addr::new(198, 51, 100, 0)) + 4 * u32::from(place);
+        let side = Side { machine: (nets + 2).into(), router: (nets + 1).into(), prefix: 30 };
         Self::connect(name, namespace, middle, side, Some(Lan { address, port }))
     }
 

@@ -122,7 +122,9 @@ impl FairShares {
         let Some(whole) = self.pacing.whole(now, &self.flows) else { return BTreeMap::new() };
         let mut rates = self.rates(now, whole);
         self.pacing.count(passed, &self.flows, &rates);
-        rates.iter_mut().for_each(|(&id, rate)| *rate = self.pacing.held(id, *rate));
+        for (&id, rate) in &mut rates {
+            *rate = self.pacing.held(id, *rate);
+        }
         rates
     }
 
