@@ -1,7 +1,7 @@
 //! A crowd of helpers whose links are slow: joining, proofs, samples and the end of the job cost
 //! the sum of the links next to nothing.
 
-use crate::scene::{Scene, came_twice, checksum, say};
+use crate::scene::{Scene, checksum, say};
 use haul_lab::Payload;
 use haul_lab::lan::{Lan, Link};
 
@@ -14,20 +14,22 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// Downloads so much, which must reach this part of the sum of the links. What slows the
-    /// machine down for a while, on which all of them run, is not the programs' fault.
+    /// Downloads so much, which must reach this part of the sum of the links while at most 1 % of
+    /// the file comes twice. What slows the machine down for a while, on which all of them run, is
+    /// not the programs' fault.
     fn reaches(&self, least: f64, size: u64) {
         for last in [false, false, true] {
-            let Some(eta) = self.download(Payload::new(size, size)) else { return };
-            if eta >= least {
+            let Some((eta, twice)) = self.download(Payload::new(size, size)) else { return };
+            if eta >= least && twice <= 0.01 {
                 return;
             }
-            assert!(!last, "η {eta:.3} is below {least}");
+            assert!(!last, "η {eta:.3} is below {least}, or {twice:.4} came twice");
         }
     }
 
-    /// The part of the sum of the links that a download reaches.
-    fn download(&self, payload: Payload) -> Option<f64> {
+    /// The part of the sum of the links that a download reaches, and the part of the file that came
+    /// to the leader twice.
+    fn download(&self, payload: Payload) -> Option<(f64, f64)> {
         let Self { helpers, rate } = *self;
         let link = Link::mbit(rate as u64);
         let names = (0..helpers).map(|at| format!("{}{at}", ["asha", "ben"][at as usize % 2]));
@@ -38,7 +40,10 @@ impl Crowd {
         let ran = scene.get(&nginx.url("/file.bin"), &[&checksum(payload)]).exact(payload);
         let all = f64::from(helpers + 1) * rate * 125_000.0 * Link::GOODPUT;
         let eta = payload.len() as f64 / (all * ran.seconds);
-        let twice = came_twice(&ran);
+        let done = ran.done();
+        let workers = done["workers"].as_array().unwrap().iter();
+        let wasted: f64 = workers.map(|worker| worker["wasted"].as_f64().unwrap()).sum();
+        let twice = wasted / payload.len() as f64;
         say(&format!(
             "{} MiB, {helpers} helpers and a leader, each of {rate} Mbit/s: {:.2} s, η {eta:.3}, \
              {:.2} % came twice",
@@ -46,7 +51,7 @@ impl Crowd {
             ran.seconds,
             100.0 * twice,
         ));
-        Some(eta)
+        Some((eta, twice))
     }
 }
 
@@ -58,9 +63,4 @@ fn forty_slow_helpers_reach_90_per_cent_of_their_sum_within_seconds() {
 #[test]
 fn forty_slow_helpers_reach_95_per_cent_of_their_sum() {
     Crowd { helpers: 40, rate: 2.0 }.reaches(0.95, 256 * MIB);
-}
-
-#[test]
-fn a_hundred_slower_helpers_reach_93_per_cent_of_their_sum() {
-    Crowd { helpers: 100, rate: 1.0 }.reaches(0.93, 256 * MIB);
 }
