@@ -271,7 +271,7 @@ impl Permit {
     /// Says why the job has to end.
     async fn hold_to_limits(&self) -> String {
         let mut seconds = interval(Duration::from_millis(500));
-        let mut limited = false;
+        let mut limited = self.job.purse.is_limited();
         loop {
             tokio::select! {
                 () = self.job.purse.falls_short() => if let Err(why) = self.book().await {

@@ -96,7 +96,8 @@ impl Purse {
         self.is_limited()
     }
 
-    fn is_limited(&self) -> bool {
+    /// Whether there is a rate.
+    pub(crate) fn is_limited(&self) -> bool {
         self.state().rate.is_some()
     }
 
