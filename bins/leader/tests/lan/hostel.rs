@@ -124,8 +124,27 @@ fn leader_with_a_slow_link_gets_as_much_help_as_the_others() {
 }
 
 #[test]
-fn helper_of_four_leaders_needs_little_memory() {
-    let Some((scene, names)) = stage(&[2, 2, 2, 2], &["asha"]) else { return };
+fn helper_of_four_leaders_gives_each_a_quarter_and_needs_little_memory() {
+    // What slows the machine down for a while is not the programs' fault.
+    for last in [false, false, true] {
+        let Some((worst, memory)) = helper_of_four() else { return };
+        say(&format!(
+            "a helper of four leaders: {:.1} % off a quarter at worst over 5 s, {} MiB of memory",
+            100.0 * worst,
+            memory >> 20
+        ));
+        assert!(memory <= 48 * MIB, "{} MiB", memory >> 20);
+        if worst <= 0.1 {
+            return;
+        }
+        assert!(!last, "a leader was {worst:.3} off its quarter");
+    }
+}
+
+/// By which part of a quarter the help of one of four leaders is off it at worst, over any 5 s
+/// after they have settled, and the helper's memory, in bytes.
+fn helper_of_four() -> Option<(f64, u64)> {
+    let (scene, names) = stage(&[2, 2, 2, 2], &["asha"])?;
     scene.lan.helper("asha").set_link(Link::mbit(40)).unwrap();
     let payload = Payload::new(64, 64 * MIB);
     let nginx = scene.serve(payload);
@@ -134,26 +153,47 @@ fn helper_of_four_leaders_needs_little_memory() {
     for get in &mut gets {
         get.process.wait_for(PATIENCE, |out, _| out.contains("\"joined\"")).unwrap();
     }
-    thread::sleep(Duration::from_secs(3));
-    let mut seen = Vec::new();
-    for _ in 0..8 {
-        seen.push(gets.iter().map(|get| helped(&get.process.stdout())).collect::<Vec<f64>>());
-        thread::sleep(Duration::from_millis(2500));
-    }
-    let worst = seen.windows(3).flat_map(|window| {
-        let got: Vec<f64> = window[2].iter().zip(&window[0]).map(|(to, from)| to - from).collect();
-        let quarter = got.iter().sum::<f64>() / 4.0;
-        got.into_iter().map(move |got| (got / quarter - 1.0).abs())
-    });
+    let settled = gets[0].began.elapsed().as_secs_f64() + 5.0;
+    thread::sleep(Duration::from_secs(25));
+    let over_time: Vec<Vec<(f64, f64)>> = gets
+        .iter()
+        .map(|get| {
+            let later = get.began.duration_since(gets[0].began).as_secs_f64();
+            let lines = helped_over_time(&get.process.stdout()).into_iter();
+            lines.map(|(at, bytes)| (at + later, bytes)).collect()
+        })
+        .collect();
+    let worst = (0..28).map(|half| off_a_quarter(&over_time, settled + f64::from(half) / 2.0));
     let worst = worst.fold(0.0, f64::max);
     let memory = asha.usage().peak_memory;
-    say(&format!(
-        "a helper of four leaders: {:.1} % off a quarter at worst over 5 s, {} MiB of memory",
-        100.0 * worst,
-        memory >> 20
-    ));
     for get in &mut gets {
         get.process.kill().unwrap();
     }
-    assert!(memory <= 48 << 20, "{} MiB", memory >> 20);
+    Some((worst, memory))
+}
+
+/// What helpers have brought by each line of progress, and when that was, in seconds.
+fn helped_over_time(stdout: &str) -> Vec<(f64, f64)> {
+    let told = |line: &str| {
+        let event: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some((event["at"].as_f64()?, helped(line))).filter(|_| event["event"] == "progress")
+    };
+    stdout.lines().filter_map(told).collect()
+}
+
+/// How far from a quarter one is in the 5 s from then, in quarters.
+fn off_a_quarter(over_time: &[Vec<(f64, f64)>], from: f64) -> f64 {
+    let until = from + 5.0;
+    let got =
+        over_time.iter().map(|lines| between_lines(lines, until) - between_lines(lines, from));
+    let got: Vec<f64> = got.collect();
+    let quarter = got.iter().sum::<f64>() / 4.0;
+    got.iter().map(|got| (got / quarter - 1.0).abs()).fold(0.0, f64::max)
+}
+
+/// What had been brought by then, in the middle of two lines of progress.
+fn between_lines(lines: &[(f64, f64)], at: f64) -> f64 {
+    let next = lines.partition_point(|(time, _)| *time < at);
+    let ((before, had), (after, has)) = (lines[next - 1], lines[next]);
+    had + (has - had) * (at - before) / (after - before)
 }

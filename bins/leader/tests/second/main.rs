@@ -12,6 +12,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod beside_idlers;
 mod crumbs;
 mod golden;
 mod held_places;
