@@ -13,6 +13,9 @@ use tracing::{debug, warn};
 /// How often the machine's interfaces are looked at; they change while it roams.
 const LOOK: Duration = Duration::from_secs(3);
 
+/// How many ports are tried for both where any will do.
+const PORTS_TRIED: u32 = 16;
+
 /// Whatever a leader makes itself heard by.
 pub(crate) enum Came {
     Ask(Heard),
@@ -43,12 +46,15 @@ impl Ears {
     /// sentence, why. It is tried again from time to time.
     pub(crate) fn open(listen: SocketAddrV4) -> Result<(Self, Option<String>), Error> {
         let networks = own_networks();
-        let asks = Listener::open(listen, &fitting(&networks))?;
-        let address = match asks.address() {
-            Ok(SocketAddr::V4(address)) => address,
-            _ => listen,
-        };
-        let (callers, trouble) = match open(address) {
+        let (mut asks, mut address, mut callers) = open_both(listen, &networks)?;
+        // Where any port will do, it is one that is free for both.
+        for _ in 1..PORTS_TRIED {
+            if callers.is_ok() || listen.port() != 0 {
+                break;
+            }
+            (asks, address, callers) = open_both(listen, &networks)?;
+        }
+        let (callers, trouble) = match callers {
             Ok(callers) => (Some(callers), None),
             Err(error) => (None, Some(in_the_way(address, &error))),
         };
@@ -96,6 +102,20 @@ impl Ears {
             self.callers = open(self.address).ok();
         }
     }
+}
+
+/// Opens both ways, of which the second one may fail.
+fn open_both(
+    listen: SocketAddrV4,
+    networks: &[Interface],
+) -> Result<(Listener, SocketAddrV4, io::Result<TcpListener>), Error> {
+    let asks = Listener::open(listen, &fitting(networks))?;
+    let address = match asks.address() {
+        Ok(SocketAddr::V4(address)) => address,
+        _ => listen,
+    };
+    let callers = open(address);
+    Ok((asks, address, callers))
 }
 
 async fn next_of(callers: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
